@@ -1,0 +1,1 @@
+"""Turns stored history into forecasts: what runs out, wears out or breaks, and when."""

@@ -1,0 +1,1 @@
+"""Reads devices over SNMP and MQTT and lands their readings durably."""

@@ -1,0 +1,1 @@
+"""MQTT: listener, topics, payloads and the embedded broker."""

@@ -1,0 +1,1 @@
+"""SNMP: engines behind one port, and what to ask a printer."""

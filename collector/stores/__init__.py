@@ -1,0 +1,1 @@
+"""Adapters of the telemetry store: SQLite, InfluxDB, memory."""

@@ -1,0 +1,1 @@
+"""The outer ring: settings, wiring, supervision and the command line."""

@@ -1,0 +1,1 @@
+"""The field's words as frozen types; no input or output happens here."""

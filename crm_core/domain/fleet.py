@@ -1,0 +1,149 @@
+"""Customers, their sites and contracts, and the devices that stand there.
+
+A device keeps its history for ever; where it stood and whom it served is an `InstalledPeriod`, so that a swap
+never moves readings from one customer to another.
+"""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+
+from crm_core.domain.identity import ContractId, CustomerId, DeviceId, ModelId, SiteId, TenantId
+from crm_core.domain.money import Money
+
+
+class CustomerKind(StrEnum):
+    """Persons and companies have different files (requirement 54)."""
+
+    PERSON = "person"
+    COMPANY = "company"
+
+
+class CustomerTier(StrEnum):
+    """Relationship tier, which sets the first-response promise (requirements 40-43, 47)."""
+
+    CORE = "core"
+    IMPORTANT = "important"
+    ORDINARY = "ordinary"
+    POTENTIAL = "potential"
+
+
+class OwnerState(StrEnum):
+    """Where a device is in the rental firm's stock book."""
+
+    STOCK = "stock"
+    INSTALLED = "installed"
+    LOAN = "loan"
+    REPAIR = "repair"
+    RETIRED = "retired"
+    LOST = "lost"
+
+
+class Transport(StrEnum):
+    """How readings of the device reach Drumbeat."""
+
+    SNMP = "snmp"  # Drumbeat polls it
+    MQTT = "mqtt"  # an agent or gateway pushes readings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Customer:
+    """One customer of the rental firm."""
+
+    tenant: TenantId
+    customer_id: CustomerId
+    name: str
+    kind: CustomerKind = CustomerKind.COMPANY
+    tier: CustomerTier = CustomerTier.ORDINARY
+    industry: str | None = None
+    contact_name: str | None = None
+    phone: str | None = None
+    email: str | None = None
+    language: str = "zh-CN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One place of a customer: one power and network domain. Coordinates in degrees (WGS 84)."""
+
+    tenant: TenantId
+    site_id: SiteId
+    customer_id: CustomerId
+    name: str
+    address: str = ""
+    region: str = "default"
+    latitude: float | None = None
+    longitude: float | None = None
+    time_zone: str = "Asia/Shanghai"
+    access_notes: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """The terms under which devices of a customer are rented; the full terms come with billing."""
+
+    tenant: TenantId
+    contract_id: ContractId
+    customer_id: CustomerId
+    starts_on: date
+    ends_on: date
+    monthly_rent: Money
+    on_site_hours: int | None = None  # promised arrival, 2 or 24; None = by level alone (requirement 9)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnmpAddress:
+    """Where and how to poll a device. `credential` names an entry of the encrypted credential table, not a secret."""
+
+    host: str
+    port: int = 161
+    version: str = "2c"  # 1, 2c or 3
+    credential: str = "default"
+    context: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """One copier. `model_id` is of the catalogue; `model_name` is what the device says."""
+
+    tenant: TenantId
+    device_id: DeviceId
+    site_id: SiteId | None = None
+    customer_id: CustomerId | None = None
+    contract_id: ContractId | None = None
+    model_id: ModelId | None = None
+    vendor: str | None = None
+    model_name: str | None = None
+    serial: str | None = None
+    asset_tag: str | None = None
+    owner_state: OwnerState = OwnerState.INSTALLED
+    transport: Transport = Transport.SNMP
+    snmp: SnmpAddress | None = None
+    installed_on: date | None = None
+    registered_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstalledPeriod:
+    """A device's stay at a site, with the life counts at both ends; periods of one device never overlap."""
+
+    tenant: TenantId
+    device_id: DeviceId
+    site_id: SiteId
+    customer_id: CustomerId
+    contract_id: ContractId | None
+    from_instant: datetime
+    to_instant: datetime | None = None
+    start_count: int | None = None
+    end_count: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceBundle:
+    """A device with its place and people, as one query answers it."""
+
+    device: Device
+    site: Site | None = None
+    customer: Customer | None = None
+    contract: Contract | None = None
+    tags: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,104 @@
+"""The figures of the business as frozen types; `config` reads them from `config/policy/*.yaml`.
+
+A ticket or invoice keeps the `version` that it was born under. Durations carry their unit in the name.
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from crm_core.domain.fleet import CustomerTier
+from crm_core.domain.service import TicketLevel
+from crm_core.domain.sla import BusinessCalendar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlaPolicy:
+    """First response by customer tier (requirement 47), restore by level (22-24, 1.4)."""
+
+    calendar: BusinessCalendar
+    first_response: dict[CustomerTier, timedelta]
+    first_response_business_hours: bool
+    restore: dict[TicketLevel, timedelta]
+    restore_business_hours: dict[TicketLevel, bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CauseRule:
+    """Hysteresis of one family of causes; `prefix` is matched against the cause, the longest prefix wins."""
+
+    prefix: str
+    raise_observations: int
+    raise_after: timedelta
+    clear_observations: int
+    clear_after: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriagePolicy:
+    """When observed conditions become tickets, and when tickets close by themselves."""
+
+    rules: tuple[CauseRule, ...]
+    max_automatic_tickets_per_device_day: int
+    max_automatic_tickets_per_site_day: int
+    jam_count_for_ticket: int
+    jam_window: timedelta
+    silent_after: timedelta
+
+    def rule_for(self, cause: str) -> CauseRule:
+        """Return the rule with the longest matching prefix; the rule with the empty prefix always matches."""
+        return max(
+            (rule for rule in self.rules if cause.startswith(rule.prefix)), key=lambda rule: len(rule.prefix)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplenishmentPolicy:
+    """Replenish when the supply may run out before a delivery arrives; costs weigh early against late."""
+
+    delivery_days: float
+    raise_at_days_left: float  # P50 days left at which a ticket is raised when costs do not say otherwise
+    clear_at_days_left: float
+    stock_out_cost: float
+    early_waste_cost_per_day: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LifePolicy:
+    """Replacement of devices and parts by use (requirement 39)."""
+
+    replacement_share: float  # 0.8 of the design life
+    part_ticket_days_left: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailurePolicy:
+    """Tickets from failure risk: expected cost within a budget."""
+
+    visit_threshold_p14: float
+    tickets_per_100_devices_month: float
+    breakdown_cost: float
+    visit_cost: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DispatchPolicy:
+    """Assignment of work orders to technicians."""
+
+    minutes_on_site: dict[str, int]  # by work order kind
+    travel_speed_kmh: float
+    day_starts_minutes: int  # minutes after local midnight
+    day_ends_minutes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyBook:
+    """All policies in force from one date."""
+
+    version: str
+    effective_from: date
+    sla: SlaPolicy
+    triage: TriagePolicy
+    replenishment: ReplenishmentPolicy
+    life: LifePolicy
+    failures: FailurePolicy
+    dispatch: DispatchPolicy

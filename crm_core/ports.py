@@ -1,0 +1,359 @@
+"""The ports: what the product needs from the world, named in its own words.
+
+Adapters live at the edges (`collector.stores`, `crm_core.storage`, `config`) and are put together only in
+`config.wiring`. Each port has a contract suite in `tests/contract` that all its adapters pass.
+All methods are synchronous and safe to call from a worker thread; instants are aware UTC.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Generic, Protocol, Self, TypeVar
+
+from crm_core.domain.fleet import Contract, Customer, Device, DeviceBundle, InstalledPeriod, Site
+from crm_core.domain.forecast import FailureForecast, Forecast, LifeForecast, SupplyForecast
+from crm_core.domain.identity import DeviceId, SignalId, SiteId, TechnicianId, TenantId, TicketId, WorkOrderId
+from crm_core.domain.service import (
+    AccessToken,
+    CauseTrack,
+    Signal,
+    Technician,
+    Ticket,
+    TicketLevel,
+    TicketState,
+    User,
+    WorkOrder,
+    WorkOrderState,
+)
+from crm_core.domain.telemetry import DailyMeters, DailySupply, DeviceReading, DeviceState, TelemetryEvent
+
+Entity = TypeVar("Entity")
+
+
+class Clock(Protocol):
+    """The only source of the present time."""
+
+    def now(self) -> datetime:
+        """Return the present instant, aware UTC."""
+        ...
+
+
+class Timer(Protocol):
+    """Wakes named work at an instant; a later call for the same name replaces the earlier one."""
+
+    def wake_at(self, name: str, at: datetime) -> None: ...
+
+
+# --- telemetry ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landing:
+    """What lands in one transaction: a reading with the events and signals concluded from it."""
+
+    reading: DeviceReading
+    events: tuple[TelemetryEvent, ...] = ()
+    signals: tuple[Signal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppendResult:
+    """How many readings were new, and how many the store already had (same natural key)."""
+
+    stored: int
+    duplicates: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreStats:
+    """Figures for operators. `waiting` counts outbox records not yet delivered."""
+
+    engine: str
+    devices: int
+    readings: int
+    first_at: datetime | None
+    last_at: datetime | None
+    size_bytes: int | None
+    waiting: int
+
+
+class TelemetryStore(Protocol):
+    """Durable home of readings. What `append` returned for is never lost; repeats are harmless.
+
+    A late reading never replaces a newer one in `newest`, but corrects the daily roll-up of its day.
+    Reads raise `StoreUnavailable` when the store cannot answer now.
+    """
+
+    def append(self, landings: Sequence[Landing]) -> AppendResult:
+        """Store all landings in one durable transaction; each is new or a duplicate by tenant, device and key."""
+        ...
+
+    def newest(self, tenant: TenantId, device_id: DeviceId) -> DeviceReading | None: ...
+
+    def newest_many(
+        self, tenant: TenantId, device_ids: Sequence[DeviceId]
+    ) -> Mapping[DeviceId, DeviceReading]: ...
+
+    def states(self, tenant: TenantId) -> Sequence[DeviceState]:
+        """Return the newest state of every device, for fleet lists."""
+        ...
+
+    def readings(
+        self, tenant: TenantId, device_id: DeviceId, since: datetime, until: datetime, limit: int = 1000
+    ) -> Sequence[DeviceReading]:
+        """Return readings with since <= polled_at < until, oldest first, at most `limit`."""
+        ...
+
+    def events(
+        self, tenant: TenantId, since: datetime, until: datetime, device_id: DeviceId | None = None
+    ) -> Sequence[TelemetryEvent]:
+        """Return events with since <= at < until, oldest first."""
+        ...
+
+    def daily_meters(
+        self, tenant: TenantId, first_day: int, last_day: int, device_id: DeviceId | None = None
+    ) -> Iterator[DailyMeters]:
+        """Yield one row a device and day, both ends included, ordered by device and day."""
+        ...
+
+    def daily_supplies(
+        self, tenant: TenantId, first_day: int, last_day: int, device_id: DeviceId | None = None
+    ) -> Iterator[DailySupply]:
+        """Yield one row a device, supply and day, both ends included, ordered by device, supply and day."""
+        ...
+
+    def drop_before(self, instant: datetime) -> int:
+        """Drop raw readings of whole UTC days before `instant` (roll-ups stay); return the days dropped."""
+        ...
+
+    def stats(self, tenant: TenantId) -> StoreStats: ...
+
+    def close(self) -> None: ...
+
+
+class SignalInbox(Protocol):
+    """Where collector and analytics leave what they conclude; triage takes it from there in order."""
+
+    def append(self, signals: Sequence[Signal]) -> int:
+        """Add signals; return how many were new (unique by tenant, device, origin, evidence)."""
+        ...
+
+
+# --- CRM ---------------------------------------------------------------------------------------------------------
+
+
+class Repository(Protocol, Generic[Entity]):
+    """Entities of one kind by tenant and id."""
+
+    def find(self, tenant: TenantId, key: str) -> Entity | None: ...
+
+    def get(self, tenant: TenantId, key: str) -> Entity:
+        """Return the entity, or raise `NotFound`."""
+        ...
+
+    def all(self, tenant: TenantId) -> Sequence[Entity]: ...
+
+    def save(self, entity: Entity) -> None:
+        """Insert the entity or replace the one with the same id."""
+        ...
+
+
+class DeviceRepository(Repository[Device], Protocol):
+    """Devices with their places and people; `save` keeps serials unique among devices that are not retired."""
+
+    def bundle(self, tenant: TenantId, device_id: DeviceId) -> DeviceBundle:
+        """Return the device with site, customer and contract in one query, or raise `NotFound`."""
+        ...
+
+    def bundles(self, tenant: TenantId) -> Sequence[DeviceBundle]: ...
+
+    def find_by_serial(self, tenant: TenantId, serial: str) -> Device | None: ...
+
+    def find_by_host(self, tenant: TenantId, host: str, port: int) -> Device | None: ...
+
+    def open_period(self, tenant: TenantId, device_id: DeviceId) -> InstalledPeriod | None: ...
+
+    def periods(self, tenant: TenantId, device_id: DeviceId) -> Sequence[InstalledPeriod]: ...
+
+    def save_period(self, period: InstalledPeriod) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketFilter:
+    """Which tickets; None means any. `before` is a cursor: only tickets with a smaller id (newest first)."""
+
+    states: frozenset[TicketState] | None = None
+    level: TicketLevel | None = None
+    device_id: DeviceId | None = None
+    site_id: SiteId | None = None
+    customer_id: str | None = None
+    regions: tuple[str, ...] = ()
+    before: TicketId | None = None
+    limit: int = 100
+
+
+class TicketRepository(Protocol):
+    """Tickets. A partial unique index keeps one open ticket per tenant and dedup key."""
+
+    def open_unless_covered(self, ticket: Ticket) -> Ticket | None:
+        """Insert `ticket` (its id is ignored) and return it with its id; None when an open ticket has its key."""
+        ...
+
+    def get(self, tenant: TenantId, ticket_id: TicketId) -> Ticket: ...
+
+    def find_open(self, tenant: TenantId, dedup_key: str) -> Ticket | None: ...
+
+    def save(self, ticket: Ticket) -> Ticket:
+        """Replace the ticket and return it with the next version; raise `Conflict` if the stored version differs."""
+        ...
+
+    def list(self, tenant: TenantId, which: TicketFilter) -> Sequence[Ticket]: ...
+
+    def counts_by_level(self, tenant: TenantId, *, open_only: bool) -> Mapping[TicketLevel, int]: ...
+
+    def raised_between(
+        self, tenant: TenantId, since: datetime, until: datetime, device_id: DeviceId | None = None,
+        site_id: SiteId | None = None,
+    ) -> int: ...  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkOrderFilter:
+    """Which work orders; None means any. `before` is a cursor on the id (newest first)."""
+
+    states: frozenset[WorkOrderState] | None = None
+    technician_id: TechnicianId | None = None
+    device_id: DeviceId | None = None
+    site_id: SiteId | None = None
+    regions: tuple[str, ...] = ()
+    before: WorkOrderId | None = None
+    limit: int = 100
+
+
+class WorkOrderRepository(Protocol):
+    """Work orders. At most one that is not done or cancelled serves a given ticket."""
+
+    def add(self, order: WorkOrder) -> WorkOrder:
+        """Insert the order (its id is ignored) and return it with its id."""
+        ...
+
+    def get(self, tenant: TenantId, work_order_id: WorkOrderId) -> WorkOrder: ...
+
+    def save(self, order: WorkOrder) -> WorkOrder:
+        """Replace the order under optimistic locking, like tickets."""
+        ...
+
+    def list(self, tenant: TenantId, which: WorkOrderFilter) -> Sequence[WorkOrder]: ...
+
+    def active_for_ticket(self, tenant: TenantId, ticket_id: TicketId) -> WorkOrder | None: ...
+
+    def count(self, tenant: TenantId) -> int: ...
+
+
+class SignalRepository(Protocol):
+    """The inbox as triage sees it, and its memory of causes."""
+
+    def append(self, signals: Sequence[Signal]) -> int: ...
+
+    def pending(self, limit: int) -> Sequence[Signal]:
+        """Return unprocessed signals of all tenants, oldest first."""
+        ...
+
+    def mark_processed(self, signal_ids: Sequence[SignalId], at: datetime) -> None: ...
+
+    def tracks(self, tenant: TenantId, device_id: DeviceId) -> Sequence[CauseTrack]: ...
+
+    def all_tracks(self, tenant: TenantId) -> Sequence[CauseTrack]: ...
+
+    def save_track(self, track: CauseTrack) -> None: ...
+
+    def drop_track(self, track: CauseTrack) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceForecasts:
+    """The newest forecasts of one device."""
+
+    supplies: tuple[SupplyForecast, ...] = ()
+    life: tuple[LifeForecast, ...] = ()
+    failure: FailureForecast | None = None
+
+
+class ForecastRepository(Protocol):
+    """The only way of forecasts from analytics to people and triage. Newest per device and subject is kept apart."""
+
+    def save_all(self, forecasts: Sequence[Forecast]) -> None: ...
+
+    def for_device(self, tenant: TenantId, device_id: DeviceId) -> DeviceForecasts: ...
+
+    def for_devices(self, tenant: TenantId) -> Mapping[DeviceId, DeviceForecasts]: ...
+
+    def running_out(
+        self, tenant: TenantId, within_days: float, limit: int = 1000
+    ) -> Sequence[SupplyForecast]:
+        """Return supplies whose P50 is at most `within_days`, soonest first."""
+        ...
+
+    def count(self, tenant: TenantId) -> int: ...
+
+
+class UserRepository(Repository[User], Protocol):
+    """People who sign in, and their tokens."""
+
+    def find_by_name(self, tenant: TenantId, name: str) -> User | None: ...
+
+    def save_token(self, token: AccessToken) -> None: ...
+
+    def find_token(self, token_hash: str) -> AccessToken | None: ...
+
+    def revoke_token(self, token_hash: str) -> None: ...
+
+    def revoke_tokens_of(self, tenant: TenantId, user_id: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to act alone under a name, until `until`; `fencing` rises with each new holder."""
+
+    name: str
+    holder: str
+    fencing: int
+    until: datetime
+
+
+class LeaseRepository(Protocol):
+    """Leader leases with fencing numbers."""
+
+    def acquire(self, name: str, holder: str, now: datetime, duration: timedelta) -> Lease | None:
+        """Take or renew the lease; None when another holder has it."""
+        ...
+
+    def release(self, lease: Lease) -> None: ...
+
+
+class UnitOfWork(Protocol):
+    """One transaction over the CRM: leaving the block without `commit` rolls back."""
+
+    customers: Repository[Customer]
+    sites: Repository[Site]
+    contracts: Repository[Contract]
+    devices: DeviceRepository
+    technicians: Repository[Technician]
+    tickets: TicketRepository
+    work_orders: WorkOrderRepository
+    signals: SignalRepository
+    forecasts: ForecastRepository
+    users: UserRepository
+    leases: LeaseRepository
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def commit(self) -> None: ...
+
+
+UnitOfWorkFactory = Callable[[], UnitOfWork]
