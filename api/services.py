@@ -1,0 +1,87 @@
+"""Everything that the HTTP side needs from the product, in one frozen value that `config.wiring` fills.
+
+The API constructs no adapter and reads no file of its own: it serves what it is given here.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry
+
+from crm_core.dispatching import Dispatcher
+from crm_core.domain.catalogue import Catalogue
+from crm_core.domain.identity import DEFAULT_TENANT, TenantId
+from crm_core.domain.messages import Messages
+from crm_core.domain.policy import PolicyBook
+from crm_core.fleet_health import FleetHealth
+from crm_core.ports import Clock, TelemetryStore, UnitOfWorkFactory
+from crm_core.registry import Registry
+from crm_core.servicedesk import ServiceDesk
+
+#: A readiness check: returns quietly when the part can serve, raises a `DrumbeatError` that says why not.
+ReadinessCheck = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobInfo:
+    """One recurring job of the supervisor, as people see it. `schedule` is words such as 'every 60 s'."""
+
+    name: str
+    schedule: str
+    next_run_at: datetime | None = None
+    last_run_at: datetime | None = None
+    last_seconds: float | None = None
+    last_error: str | None = None
+    running: bool = False
+    runs: int = 0
+
+
+class Jobs(Protocol):
+    """The recurring jobs of this process; `config.supervision` implements it over APScheduler."""
+
+    def list(self) -> Sequence[JobInfo]:
+        """Return all jobs, ordered by name."""
+        ...
+
+    def run(self, name: str) -> JobInfo:
+        """Ask for one run as soon as possible and return at once; `NotFound` for an unknown name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSettings:
+    """Plain parameters of the HTTP side; sizes in bytes, times as durations."""
+
+    public_url: str = "http://127.0.0.1:8080"
+    secure_cookies: bool = False  # True behind HTTPS: the session cookie is then never sent in clear
+    time_zone: str = "Asia/Shanghai"  # of the pages; the API always answers UTC
+    default_language: str = "zh-CN"
+    session_lifetime: timedelta = timedelta(hours=12)
+    max_body_bytes: int = 64 * 1024
+    sign_in_attempts: int = 10  # per account and per address within the window
+    sign_in_window: timedelta = timedelta(minutes=15)
+    tenant: TenantId = DEFAULT_TENANT  # whose people sign in at the form
+    sign_in_hint: tuple[tuple[str, str], ...] = ()  # demo only: (name, password) pairs shown on the sign-in page
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiServices:
+    """The product behind the HTTP side."""
+
+    uow_factory: UnitOfWorkFactory
+    store: TelemetryStore
+    fleet_health: FleetHealth
+    servicedesk: ServiceDesk
+    dispatcher: Dispatcher
+    registry: Registry
+    jobs: Jobs
+    messages: Messages
+    catalogue: Catalogue
+    policy: PolicyBook
+    clock: Clock
+    metrics: CollectorRegistry
+    version: str
+    settings: ApiSettings = ApiSettings()
+    readiness: Mapping[str, ReadinessCheck] = field(default_factory=dict)
