@@ -1,0 +1,1 @@
+"""Tests: unit (one part), contract (every adapter of a port), integration (real servers, real sockets), scenarios."""
