@@ -17,7 +17,10 @@ from crm_core.domain.identity import DeviceId, SignalId, SiteId, TechnicianId, T
 from crm_core.domain.service import (
     AccessToken,
     CauseTrack,
+    Incident,
+    IncidentKind,
     Signal,
+    SignalOrigin,
     Technician,
     Ticket,
     TicketLevel,
@@ -270,6 +273,34 @@ class SignalRepository(Protocol):
 
     def drop_track(self, track: CauseTrack) -> None: ...
 
+    def watermark(self, tenant: TenantId, device_id: DeviceId, origin: SignalOrigin) -> datetime | None:
+        """Return the `observed_at` of the newest signal that triage took in; older ones say nothing new."""
+        ...
+
+    def set_watermark(
+        self, tenant: TenantId, device_id: DeviceId, origin: SignalOrigin, observed_at: datetime
+    ) -> None: ...
+
+
+class IncidentRepository(Protocol):
+    """Incidents. At most one is open for a tenant, kind and subject."""
+
+    def open_unless_covered(self, incident: Incident) -> Incident | None:
+        """Insert the incident (its id is ignored) and return it with its id; None when one is open already."""
+        ...
+
+    def find_open(self, tenant: TenantId, kind: IncidentKind, subject: str) -> Incident | None: ...
+
+    def open_ones(self, tenant: TenantId) -> Sequence[Incident]: ...
+
+    def all(self, tenant: TenantId, limit: int = 100) -> Sequence[Incident]:
+        """Return incidents, newest first."""
+        ...
+
+    def save(self, incident: Incident) -> Incident:
+        """Replace the incident under optimistic locking, like tickets."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceForecasts:
@@ -343,6 +374,7 @@ class UnitOfWork(Protocol):
     tickets: TicketRepository
     work_orders: WorkOrderRepository
     signals: SignalRepository
+    incidents: IncidentRepository
     forecasts: ForecastRepository
     users: UserRepository
     leases: LeaseRepository

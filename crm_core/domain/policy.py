@@ -43,6 +43,14 @@ class TriagePolicy:
     jam_count_for_ticket: int
     jam_window: timedelta
     silent_after: timedelta
+    verify_after: timedelta = timedelta(hours=2)  # telemetry must stay good so long after a repair
+    close_after: timedelta = timedelta(hours=72)  # a resolved ticket without complaint is closed
+    recall_within: timedelta = timedelta(days=14)  # the same cause again is a recall of the last repair
+    storm_devices: int = 3  # so many silent devices of a site at once are one incident ...
+    storm_share: float = 0.5  # ... or this share of the site's devices
+    storm_window: timedelta = timedelta(minutes=5)
+    storm_settle: timedelta = timedelta(minutes=10)
+    fleet_storm_share: float = 0.05  # beyond it automatic tickets wait and the operator is told
 
     def rule_for(self, cause: str) -> CauseRule:
         """Return the rule with the longest matching prefix; the rule with the empty prefix always matches."""

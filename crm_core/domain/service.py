@@ -313,3 +313,33 @@ class CauseTrack:
     clear_since: datetime | None = None
     clear_count: int = 0
     ticket_id: TicketId | None = None
+    evidence: tuple[Evidence, ...] = ()  # the first observations of the present episode
+    episodes: tuple[datetime, ...] = ()  # when the condition came on, newest last; for repeats and flapping
+
+
+class IncidentKind(StrEnum):
+    """What many devices have in common when they fail together."""
+
+    SITE = "site"  # a power or network cut
+    FLEET = "fleet"  # so many at once that the watcher itself is suspect
+    MODEL = "model"  # the same new code on many devices of a model (firmware)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """One event that explains the trouble of many devices; it suppresses new tickets, never monitoring or resolution.
+
+    `subject` is a site, a model with its code, or 'fleet'. `suppressed` counts the tickets that were not opened.
+    """
+
+    tenant: TenantId
+    incident_id: int
+    kind: IncidentKind
+    subject: str
+    opened_at: datetime
+    device_ids: tuple[DeviceId, ...]
+    closed_at: datetime | None = None
+    settled_at: datetime | None = None  # until then only still-bad devices wait for their ticket
+    suppressed: int = 0
+    note: str = ""
+    version: int = 1

@@ -1,0 +1,248 @@
+"""The tables around triage and the people who sign in: signal inbox, cause tracks, forecasts, users, leases."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, assert_never
+
+from sqlalchemy import Connection, func, select
+
+from crm_core.domain.forecast import FailureForecast, Forecast, LifeForecast, SupplyForecast
+from crm_core.domain.identity import DeviceId, SignalId, TenantId
+from crm_core.domain.service import AccessToken, CauseTrack, Signal, SignalOrigin, User
+from crm_core.ports import DeviceForecasts, Lease
+from crm_core.storage import schema
+from crm_core.storage.rows import entity_of, row_of
+from crm_core.storage.tables import TableRepository, insert_into, upsert
+
+_CHUNK = 500  # bound parameters of one statement stay far below SQLite's limit
+
+
+class SqlSignalRepository:
+    """The inbox and the memory of causes (`ports.SignalRepository`)."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def append(self, signals: Sequence[Signal]) -> int:
+        new = 0
+        for signal in signals:
+            row = row_of(signal)
+            del row["signal_id"]
+            insert = insert_into(self._connection, schema.signals).values(row)
+            done = self._connection.execute(
+                insert.on_conflict_do_nothing(
+                    index_elements=["tenant", "device_id", "origin", "evidence"]
+                ).returning(schema.signals.c.signal_id)
+            )
+            new += done.first() is not None
+        return new
+
+    def pending(self, limit: int) -> Sequence[Signal]:
+        table = schema.signals
+        query = select(table).where(table.c.processed_at.is_(None)).order_by(table.c.signal_id).limit(limit)
+        return [entity_of(row, Signal) for row in self._connection.execute(query).mappings()]
+
+    def mark_processed(self, signal_ids: Sequence[SignalId], at: datetime) -> None:
+        table = schema.signals
+        for start in range(0, len(signal_ids), _CHUNK):
+            chunk = signal_ids[start : start + _CHUNK]
+            self._connection.execute(
+                table.update().where(table.c.signal_id.in_(chunk)).values(processed_at=at)
+            )
+
+    def tracks(self, tenant: TenantId, device_id: DeviceId) -> Sequence[CauseTrack]:
+        return self._tracks(
+            schema.cause_tracks.c.tenant == tenant, schema.cause_tracks.c.device_id == device_id
+        )
+
+    def all_tracks(self, tenant: TenantId) -> Sequence[CauseTrack]:
+        return self._tracks(schema.cause_tracks.c.tenant == tenant)
+
+    def save_track(self, track: CauseTrack) -> None:
+        upsert(self._connection, schema.cause_tracks, row_of(track))
+
+    def drop_track(self, track: CauseTrack) -> None:
+        table = schema.cause_tracks
+        self._connection.execute(
+            table.delete().where(
+                table.c.tenant == track.tenant,
+                table.c.device_id == track.device_id,
+                table.c.cause == track.cause,
+                table.c.origin == track.origin.value,
+            )
+        )
+
+    def watermark(self, tenant: TenantId, device_id: DeviceId, origin: SignalOrigin) -> datetime | None:
+        table = schema.watermarks.c
+        query = select(table.observed_at).where(
+            table.tenant == tenant, table.device_id == device_id, table.origin == origin.value
+        )
+        return self._connection.execute(query).scalar_one_or_none()
+
+    def set_watermark(
+        self, tenant: TenantId, device_id: DeviceId, origin: SignalOrigin, observed_at: datetime
+    ) -> None:
+        row = {
+            "tenant": tenant, "device_id": device_id, "origin": origin.value, "observed_at": observed_at
+        }  # fmt: skip
+        upsert(self._connection, schema.watermarks, row)
+
+    def _tracks(self, *conditions: Any) -> list[CauseTrack]:
+        table = schema.cause_tracks
+        query = select(table).where(*conditions).order_by(table.c.device_id, table.c.cause, table.c.origin)
+        return [entity_of(row, CauseTrack) for row in self._connection.execute(query).mappings()]
+
+
+class SqlForecastRepository:
+    """The newest forecast of each subject (`ports.ForecastRepository`)."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def save_all(self, forecasts: Sequence[Forecast]) -> None:
+        for forecast in forecasts:
+            kind, subject, p50 = _subject(forecast)
+            row = {
+                "tenant": forecast.tenant,
+                "device_id": forecast.device_id,
+                "kind": kind,
+                "subject": subject,
+                "p50_days": p50,
+                "made_at": forecast.provenance.made_at,
+                "body": row_of(forecast),
+            }
+            upsert(self._connection, schema.forecasts, row)
+
+    def for_device(self, tenant: TenantId, device_id: DeviceId) -> DeviceForecasts:
+        found = self._by_device(tenant, schema.forecasts.c.device_id == device_id)
+        return found.get(device_id, DeviceForecasts())
+
+    def for_devices(self, tenant: TenantId) -> Mapping[DeviceId, DeviceForecasts]:
+        return self._by_device(tenant)
+
+    def running_out(
+        self, tenant: TenantId, within_days: float, limit: int = 1000
+    ) -> Sequence[SupplyForecast]:
+        table = schema.forecasts.c
+        query = (
+            select(table.body)
+            .where(table.tenant == tenant, table.kind == "supply", table.p50_days <= within_days)
+            .order_by(table.p50_days, table.device_id, table.subject)
+            .limit(limit)
+        )
+        return [entity_of(body, SupplyForecast) for body in self._connection.execute(query).scalars()]
+
+    def count(self, tenant: TenantId) -> int:
+        query = select(func.count()).where(schema.forecasts.c.tenant == tenant)
+        return self._connection.execute(query).scalar_one()
+
+    def _by_device(self, tenant: TenantId, *conditions: Any) -> dict[DeviceId, DeviceForecasts]:
+        table = schema.forecasts.c
+        query = (
+            select(table.device_id, table.kind, table.body)
+            .where(table.tenant == tenant, *conditions)
+            .order_by(table.device_id, table.kind, table.subject)
+        )
+        found: dict[DeviceId, list[Forecast]] = defaultdict(list)
+        for device_id, kind, body in self._connection.execute(query):
+            found[DeviceId(device_id)].append(entity_of(body, _FORECAST_KINDS[kind]))
+        return {device_id: grouped_forecasts(rows) for device_id, rows in found.items()}
+
+
+_FORECAST_KINDS: dict[str, type[Forecast]] = {
+    "supply": SupplyForecast,
+    "life": LifeForecast,
+    "failure": FailureForecast,
+}
+
+
+def _subject(forecast: Forecast) -> tuple[str, str, float | None]:
+    """Return kind, subject within the device, and P50 in days (None where there is none)."""
+    match forecast:
+        case SupplyForecast():
+            days = forecast.days_to_empty
+            return "supply", forecast.supply_index, days.p50 if days else None
+        case LifeForecast():
+            days = forecast.days_to_replacement
+            return "life", forecast.component, days.p50 if days else None
+        case FailureForecast():
+            return "failure", "", None
+        case _:
+            assert_never(forecast)
+
+
+def grouped_forecasts(rows: Sequence[Forecast]) -> DeviceForecasts:
+    """Return the forecasts of one device by their kind."""
+    return DeviceForecasts(
+        supplies=tuple(row for row in rows if isinstance(row, SupplyForecast)),
+        life=tuple(row for row in rows if isinstance(row, LifeForecast)),
+        failure=next((row for row in rows if isinstance(row, FailureForecast)), None),
+    )
+
+
+class SqlUserRepository(TableRepository[User]):
+    """People who sign in, and their tokens (`ports.UserRepository`)."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection, schema.users, User, "user_id")
+
+    def find_by_name(self, tenant: TenantId, name: str) -> User | None:
+        return self._one(self._of_tenant(tenant).where(schema.users.c.name == name))
+
+    def save_token(self, token: AccessToken) -> None:
+        upsert(self._connection, schema.access_tokens, row_of(token))
+
+    def find_token(self, token_hash: str) -> AccessToken | None:
+        table = schema.access_tokens
+        row = (
+            self._connection.execute(select(table).where(table.c.token_hash == token_hash)).mappings().first()
+        )
+        return None if row is None else entity_of(row, AccessToken)
+
+    def revoke_token(self, token_hash: str) -> None:
+        table = schema.access_tokens
+        self._connection.execute(table.delete().where(table.c.token_hash == token_hash))
+
+    def revoke_tokens_of(self, tenant: TenantId, user_id: str) -> None:
+        table = schema.access_tokens
+        self._connection.execute(table.delete().where(table.c.tenant == tenant, table.c.user_id == user_id))
+
+
+class SqlLeaseRepository:
+    """Leader leases (`ports.LeaseRepository`): one conditional upsert decides, whatever the number of nodes."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def acquire(self, name: str, holder: str, now: datetime, duration: timedelta) -> Lease | None:
+        table = schema.leases
+        row = {"name": name, "holder": holder, "fencing": 1, "until": now + duration}
+        insert = insert_into(self._connection, table).values(row)
+        taken = (
+            self._connection.execute(
+                insert.on_conflict_do_update(
+                    index_elements=["name"],
+                    set_={
+                        "holder": holder,
+                        "until": now + duration,
+                        "fencing": table.c.fencing + (table.c.holder != holder).cast(schema.NUMBER),
+                    },
+                    where=(table.c.holder == holder) | (table.c.until <= now),
+                ).returning(table)
+            )
+            .mappings()
+            .first()
+        )
+        return None if taken is None else Lease(**taken)
+
+    def release(self, lease: Lease) -> None:
+        """End the lease at once; the row stays so that the fencing number goes on rising."""
+        table = schema.leases
+        self._connection.execute(
+            table.update()
+            .where(
+                table.c.name == lease.name, table.c.holder == lease.holder, table.c.fencing == lease.fencing
+            )
+            .values(holder="", until=datetime.min.replace(tzinfo=lease.until.tzinfo))
+        )

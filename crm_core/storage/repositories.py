@@ -1,0 +1,279 @@
+"""The repositories with questions of their own: devices, tickets, work orders, incidents."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, Table, and_, func, select
+
+from crm_core.domain.errors import Conflict, NotFound
+from crm_core.domain.fleet import Contract, Customer, Device, DeviceBundle, InstalledPeriod, Site
+from crm_core.domain.identity import DeviceId, SiteId, TenantId, TicketId, WorkOrderId
+from crm_core.domain.service import (
+    Incident,
+    IncidentKind,
+    Ticket,
+    TicketLevel,
+    WorkOrder,
+    WorkOrderState,
+)
+from crm_core.ports import TicketFilter, WorkOrderFilter
+from crm_core.storage import schema
+from crm_core.storage.rows import entity_of, row_of
+from crm_core.storage.tables import TableRepository, VersionedTable, insert_into, upsert
+
+_FINAL_ORDER_STATES = frozenset({WorkOrderState.DONE, WorkOrderState.CANCELLED})
+
+
+class SqlDeviceRepository(TableRepository[Device]):
+    """Devices with their places and people (`ports.DeviceRepository`)."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection, schema.devices, Device, "device_id")
+
+    def bundle(self, tenant: TenantId, device_id: DeviceId) -> DeviceBundle:
+        found = self._bundles(_bundle_query(tenant).where(schema.devices.c.device_id == device_id))
+        if not found:
+            raise NotFound(f"there is no device {device_id!r}; register it first")
+        return found[0]
+
+    def bundles(self, tenant: TenantId) -> Sequence[DeviceBundle]:
+        return self._bundles(_bundle_query(tenant).order_by(schema.devices.c.device_id))
+
+    def find_by_serial(self, tenant: TenantId, serial: str) -> Device | None:
+        rows = self._of_tenant(tenant).where(schema.devices.c.serial == serial)
+        return self._one(rows.order_by(schema.devices.c.owner_state.in_(("retired", "lost"))))
+
+    def find_by_host(self, tenant: TenantId, host: str, port: int) -> Device | None:
+        table = schema.devices.c
+        return self._one(self._of_tenant(tenant).where(table.host == host, table.port == port))
+
+    def open_period(self, tenant: TenantId, device_id: DeviceId) -> InstalledPeriod | None:
+        rows = self._rows(_periods(tenant, device_id).where(schema.installed_periods.c.to_instant.is_(None)))
+        return entity_of(rows[0], InstalledPeriod) if rows else None
+
+    def periods(self, tenant: TenantId, device_id: DeviceId) -> Sequence[InstalledPeriod]:
+        return [entity_of(row, InstalledPeriod) for row in self._rows(_periods(tenant, device_id))]
+
+    def save_period(self, period: InstalledPeriod) -> None:
+        upsert(self._connection, schema.installed_periods, row_of(period))
+
+    def _row(self, entity: Device) -> dict[str, Any]:
+        address = entity.snmp
+        return row_of(entity, host=address and address.host, port=address and address.port)
+
+    def _bundles(self, query: Select[Any]) -> list[DeviceBundle]:
+        return [
+            DeviceBundle(
+                device=entity_of(_part(row, "device"), Device),
+                site=entity_of(_part(row, "site"), Site) if row["site_site_id"] else None,
+                customer=entity_of(_part(row, "customer"), Customer) if row["customer_customer_id"] else None,
+                contract=entity_of(_part(row, "contract"), Contract) if row["contract_contract_id"] else None,
+            )
+            for row in self._rows(query)
+        ]
+
+
+_BUNDLE_TABLES: dict[str, Table] = {
+    "device": schema.devices,
+    "site": schema.sites,
+    "customer": schema.customers,
+    "contract": schema.contracts,
+}
+
+
+def _bundle_query(tenant: TenantId) -> Select[Any]:
+    """Join a device with its place and people; the columns are prefixed by the part that they belong to."""
+    device = schema.devices
+    joined = device
+    for name in ("site", "customer", "contract"):
+        other = _BUNDLE_TABLES[name]
+        key = f"{name}_id"
+        joined = joined.outerjoin(
+            other, and_(other.c.tenant == device.c.tenant, other.c[key] == device.c[key])
+        )  # type: ignore[assignment]  # a join is selectable like a table
+    columns = [
+        column.label(f"{prefix}_{column.name}")
+        for prefix, table in _BUNDLE_TABLES.items()
+        for column in table.columns
+    ]
+    return select(*columns).select_from(joined).where(device.c.tenant == tenant)
+
+
+def _part(row: Mapping[Any, Any], prefix: str) -> dict[str, Any]:
+    return {column.name: row[f"{prefix}_{column.name}"] for column in _BUNDLE_TABLES[prefix].columns}
+
+
+def _periods(tenant: TenantId, device_id: DeviceId) -> Select[Any]:
+    table = schema.installed_periods
+    return (
+        select(table)
+        .where(table.c.tenant == tenant, table.c.device_id == device_id)
+        .order_by(table.c.from_instant)
+    )
+
+
+def _in_regions(query: Select[Any], table: Table, regions: tuple[str, ...]) -> Select[Any]:
+    """Keep rows whose site lies in one of the regions; no regions means everywhere."""
+    if not regions:
+        return query
+    site = schema.sites.c
+    return query.where(
+        select(site.site_id)
+        .where(site.tenant == table.c.tenant, site.site_id == table.c.site_id, site.region.in_(regions))
+        .exists()
+    )
+
+
+class SqlTicketRepository(VersionedTable[Ticket]):
+    """Tickets (`ports.TicketRepository`)."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection, schema.tickets, Ticket, "ticket_id")
+
+    def open_unless_covered(self, ticket: Ticket) -> Ticket | None:
+        return self._insert_if_free(_ticket_row(ticket), ("tenant", "dedup_key"), "is_open")
+
+    def get(self, tenant: TenantId, ticket_id: TicketId) -> Ticket:
+        return self._must_find(tenant, ticket_id)
+
+    def find_open(self, tenant: TenantId, dedup_key: str) -> Ticket | None:
+        table = schema.tickets.c
+        return self._one(self._of_tenant(tenant).where(table.dedup_key == dedup_key, table.is_open))
+
+    def save(self, ticket: Ticket) -> Ticket:
+        return self._replace(_ticket_row(ticket))
+
+    def list(self, tenant: TenantId, which: TicketFilter) -> Sequence[Ticket]:
+        table = schema.tickets.c
+        query = _in_regions(self._of_tenant(tenant), schema.tickets, which.regions)
+        if which.states is not None:
+            query = query.where(table.state.in_(sorted(which.states)))
+        if which.before is not None:
+            query = query.where(table.ticket_id < which.before)
+        for column, value in (
+            (table.level, which.level),
+            (table.device_id, which.device_id),
+            (table.site_id, which.site_id),
+            (table.customer_id, which.customer_id),
+        ):
+            if value is not None:
+                query = query.where(column == str(value))
+        return self._many(query.order_by(table.ticket_id.desc()).limit(which.limit))
+
+    def counts_by_level(self, tenant: TenantId, *, open_only: bool) -> Mapping[TicketLevel, int]:
+        table = schema.tickets.c
+        query = (
+            select(table.level, func.count().label("number"))
+            .where(table.tenant == tenant)
+            .group_by(table.level)
+        )
+        if open_only:
+            query = query.where(table.is_open)
+        counted = {row.level: row.number for row in self._connection.execute(query)}
+        return {level: counted.get(level.value, 0) for level in TicketLevel}
+
+    def raised_between(
+        self,
+        tenant: TenantId,
+        since: datetime,
+        until: datetime,
+        device_id: DeviceId | None = None,
+        site_id: SiteId | None = None,
+    ) -> int:
+        table = schema.tickets.c
+        query = select(func.count()).where(
+            table.tenant == tenant, table.raised_at >= since, table.raised_at < until
+        )
+        if device_id is not None:
+            query = query.where(table.device_id == device_id)
+        if site_id is not None:
+            query = query.where(table.site_id == site_id)
+        return self._connection.execute(query).scalar_one()
+
+
+def _ticket_row(ticket: Ticket) -> dict[str, Any]:
+    return row_of(ticket, dedup_key=ticket.dedup_key, is_open=ticket.is_open)
+
+
+class SqlWorkOrderRepository(VersionedTable[WorkOrder]):
+    """Work orders (`ports.WorkOrderRepository`)."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection, schema.work_orders, WorkOrder, "work_order_id")
+
+    def add(self, order: WorkOrder) -> WorkOrder:
+        made = self._insert(row_of(order))
+        self._link(made)
+        return made
+
+    def get(self, tenant: TenantId, work_order_id: WorkOrderId) -> WorkOrder:
+        return self._must_find(tenant, work_order_id)
+
+    def save(self, order: WorkOrder) -> WorkOrder:
+        saved = self._replace(row_of(order))
+        self._link(saved)
+        return saved
+
+    def list(self, tenant: TenantId, which: WorkOrderFilter) -> Sequence[WorkOrder]:
+        table = schema.work_orders.c
+        query = _in_regions(self._of_tenant(tenant), schema.work_orders, which.regions)
+        if which.states is not None:
+            query = query.where(table.state.in_(sorted(which.states)))
+        if which.before is not None:
+            query = query.where(table.work_order_id < which.before)
+        for column, value in (
+            (table.technician_id, which.technician_id),
+            (table.device_id, which.device_id),
+            (table.site_id, which.site_id),
+        ):
+            if value is not None:
+                query = query.where(column == value)
+        return self._many(query.order_by(table.work_order_id.desc()).limit(which.limit))
+
+    def active_for_ticket(self, tenant: TenantId, ticket_id: TicketId) -> WorkOrder | None:
+        link, order = schema.work_order_tickets.c, schema.work_orders.c
+        linked = select(link.work_order_id).where(link.ticket_id == ticket_id, link.active)
+        return self._one(self._of_tenant(tenant).where(order.work_order_id.in_(linked)))
+
+    def count(self, tenant: TenantId) -> int:
+        query = select(func.count()).where(schema.work_orders.c.tenant == tenant)
+        return self._connection.execute(query).scalar_one()
+
+    def _link(self, order: WorkOrder) -> None:
+        """Keep the links that say which order serves which ticket; the index refuses a second active one."""
+        link = schema.work_order_tickets
+        active = order.state not in _FINAL_ORDER_STATES
+        self._connection.execute(link.delete().where(link.c.work_order_id == order.work_order_id))
+        for ticket_id in order.ticket_ids:
+            if active and (other := self.active_for_ticket(order.tenant, ticket_id)) is not None:
+                raise Conflict(f"ticket {ticket_id} is already served by work order {other.work_order_id}")
+            row = {"work_order_id": order.work_order_id, "ticket_id": ticket_id, "active": active}
+            self._connection.execute(insert_into(self._connection, link).values(row))
+
+
+class SqlIncidentRepository(VersionedTable[Incident]):
+    """Incidents (`ports.IncidentRepository`)."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection, schema.incidents, Incident, "incident_id")
+
+    def open_unless_covered(self, incident: Incident) -> Incident | None:
+        return self._insert_if_free(row_of(incident), ("tenant", "kind", "subject"), "closed_at IS NULL")
+
+    def find_open(self, tenant: TenantId, kind: IncidentKind, subject: str) -> Incident | None:
+        table = schema.incidents.c
+        return self._one(self._open(tenant).where(table.kind == kind.value, table.subject == subject))
+
+    def open_ones(self, tenant: TenantId) -> Sequence[Incident]:
+        return self._many(self._open(tenant).order_by(schema.incidents.c.incident_id))
+
+    def all(self, tenant: TenantId, limit: int = 100) -> Sequence[Incident]:
+        newest_first = self._of_tenant(tenant).order_by(schema.incidents.c.incident_id.desc())
+        return self._many(newest_first.limit(limit))
+
+    def save(self, incident: Incident) -> Incident:
+        return self._replace(row_of(incident))
+
+    def _open(self, tenant: TenantId) -> Select[Any]:
+        return self._of_tenant(tenant).where(schema.incidents.c.closed_at.is_(None))

@@ -1,0 +1,389 @@
+"""The tables of the CRM. Each column bears the name of the field that it holds; `migrations` builds them.
+
+Invariants that must hold whatever the code order live here: one open ticket per dedup key, one active work order per
+ticket, each signal once, one installed period per device, serials unique among devices that are not retired.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    Float,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    UniqueConstraint,
+    text,
+)
+
+from crm_core.storage.types import Instant, Json
+
+metadata: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_ID = String(64)
+NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows itself only for INTEGER
+
+
+def _tenant() -> Column[str]:
+    return Column("tenant", _ID, nullable=False)
+
+
+def _refers(table: str, column: str) -> ForeignKeyConstraint:
+    """Refer to a row of the same tenant; a null key refers to nothing."""
+    return ForeignKeyConstraint(["tenant", column], [f"{table}.tenant", f"{table}.{column}"])
+
+
+customers = Table(
+    "customers",
+    metadata,
+    _tenant(),
+    Column("customer_id", _ID),
+    Column("name", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("tier", String, nullable=False),
+    Column("industry", String),
+    Column("contact_name", String),
+    Column("phone", String),
+    Column("email", String),
+    Column("language", String, nullable=False),
+    PrimaryKeyConstraint("tenant", "customer_id"),
+)
+
+sites = Table(
+    "sites",
+    metadata,
+    _tenant(),
+    Column("site_id", _ID),
+    Column("customer_id", _ID, nullable=False),
+    Column("name", String, nullable=False),
+    Column("address", String, nullable=False),
+    Column("region", String, nullable=False),
+    Column("latitude", Float),
+    Column("longitude", Float),
+    Column("time_zone", String, nullable=False),
+    Column("access_notes", String, nullable=False),
+    PrimaryKeyConstraint("tenant", "site_id"),
+    _refers("customers", "customer_id"),
+)
+
+contracts = Table(
+    "contracts",
+    metadata,
+    _tenant(),
+    Column("contract_id", _ID),
+    Column("customer_id", _ID, nullable=False),
+    Column("starts_on", Date, nullable=False),
+    Column("ends_on", Date, nullable=False),
+    Column("monthly_rent", Json, nullable=False),
+    Column("on_site_hours", Integer),
+    PrimaryKeyConstraint("tenant", "contract_id"),
+    _refers("customers", "customer_id"),
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    _tenant(),
+    Column("device_id", _ID),
+    Column("site_id", _ID),
+    Column("customer_id", _ID),
+    Column("contract_id", _ID),
+    Column("model_id", String),
+    Column("vendor", String),
+    Column("model_name", String),
+    Column("serial", String),
+    Column("asset_tag", String),
+    Column("owner_state", String, nullable=False),
+    Column("transport", String, nullable=False),
+    Column("snmp", Json),
+    Column("installed_on", Date),
+    Column("registered_at", Instant),
+    Column("host", String),  # of `snmp`, to find a device by its address
+    Column("port", Integer),
+    PrimaryKeyConstraint("tenant", "device_id"),
+    _refers("sites", "site_id"),
+    _refers("customers", "customer_id"),
+    _refers("contracts", "contract_id"),
+    Index(
+        "uq_devices_serial_in_use",
+        "tenant",
+        "serial",
+        unique=True,
+        sqlite_where=text("serial IS NOT NULL AND owner_state NOT IN ('retired', 'lost')"),
+        postgresql_where=text("serial IS NOT NULL AND owner_state NOT IN ('retired', 'lost')"),
+    ),
+    Index("ix_devices_address", "tenant", "host", "port"),
+)
+
+installed_periods = Table(
+    "installed_periods",
+    metadata,
+    _tenant(),
+    Column("device_id", _ID),
+    Column("site_id", _ID, nullable=False),
+    Column("customer_id", _ID, nullable=False),
+    Column("contract_id", _ID),
+    Column("from_instant", Instant),
+    Column("to_instant", Instant),
+    Column("start_count", NUMBER),
+    Column("end_count", NUMBER),
+    PrimaryKeyConstraint("tenant", "device_id", "from_instant"),
+    _refers("devices", "device_id"),
+    Index(
+        "uq_installed_periods_open",
+        "tenant",
+        "device_id",
+        unique=True,
+        sqlite_where=text("to_instant IS NULL"),
+        postgresql_where=text("to_instant IS NULL"),
+    ),
+)
+
+technicians = Table(
+    "technicians",
+    metadata,
+    _tenant(),
+    Column("technician_id", _ID),
+    Column("name", String, nullable=False),
+    Column("regions", Json, nullable=False),
+    Column("skills", Json, nullable=False),
+    Column("phone", String),
+    Column("active", Boolean, nullable=False),
+    Column("max_jobs_a_day", Integer, nullable=False),
+    PrimaryKeyConstraint("tenant", "technician_id"),
+)
+
+tickets = Table(
+    "tickets",
+    metadata,
+    Column("ticket_id", NUMBER, primary_key=True, autoincrement=True),
+    _tenant(),
+    Column("device_id", _ID, nullable=False),
+    Column("site_id", _ID),
+    Column("customer_id", _ID),
+    Column("cause", String, nullable=False),
+    Column("category", String, nullable=False),
+    Column("level", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("title_key", String, nullable=False),
+    Column("detail", Json, nullable=False),
+    Column("raised_at", Instant, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    Column("clocks", Json, nullable=False),
+    Column("evidence", Json, nullable=False),
+    Column("events", Json, nullable=False),
+    Column("code", String),
+    Column("policy_version", String, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("dedup_key", String, nullable=False),
+    Column("is_open", Boolean, nullable=False),
+    _refers("devices", "device_id"),
+    Index(
+        "uq_tickets_open_cause",
+        "tenant",
+        "dedup_key",
+        unique=True,
+        sqlite_where=text("is_open"),
+        postgresql_where=text("is_open"),
+    ),
+    Index("ix_tickets_device", "tenant", "device_id", "ticket_id"),
+    Index("ix_tickets_state", "tenant", "state", "ticket_id"),
+    Index("ix_tickets_raised", "tenant", "raised_at"),
+    sqlite_autoincrement=True,
+)
+
+work_orders = Table(
+    "work_orders",
+    metadata,
+    Column("work_order_id", NUMBER, primary_key=True, autoincrement=True),
+    _tenant(),
+    Column("kind", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("device_id", _ID, nullable=False),
+    Column("site_id", _ID),
+    Column("customer_id", _ID),
+    Column("ticket_ids", Json, nullable=False),
+    Column("technician_id", _ID),
+    Column("assigned_reason", String, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("planned_start", Instant),
+    Column("parts", Json, nullable=False),
+    Column("guide_keys", Json, nullable=False),
+    Column("started_at", Instant),
+    Column("done_at", Instant),
+    Column("outcome", String),
+    Column("confirmed_cause", String),
+    Column("note", String, nullable=False),
+    Column("count_before", NUMBER),
+    Column("count_after", NUMBER),
+    Column("version", Integer, nullable=False),
+    _refers("devices", "device_id"),
+    _refers("technicians", "technician_id"),
+    Index("ix_work_orders_technician", "tenant", "technician_id", "state", "work_order_id"),
+    Index("ix_work_orders_state", "tenant", "state", "work_order_id"),
+    sqlite_autoincrement=True,
+)
+
+work_order_tickets = Table(
+    "work_order_tickets",
+    metadata,
+    Column("work_order_id", NUMBER, nullable=False),
+    Column("ticket_id", NUMBER, nullable=False),
+    Column("active", Boolean, nullable=False),
+    PrimaryKeyConstraint("work_order_id", "ticket_id"),
+    ForeignKeyConstraint(["work_order_id"], ["work_orders.work_order_id"]),
+    ForeignKeyConstraint(["ticket_id"], ["tickets.ticket_id"]),
+    Index(
+        "uq_work_order_tickets_active",
+        "ticket_id",
+        unique=True,
+        sqlite_where=text("active"),
+        postgresql_where=text("active"),
+    ),
+)
+
+signals = Table(
+    "signals",
+    metadata,
+    Column("signal_id", NUMBER, primary_key=True, autoincrement=True),
+    _tenant(),
+    Column("device_id", _ID, nullable=False),
+    Column("observed_at", Instant, nullable=False),
+    Column("origin", String, nullable=False),
+    Column("evidence", String, nullable=False),
+    Column("conditions", Json, nullable=False),
+    Column("unknown", Json, nullable=False),
+    Column("processed_at", Instant),
+    UniqueConstraint("tenant", "device_id", "origin", "evidence"),
+    Index(
+        "ix_signals_pending",
+        "signal_id",
+        sqlite_where=text("processed_at IS NULL"),
+        postgresql_where=text("processed_at IS NULL"),
+    ),
+    sqlite_autoincrement=True,
+)
+
+cause_tracks = Table(
+    "cause_tracks",
+    metadata,
+    _tenant(),
+    Column("device_id", _ID),
+    Column("cause", String(160)),
+    Column("origin", String(16)),
+    Column("condition", Json, nullable=False),
+    Column("first_seen", Instant, nullable=False),
+    Column("last_seen", Instant, nullable=False),
+    Column("seen_count", Integer, nullable=False),
+    Column("clear_since", Instant),
+    Column("clear_count", Integer, nullable=False),
+    Column("ticket_id", NUMBER),
+    Column("evidence", Json, nullable=False),
+    Column("episodes", Json, nullable=False),
+    PrimaryKeyConstraint("tenant", "device_id", "cause", "origin"),
+)
+
+watermarks = Table(
+    "signal_watermarks",
+    metadata,
+    _tenant(),
+    Column("device_id", _ID),
+    Column("origin", String(16)),
+    Column("observed_at", Instant, nullable=False),
+    PrimaryKeyConstraint("tenant", "device_id", "origin"),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("incident_id", NUMBER, primary_key=True, autoincrement=True),
+    _tenant(),
+    Column("kind", String(16), nullable=False),
+    Column("subject", String, nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("device_ids", Json, nullable=False),
+    Column("closed_at", Instant),
+    Column("settled_at", Instant),
+    Column("suppressed", Integer, nullable=False),
+    Column("note", String, nullable=False),
+    Column("version", Integer, nullable=False),
+    Index(
+        "uq_incidents_open",
+        "tenant",
+        "kind",
+        "subject",
+        unique=True,
+        sqlite_where=text("closed_at IS NULL"),
+        postgresql_where=text("closed_at IS NULL"),
+    ),
+    sqlite_autoincrement=True,
+)
+
+forecasts = Table(
+    "forecasts",
+    metadata,
+    _tenant(),
+    Column("device_id", _ID),
+    Column("kind", String(16)),  # supply, life, failure
+    Column("subject", String(128)),  # supply index, component, or ''
+    Column("p50_days", Float),
+    Column("made_at", Instant, nullable=False),
+    Column("body", Json, nullable=False),
+    PrimaryKeyConstraint("tenant", "device_id", "kind", "subject"),
+    Index("ix_forecasts_days", "tenant", "kind", "p50_days"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    _tenant(),
+    Column("user_id", _ID),
+    Column("name", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("password_hash", String, nullable=False),
+    Column("technician_id", _ID),
+    Column("regions", Json, nullable=False),
+    Column("language", String, nullable=False),
+    Column("active", Boolean, nullable=False),
+    PrimaryKeyConstraint("tenant", "user_id"),
+    UniqueConstraint("tenant", "name"),
+)
+
+access_tokens = Table(
+    "access_tokens",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    _tenant(),
+    Column("user_id", _ID, nullable=False),
+    Column("purpose", String, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("name", String, nullable=False),
+    Column("scopes", Json, nullable=False),
+    _refers("users", "user_id"),
+    Index("ix_access_tokens_user", "tenant", "user_id"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("holder", String, nullable=False),
+    Column("fencing", NUMBER, nullable=False),
+    Column("until", Instant, nullable=False),
+)

@@ -1,0 +1,166 @@
+"""The CRM database: one transaction is one unit of work, on SQLite or PostgreSQL by URL.
+
+SQLite runs with a write-ahead log, foreign keys and BEGIN IMMEDIATE, so that a transaction that will write never
+fails half-way for another writer; a busy database is waited for. A reader that only reads may ask for
+`read_only=True`: it then sees a snapshot and never waits for writers.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import OperationalError
+
+from crm_core.domain.errors import InvalidConfiguration, StoreUnavailable
+from crm_core.domain.fleet import Contract, Customer, Site
+from crm_core.domain.service import Technician
+from crm_core.ports import (
+    DeviceRepository,
+    ForecastRepository,
+    IncidentRepository,
+    LeaseRepository,
+    Repository,
+    SignalRepository,
+    TicketRepository,
+    UnitOfWorkFactory,
+    UserRepository,
+    WorkOrderRepository,
+)
+from crm_core.storage import schema
+from crm_core.storage.inbox import (
+    SqlForecastRepository,
+    SqlLeaseRepository,
+    SqlSignalRepository,
+    SqlUserRepository,
+)
+from crm_core.storage.repositories import (
+    SqlDeviceRepository,
+    SqlIncidentRepository,
+    SqlTicketRepository,
+    SqlWorkOrderRepository,
+)
+from crm_core.storage.tables import TableRepository
+
+BUSY_TIMEOUT_SECONDS: Final = 30.0
+_MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+
+class SqlUnitOfWork:
+    """One transaction (`ports.UnitOfWork`); leaving the block without `commit` rolls back."""
+
+    customers: Repository[Customer]
+    sites: Repository[Site]
+    contracts: Repository[Contract]
+    devices: DeviceRepository
+    technicians: Repository[Technician]
+    tickets: TicketRepository
+    work_orders: WorkOrderRepository
+    signals: SignalRepository
+    incidents: IncidentRepository
+    forecasts: ForecastRepository
+    users: UserRepository
+    leases: LeaseRepository
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            connection = self._engine.connect()
+            connection.begin()
+        except OperationalError as error:
+            raise StoreUnavailable(f"the CRM database does not answer now: {error.orig}") from error
+        self._connection = connection
+        self.customers = TableRepository(connection, schema.customers, Customer, "customer_id")
+        self.sites = TableRepository(connection, schema.sites, Site, "site_id")
+        self.contracts = TableRepository(connection, schema.contracts, Contract, "contract_id")
+        self.devices = SqlDeviceRepository(connection)
+        self.technicians = TableRepository(connection, schema.technicians, Technician, "technician_id")
+        self.tickets = SqlTicketRepository(connection)
+        self.work_orders = SqlWorkOrderRepository(connection)
+        self.signals = SqlSignalRepository(connection)
+        self.incidents = SqlIncidentRepository(connection)
+        self.forecasts = SqlForecastRepository(connection)
+        self.users = SqlUserRepository(connection)
+        self.leases = SqlLeaseRepository(connection)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()  # rolls back what was not committed
+
+    def commit(self) -> None:
+        """Make the changes durable. The block may go on: what follows is a new transaction."""
+        connection = self._connection
+        if connection is None:
+            raise RuntimeError("commit belongs inside the with-block of the unit of work")
+        connection.commit()
+        connection.begin()
+
+
+def make_engine(url: str, *, read_only: bool = False) -> Engine:
+    """Return an engine for `sqlite:///path` or `postgresql+psycopg://...`; nothing is opened yet."""
+    parsed = make_url(url)
+    match parsed.get_backend_name():
+        case "sqlite":
+            if parsed.database in (None, "", ":memory:"):
+                raise InvalidConfiguration("a CRM database in memory would be lost: name a file in crm.url")
+            engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+            _prepare_sqlite(engine, read_only=read_only)
+        case "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+            options = {"options": "-c default_transaction_read_only=on"} if read_only else {}
+            engine = create_engine(parsed, pool_pre_ping=True, connect_args=options)
+        case other:
+            raise InvalidConfiguration(f"crm.url names {other!r}; use sqlite:///file or postgresql://...")
+    return engine
+
+
+def _prepare_sqlite(engine: Engine, *, read_only: bool) -> None:
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None  # transactions are begun below, not by the driver's guess
+        for pragma in ("journal_mode = WAL", "foreign_keys = ON", "synchronous = FULL"):
+            connection.execute(f"PRAGMA {pragma}")
+        if read_only:
+            connection.execute("PRAGMA query_only = ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def make_uow_factory(url: str, *, read_only: bool = False) -> UnitOfWorkFactory:
+    """Return a factory of units of work over the database at `url`; call `migrate` once before its first use."""
+    engine = make_engine(url, read_only=read_only)
+    factory: Callable[[], SqlUnitOfWork] = lambda: SqlUnitOfWork(engine)  # noqa: E731 - typed against the port
+    return factory
+
+
+def migrate(url: str) -> None:
+    """Bring the database at `url` to the newest schema; safe to run at each start and from several processes."""
+    database = make_url(url).database
+    if make_url(url).get_backend_name() == "sqlite" and database:
+        Path(database).parent.mkdir(parents=True, exist_ok=True)
+    engine = make_engine(url)
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    try:
+        with engine.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7236105)")  # one migration at a time
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except OperationalError as error:
+        raise StoreUnavailable(f"the CRM database does not answer now: {error.orig}") from error
+    finally:
+        engine.dispose()

@@ -1,0 +1,119 @@
+"""The plain repositories: entities that are found by tenant and key, over one table each."""
+
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Connection, RowMapping, Select, Table, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+
+from crm_core.domain.errors import Conflict, NotFound
+from crm_core.domain.identity import TenantId
+from crm_core.storage.rows import entity_of, row_of
+
+Entity = TypeVar("Entity")
+Insert = postgresql.Insert | sqlite.Insert
+
+
+def insert_into(connection: Connection, table: Table) -> Insert:
+    """Return an INSERT of the connected dialect, which knows ON CONFLICT."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def upsert(connection: Connection, table: Table, row: dict[str, Any]) -> None:
+    """Insert the row or replace the one with the same primary key; other unique keys raise `Conflict`."""
+    keys = [column.name for column in table.primary_key.columns]
+    changes = {name: value for name, value in row.items() if name not in keys}
+    statement = insert_into(connection, table).values(row)
+    try:
+        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changes))
+    except IntegrityError as error:
+        raise Conflict(
+            f"{table.name}: {_first_line(error)}; check the key and the records that it names"
+        ) from error
+
+
+def _first_line(error: IntegrityError) -> str:
+    return str(error.orig).splitlines()[0]
+
+
+class EntityTable(Generic[Entity]):
+    """One table whose rows are entities of one kind: the queries that all repositories share."""
+
+    def __init__(self, connection: Connection, table: Table, kind: type[Entity], key: str) -> None:
+        self._connection = connection
+        self._table = table
+        self._kind = kind
+        self._key = table.c[key]
+
+    def _must_find(self, tenant: str, key: str | int) -> Entity:
+        found = self._one(self._of_tenant(tenant).where(self._key == key))
+        if found is None:
+            raise NotFound(f"{self._table.name}: there is no {key!r}; list them to see the known ones")
+        return found
+
+    def _of_tenant(self, tenant: str) -> Select[Any]:
+        return select(self._table).where(self._table.c.tenant == tenant)
+
+    def _rows(self, query: Select[Any]) -> Sequence[RowMapping]:
+        return self._connection.execute(query).mappings().all()
+
+    def _many(self, query: Select[Any]) -> list[Entity]:
+        return [entity_of(row, self._kind) for row in self._rows(query)]
+
+    def _one(self, query: Select[Any]) -> Entity | None:
+        row = self._connection.execute(query).mappings().first()
+        return None if row is None else entity_of(row, self._kind)
+
+
+class TableRepository(EntityTable[Entity]):
+    """Entities of one kind by tenant and id (`ports.Repository`)."""
+
+    def find(self, tenant: TenantId, key: str) -> Entity | None:
+        return self._one(self._of_tenant(tenant).where(self._key == key))
+
+    def get(self, tenant: TenantId, key: str) -> Entity:
+        return self._must_find(tenant, key)
+
+    def all(self, tenant: TenantId) -> Sequence[Entity]:
+        return self._many(self._of_tenant(tenant).order_by(self._key))
+
+    def save(self, entity: Entity) -> None:
+        upsert(self._connection, self._table, self._row(entity))
+
+    def _row(self, entity: Entity) -> dict[str, Any]:
+        return row_of(entity)
+
+
+class VersionedTable(EntityTable[Entity]):
+    """Entities numbered by the database, with a version against lost updates (tickets, orders, incidents)."""
+
+    def _insert(self, row: dict[str, Any]) -> Entity:
+        """Insert without the id and return the entity with the id that the database gave."""
+        made = self._connection.execute(self._numbered(row).returning(self._table)).mappings().one()
+        return entity_of(made, self._kind)
+
+    def _insert_if_free(self, row: dict[str, Any], columns: Sequence[str], condition: str) -> Entity | None:
+        """Insert like `_insert`; None when the partial unique index over `columns` where `condition` holds the key."""
+        statement = self._numbered(row).on_conflict_do_nothing(
+            index_elements=list(columns), index_where=text(condition)
+        )
+        made = self._connection.execute(statement.returning(self._table)).mappings().first()
+        return None if made is None else entity_of(made, self._kind)
+
+    def _numbered(self, row: dict[str, Any]) -> Insert:
+        values = {name: value for name, value in row.items() if name != self._key.name} | {"version": 1}
+        return insert_into(self._connection, self._table).values(values)
+
+    def _replace(self, row: dict[str, Any]) -> Entity:
+        """Replace the row if its version is still the stored one, or raise `Conflict` (`NotFound` when it is gone)."""
+        table, key = self._table, row[self._key.name]
+        query = table.update().where(
+            table.c.tenant == row["tenant"], self._key == key, table.c.version == row["version"]
+        )
+        values = {**row, "version": row["version"] + 1}
+        changed = self._connection.execute(query.values(values).returning(table)).mappings().first()
+        if changed is None:
+            self._must_find(row["tenant"], key)
+            raise Conflict(f"{table.name} {key} was changed meanwhile; read it again and repeat the change")
+        return entity_of(changed, self._kind)
