@@ -24,7 +24,7 @@ DEFAULTS: Final = Path(__file__).with_name("defaults.toml")
 EXAMPLE: Final = Path(__file__).with_name("example.toml")
 PREFIX: Final = "DRUMBEAT_"
 #: Variables with the prefix that are not settings: the data of the tests, and the file named instead of --config.
-NOT_SETTINGS: Final = frozenset({"DRUMBEAT_SHARED", "DRUMBEAT_CONFIG"})
+NOT_SETTINGS: Final = frozenset({"DRUMBEAT_SHARED", "DRUMBEAT_CONFIG", "DRUMBEAT_REQUIRE_SERVERS"})
 _PLACEHOLDERS: Final = re.compile(
     r"change[-_ ]?(me|this)|your[-_ ].*|<.*>|x{3,}|todo|secret|password|passw0rd|token|example|placeholder|dummy",
     re.IGNORECASE,
