@@ -1,0 +1,80 @@
+"""Reads business calendars (`config/policy/calendars/*.yaml`): opening times, holidays and swapped workdays."""
+
+from collections.abc import Iterable
+from datetime import date, time, timedelta
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from config.catalogue_files import read_yaml
+from config.settings import TimeZone
+from crm_core.domain.errors import InvalidConfiguration
+from crm_core.domain.sla import BusinessCalendar, WorkWindow
+
+WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_MAX_SPAN: Final = timedelta(days=31)
+
+
+class _Calendar(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(min_length=1)]
+    version: str
+    time_zone: TimeZone
+    windows: Annotated[
+        dict[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], list[str]], Field(min_length=1)
+    ]
+    provisional_from: int | None = None
+    holidays: list[date | str] = []
+    swap_workdays: list[date | str] = []
+
+
+def load_calendar(path: Path) -> BusinessCalendar:
+    """Return the calendar in `path`, or raise `InvalidConfiguration` naming the wrong entry."""
+    try:
+        read = _Calendar.model_validate(read_yaml(path))
+        return BusinessCalendar(
+            name=read.name,
+            time_zone=read.time_zone,
+            windows={WEEKDAYS.index(day): _windows(day, spans) for day, spans in read.windows.items()},
+            holidays=frozenset(_days(read.holidays)),
+            swap_workdays=frozenset(_days(read.swap_workdays)),
+            provisional_from=read.provisional_from,
+            version=read.version,
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidConfiguration(f"{path}: {where}: {first['msg']}") from None
+    except ValueError as error:
+        raise InvalidConfiguration(f"{path}: {error}") from error
+
+
+def _windows(day: str, spans: Iterable[str]) -> tuple[WorkWindow, ...]:
+    windows: list[WorkWindow] = []
+    for span in spans:
+        start, separator, end = span.partition("-")
+        if not separator:
+            raise ValueError(f"windows.{day}: {span!r} must look like 09:00-12:00")
+        window = WorkWindow(time.fromisoformat(start.strip()), time.fromisoformat(end.strip()))
+        if window.start >= window.end:
+            raise ValueError(f"windows.{day}: {span!r} ends before it starts")
+        if windows and windows[-1].end > window.start:
+            raise ValueError(f"windows.{day}: {span!r} overlaps the window before")
+        windows.append(window)
+    return tuple(windows)
+
+
+def _days(entries: Iterable[date | str]) -> Iterable[date]:
+    for entry in entries:
+        if isinstance(entry, date):
+            yield entry
+            continue
+        first_text, _, last_text = entry.partition("..")
+        first = date.fromisoformat(first_text.strip())
+        last = date.fromisoformat(last_text.strip()) if last_text else first
+        if not timedelta(0) <= last - first <= _MAX_SPAN:
+            raise ValueError(f"{entry!r} must be a day or a span of at most {_MAX_SPAN.days} days")
+        for offset in range((last - first).days + 1):
+            yield first + timedelta(days=offset)

@@ -1,0 +1,271 @@
+"""Reads the figures of the business from `config/policy/*.yaml`: each with its unit and requirement, by date.
+
+A leaf is `{value, unit?, requirement, note?}`; its key is `<file>.<table>...<name>`. Later versions lie in
+folders `from-YYYY-MM-DD` beside the files and hold only what changes. A missing, unknown or impossible figure
+is refused with its key; nothing has a default in code.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from config.calendar_files import load_calendar
+from config.catalogue_files import read_yaml
+from crm_core.domain.errors import InvalidConfiguration
+from crm_core.domain.fleet import CustomerTier
+from crm_core.domain.policy import (
+    CauseRule,
+    DispatchPolicy,
+    FailurePolicy,
+    LifePolicy,
+    PolicyBook,
+    ReplenishmentPolicy,
+    SlaPolicy,
+    TriagePolicy,
+)
+from crm_core.domain.service import TicketLevel, WorkOrderKind
+
+POLICY: Final = Path(__file__).parent / "policy"
+REQUIREMENTS: Final = range(1, 121)  # reference numbers of the rental firm's documents
+_LEAF: Final = frozenset({"value", "unit", "requirement", "note"})
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure of the business with what it means and where it comes from."""
+
+    key: str
+    value: bool | int | float | str
+    unit: str
+    requirement: int
+    note: str
+    file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyVersion:
+    """All figures in force from a date, and the book made of them."""
+
+    book: PolicyBook
+    figures: Mapping[str, Figure]
+
+
+def load_policies(folder: Path = POLICY) -> tuple[PolicyVersion, ...]:
+    """Return all versions in `folder`, oldest first; raises `InvalidConfiguration` naming file and key."""
+    figures = dict(_figures_of(folder))
+    versions = [_version(folder, folder, figures)]
+    for later in sorted(folder.glob("from-*")):
+        changes = dict(_figures_of(later))
+        unknown = sorted(changes.keys() - figures.keys())
+        if unknown:
+            raise InvalidConfiguration(f"{later}: changes figures that do not exist: {', '.join(unknown)}")
+        figures = {**figures, **changes}
+        versions.append(_version(folder, later, figures))
+    return tuple(versions)
+
+
+def policy_on(versions: tuple[PolicyVersion, ...], day: date) -> PolicyVersion:
+    """Return the version in force on `day`; before the first one, the first."""
+    in_force = [version for version in versions if version.book.effective_from <= day]
+    return in_force[-1] if in_force else versions[0]
+
+
+def _version(folder: Path, part: Path, figures: Mapping[str, Figure]) -> PolicyVersion:
+    head = read_yaml(part / "book.yaml")
+    extra = sorted(head.keys() - {"version", "effective_from"})
+    since = head.get("effective_from")
+    if extra or not isinstance(since, date) or not isinstance(head.get("version"), str):
+        raise InvalidConfiguration(
+            f"{part / 'book.yaml'}: must hold exactly version (a text) and effective_from (a date)"
+        )
+    if part != folder and part.name != f"from-{since.isoformat()}":
+        raise InvalidConfiguration(
+            f"{part / 'book.yaml'}: effective_from {since} does not fit the folder's name"
+        )
+    take = _Taker(folder, figures)
+    book = PolicyBook(
+        version=head["version"],
+        effective_from=since,
+        sla=_sla(take, folder),
+        triage=_triage(take),
+        replenishment=_replenishment(take),
+        life=_life(take),
+        failures=_failures(take),
+        dispatch=_dispatch(take),
+    )
+    take.nothing_left()
+    return PolicyVersion(book, dict(figures))
+
+
+def _figures_of(folder: Path) -> Iterator[tuple[str, Figure]]:
+    for path in sorted(folder.glob("*.yaml")):
+        if path.name != "book.yaml":
+            yield from _leaves(path, path.stem, read_yaml(path))
+
+
+def _leaves(path: Path, prefix: str, table: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
+    for name, entry in table.items():
+        key = f"{prefix}.{name}"
+        if not isinstance(entry, Mapping):
+            raise InvalidConfiguration(
+                f"{path}: {key} must be a figure {{value, requirement}} or a table of them"
+            )
+        if "value" in entry:
+            yield key, _figure(path, key, entry)
+        else:
+            yield from _leaves(path, key, entry)
+
+
+def _figure(path: Path, key: str, entry: Mapping[str, Any]) -> Figure:
+    extra = sorted(entry.keys() - _LEAF)
+    if extra:
+        raise InvalidConfiguration(f"{path}: {key} has unknown parts: {', '.join(map(str, extra))}")
+    if entry.get("requirement") not in REQUIREMENTS:
+        raise InvalidConfiguration(f"{path}: {key} must name its requirement, 1 to {REQUIREMENTS[-1]}")
+    if not isinstance(entry["value"], (bool, int, float, str)):
+        raise InvalidConfiguration(f"{path}: {key}: the value must be a number, text, true or false")
+    unit, note = str(entry.get("unit", "")), str(entry.get("note", ""))
+    return Figure(key, entry["value"], unit, entry["requirement"], note, path)
+
+
+class _Taker:
+    """Takes figures by key with a check of type and range, and knows which were never taken."""
+
+    def __init__(self, folder: Path, figures: Mapping[str, Figure]) -> None:
+        self._folder = folder
+        self._figures = figures
+        self._taken: set[str] = set()
+
+    def number(self, key: str, *, least: float = 0.0, most: float = 1e9) -> float:
+        figure = self._take(key)
+        if isinstance(figure.value, (bool, str)) or not least <= figure.value <= most:
+            raise InvalidConfiguration(f"{figure.file}: {key} must be a number from {least:g} to {most:g}")
+        return float(figure.value)
+
+    def whole(self, key: str, *, least: int = 0, most: int = 1_000_000) -> int:
+        value = self.number(key, least=least, most=most)
+        if value != int(value):
+            raise InvalidConfiguration(f"{self._figures[key].file}: {key} must be a whole number")
+        return int(value)
+
+    def flag(self, key: str) -> bool:
+        figure = self._take(key)
+        if not isinstance(figure.value, bool):
+            raise InvalidConfiguration(f"{figure.file}: {key} must be true or false")
+        return figure.value
+
+    def text(self, key: str) -> str:
+        figure = self._take(key)
+        if not isinstance(figure.value, str):
+            raise InvalidConfiguration(f"{figure.file}: {key} must be a text")
+        return figure.value
+
+    def duration(self, key: str) -> timedelta:
+        units = {"minutes": timedelta(minutes=1), "hours": timedelta(hours=1), "days": timedelta(days=1)}
+        figure = self._take(key)
+        if figure.unit not in units:
+            raise InvalidConfiguration(f"{figure.file}: {key} needs a unit of {', '.join(units)}")
+        return self.number(key, most=100_000) * units[figure.unit]
+
+    def names_under(self, table: str) -> list[str]:
+        depth = table.count(".") + 1
+        return list(
+            dict.fromkeys(key.split(".")[depth] for key in self._figures if key.startswith(f"{table}."))
+        )
+
+    def nothing_left(self) -> None:
+        left = sorted(self._figures.keys() - self._taken)
+        if left:
+            raise InvalidConfiguration(f"{self._folder}: no rule uses these figures: {', '.join(left)}")
+
+    def _take(self, key: str) -> Figure:
+        self._taken.add(key)
+        if key not in self._figures:
+            raise InvalidConfiguration(f"{self._folder}: figure {key} is missing")
+        return self._figures[key]
+
+
+def _sla(take: _Taker, folder: Path) -> SlaPolicy:
+    return SlaPolicy(
+        calendar=load_calendar(folder / "calendars" / f"{take.text('sla.calendar')}.yaml"),
+        first_response={tier: take.duration(f"sla.first_response.{tier.value}") for tier in CustomerTier},
+        first_response_business_hours=take.flag("sla.first_response.business_hours"),
+        restore={level: take.duration(f"sla.restore.{level.value}") for level in TicketLevel},
+        restore_business_hours={
+            level: take.flag(f"sla.restore_business_hours.{level.value}") for level in TicketLevel
+        },
+    )
+
+
+def _triage(take: _Taker) -> TriagePolicy:
+    rules = tuple(_rule(take, f"triage.rules.{name}") for name in take.names_under("triage.rules"))
+    if not any(rule.prefix == "" for rule in rules):
+        raise InvalidConfiguration("triage.rules: one rule needs the empty prefix, for all other causes")
+    return TriagePolicy(
+        rules=rules,
+        max_automatic_tickets_per_device_day=take.whole("triage.budget.per_device_day", least=1),
+        max_automatic_tickets_per_site_day=take.whole("triage.budget.per_site_day", least=1),
+        jam_count_for_ticket=take.whole("triage.jam.count_for_ticket", least=1),
+        jam_window=take.duration("triage.jam.window"),
+        silent_after=take.duration("triage.silence.after"),
+    )
+
+
+def _rule(take: _Taker, table: str) -> CauseRule:
+    return CauseRule(
+        prefix=take.text(f"{table}.prefix"),
+        raise_observations=take.whole(f"{table}.raise_observations", least=1, most=1000),
+        raise_after=take.duration(f"{table}.raise_after"),
+        clear_observations=take.whole(f"{table}.clear_observations", least=1, most=1000),
+        clear_after=take.duration(f"{table}.clear_after"),
+    )
+
+
+def _replenishment(take: _Taker) -> ReplenishmentPolicy:
+    policy = ReplenishmentPolicy(
+        delivery_days=take.number("forecasts.replenishment.delivery", most=90),
+        raise_at_days_left=take.number("forecasts.replenishment.raise_at_days_left", most=365),
+        clear_at_days_left=take.number("forecasts.replenishment.clear_at_days_left", most=365),
+        stock_out_cost=take.number("forecasts.replenishment.stock_out_cost"),
+        early_waste_cost_per_day=take.number("forecasts.replenishment.early_waste_cost_per_day"),
+    )
+    if policy.clear_at_days_left <= policy.raise_at_days_left:
+        raise InvalidConfiguration(
+            "forecasts.replenishment: clear_at_days_left must be more than raise_at_days_left"
+        )
+    return policy
+
+
+def _life(take: _Taker) -> LifePolicy:
+    return LifePolicy(
+        replacement_share=take.number("forecasts.life.replacement_share", least=0.01, most=2),
+        part_ticket_days_left=take.number("forecasts.life.part_ticket_days_left", most=365),
+    )
+
+
+def _failures(take: _Taker) -> FailurePolicy:
+    return FailurePolicy(
+        visit_threshold_p14=take.number("forecasts.failures.visit_threshold_p14", most=1),
+        tickets_per_100_devices_month=take.number(
+            "forecasts.failures.tickets_per_100_devices_month", most=3000
+        ),
+        breakdown_cost=take.number("forecasts.failures.breakdown_cost"),
+        visit_cost=take.number("forecasts.failures.visit_cost"),
+    )
+
+
+def _dispatch(take: _Taker) -> DispatchPolicy:
+    policy = DispatchPolicy(
+        minutes_on_site={
+            kind.value: take.whole(f"dispatch.minutes_on_site.{kind.value}", least=1, most=1440)
+            for kind in WorkOrderKind
+        },
+        travel_speed_kmh=take.number("dispatch.travel_speed", least=1, most=500),
+        day_starts_minutes=take.whole("dispatch.day_starts", most=1440),
+        day_ends_minutes=take.whole("dispatch.day_ends", most=1440),
+    )
+    if policy.day_ends_minutes <= policy.day_starts_minutes:
+        raise InvalidConfiguration("dispatch: day_ends must be later than day_starts")
+    return policy
