@@ -1,0 +1,262 @@
+"""Recurring work and the life of a process: the only user of APScheduler.
+
+APScheduler is a group timer in memory here: tens of jobs, each at most once at a time, missed runs folded into
+one. What is due, who leads and what waits to be delivered stands in tables, so that a killed process loses
+nothing. A job that fails is logged and runs again at its next time; it never stops the others.
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from types import FrameType
+from typing import Final, Protocol
+from zoneinfo import ZoneInfo
+
+import structlog
+from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from api.services import JobInfo
+from crm_core.domain.errors import NotFound
+from crm_core.ports import Clock, Lease, UnitOfWorkFactory
+
+_log = structlog.get_logger("drumbeat.supervision")
+_THREADS: Final = 8
+WAKE: Final = "wake:"  # prefix of one-shot wake-ups; they are not listed as jobs
+
+Action = Callable[[], object]
+
+
+@dataclass(slots=True)
+class _Job:
+    info: JobInfo
+    trigger: BaseTrigger
+    action: Action
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Supervisor:
+    """Runs named jobs on a timer in worker threads; it is the `Jobs` and the `Timer` of a process."""
+
+    def __init__(self, clock: Clock, time_zone: str) -> None:
+        self._clock = clock
+        self._zone = ZoneInfo(time_zone)
+        self._jobs: dict[str, _Job] = {}
+        self._on_wake: dict[str, Action] = {}
+        self._scheduler = BackgroundScheduler(
+            timezone=self._zone,
+            executors={"default": ThreadPoolExecutor(_THREADS)},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+        self._scheduler.add_listener(self._failed, EVENT_JOB_ERROR)
+
+    def every(self, name: str, seconds: float, action: Action) -> None:
+        """Run `action` every `seconds`, for the first time at once after the start."""
+        trigger = IntervalTrigger(seconds=seconds, timezone=self._zone)
+        self._add(name, f"every {seconds:g} s", trigger, action)
+
+    def daily(self, name: str, at: str, action: Action, weekday: str | None = None) -> None:
+        """Run `action` at the local time `HH:MM`, each day or only on one weekday (`mon` .. `sun`)."""
+        hour, minute = at.split(":")
+        trigger = CronTrigger(
+            hour=int(hour), minute=int(minute), day_of_week=weekday or "*", timezone=self._zone
+        )
+        words = f"{'daily' if weekday is None else weekday} at {at} {self._zone.key}"
+        self._add(name, words, trigger, action)
+
+    def on_wake(self, name: str, action: Action) -> None:
+        """Say what runs when `wake_at` of that name falls due."""
+        self._on_wake[name] = action
+
+    def wake_at(self, name: str, at: datetime) -> None:
+        """Run the work of `name` at `at`; a later call for the name replaces the earlier one."""
+        if name not in self._on_wake:
+            raise NotFound(f"nothing is registered to wake up as {name!r}")
+        self._scheduler.add_job(
+            self._on_wake[name], "date", run_date=at, id=f"{WAKE}{name}", replace_existing=True
+        )
+
+    def start(self) -> None:
+        """Begin to run jobs; interval jobs run at once, the others at their time."""
+        for job in self._jobs.values():
+            at_once = isinstance(job.trigger, IntervalTrigger)
+            self._scheduler.add_job(
+                self._run,
+                job.trigger,
+                args=[job],
+                id=job.info.name,
+                **({"next_run_time": self._clock.now()} if at_once else {}),
+            )
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Start nothing new and wait for what runs."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=True)
+
+    def list(self) -> Sequence[JobInfo]:
+        """Return all jobs, ordered by name."""
+        return [self._with_next(self._jobs[name].info) for name in sorted(self._jobs)]
+
+    def run(self, name: str) -> JobInfo:
+        """Ask for one run as soon as possible and return at once; `NotFound` for an unknown name."""
+        job = self._find(name)
+        try:
+            self._scheduler.modify_job(name, next_run_time=self._clock.now())
+        except JobLookupError as error:
+            raise NotFound(f"job {name!r} has no timer in this process") from error
+        return self._with_next(job.info)
+
+    def run_now(self, name: str) -> JobInfo:
+        """Run the job in this thread and return how it went; its error is raised."""
+        job = self._find(name)
+        self._run(job)
+        return job.info
+
+    def _find(self, name: str) -> _Job:
+        if name not in self._jobs:
+            raise NotFound(f"no job {name!r}; there are: {', '.join(sorted(self._jobs)) or 'none'}")
+        return self._jobs[name]
+
+    def _add(self, name: str, words: str, trigger: BaseTrigger, action: Action) -> None:
+        self._jobs[name] = _Job(JobInfo(name=name, schedule=words), trigger, action)
+
+    def _run(self, job: _Job) -> None:
+        with job.lock:
+            started, began = self._clock.now(), time.monotonic()
+            job.info = replace(job.info, running=True, last_run_at=started)
+            error: str | None = "interrupted"
+            try:
+                job.action()
+                error = None
+            finally:
+                took = round(time.monotonic() - began, 3)
+                job.info = replace(
+                    job.info, running=False, last_seconds=took, last_error=error, runs=job.info.runs + 1
+                )
+
+    def _failed(self, event: JobExecutionEvent) -> None:
+        """Keep what a job died of, for people and for the log."""
+        reason = f"{type(event.exception).__name__}: {event.exception}"
+        job = self._jobs.get(event.job_id)
+        if job is not None:
+            job.info = replace(job.info, last_error=reason)
+        _log.error("job failed", job=event.job_id, reason=reason, traceback=event.traceback)
+
+    def _with_next(self, info: JobInfo) -> JobInfo:
+        timer = self._scheduler.get_job(info.name)
+        following: datetime | None = getattr(timer, "next_run_time", None)
+        return replace(info, next_run_at=following)
+
+
+class LeaderLease:
+    """The right of this process to act alone (triage, dispatch); renewed whenever it is asked for."""
+
+    def __init__(
+        self, uow_factory: UnitOfWorkFactory, clock: Clock, *, name: str, holder: str, duration: timedelta
+    ) -> None:
+        self._uow_factory = uow_factory
+        self._clock = clock
+        self._name = name
+        self._holder = holder
+        self._duration = duration
+        self._lease: Lease | None = None
+
+    def held(self) -> bool:
+        """Take or renew the lease; False while another process leads."""
+        with self._uow_factory() as uow:
+            self._lease = uow.leases.acquire(self._name, self._holder, self._clock.now(), self._duration)
+            uow.commit()
+        return self._lease is not None
+
+    def release(self) -> None:
+        """Let another process lead at once."""
+        if self._lease is None:
+            return
+        with self._uow_factory() as uow:
+            uow.leases.release(self._lease)
+            uow.commit()
+        self._lease = None
+
+    def only_as_leader(self, action: Action) -> Action:
+        """Return `action` guarded: it does nothing while another process leads."""
+
+        def guarded() -> None:
+            if self.held():
+                action()
+
+        return guarded
+
+
+class Part(Protocol):
+    """Something that a process starts and stops."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPart:
+    """A part of a process made of two functions."""
+
+    name: str
+    start: Callable[[], object]
+    stop: Callable[[], object]
+
+
+class Lifecycle:
+    """Starts parts in order, waits for a signal, stops them in reverse order, also when a start fails."""
+
+    def __init__(self, parts: Iterable[NamedPart]) -> None:
+        self._parts = list(parts)
+        self._running: list[NamedPart] = []
+        self._stop_asked = threading.Event()
+
+    def start(self) -> None:
+        """Start all parts; when one fails the started ones are stopped and the error is raised."""
+        complete = False
+        try:
+            for part in self._parts:
+                part.start()
+                self._running.append(part)
+            complete = True
+        finally:
+            if not complete:
+                self.stop()
+
+    def stop(self) -> None:
+        """Stop what runs, last started first."""
+        while self._running:
+            part = self._running.pop()
+            _log.debug("stopping", part=part.name)
+            part.stop()
+
+    def ask_to_stop(self) -> None:
+        """Let `wait` return."""
+        self._stop_asked.set()
+
+    def wait(self, beat: Callable[[], object] | None = None, seconds: float = 0.5) -> None:
+        """Block until SIGINT, SIGTERM or `ask_to_stop`; call `beat` in between."""
+        previous = {
+            number: signal.signal(number, self._signalled) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            while not self._stop_asked.wait(seconds):
+                if beat is not None:
+                    beat()
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _signalled(self, number: int, _frame: FrameType | None) -> None:
+        _log.info("stopping on signal", signal=signal.Signals(number).name)
+        self._stop_asked.set()
