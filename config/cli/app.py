@@ -1,0 +1,117 @@
+"""The root of the command line: global options, the list of commands, and one line for each error.
+
+Commands are loaded when they are called, because the scientific libraries take seconds to import.
+"""
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command as click_command
+
+from config.cli.common import Session, version
+from crm_core.domain.errors import DrumbeatError
+
+#: Command -> (module of config.cli, what it does). What is not here does not exist.
+COMMANDS: Final = {
+    "policy": ("policy", "Show the figures of the business and where they come from."),
+    "check-config": ("check", "Check settings, policy, catalogue and texts without starting anything."),
+}
+
+
+class _Commands(TyperGroup):
+    """Loads a command's module on first use; the list of commands needs none of them."""
+
+    listing = False
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, summary = COMMANDS[cmd_name]
+        if self.listing:
+            return TyperCommand(cmd_name, help=summary)
+        loaded = importlib.import_module(f"config.cli.{module}")
+        return click_command(loaded.APPS[cmd_name])
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        self.listing = True
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self.listing = False
+
+
+root = typer.Typer(
+    cls=_Commands,
+    name="drumbeat",
+    help="Keeps a fleet of rented copiers printing: reads devices, foresees faults, makes work orders.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"drumbeat {version()}")
+        raise typer.Exit
+
+
+@root.callback()
+def options(
+    context: typer.Context,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Settings file (TOML); see docs/settings.md.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Data folder; overrides general.data_dir.")
+    ] = None,
+    log_level: Annotated[
+        str | None, typer.Option("--log-level", help="debug, info, warning or error; overrides log.level.")
+    ] = None,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Keep the options that all commands share."""
+    context.obj = Session(config=config, data=data, log_level=log_level)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and leave with its exit code: 0 done, 1 failed, 2 used wrongly, 130 interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    sys.exit(_run(arguments or ["--help"]))
+
+
+def _run(arguments: list[str]) -> int:
+    problems = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        outcome = click_command(root).main(arguments, prog_name="drumbeat", standalone_mode=False)
+        return outcome if isinstance(outcome, int) else 0
+    except typer.TyperException as error:
+        problems.print(f"drumbeat: {_one_line(error.format_message())}", markup=False)
+        return error.exit_code
+    except DrumbeatError as error:
+        problems.print(f"drumbeat: {_one_line(str(error))}", markup=False)
+        return 1
+    except typer.Exit as leave:
+        return leave.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        problems.print("drumbeat: interrupted", markup=False)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output went away: nothing left to say
+        return 1
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
