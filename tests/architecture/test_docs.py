@@ -1,0 +1,53 @@
+"""Whoever adds a setting, metric, command, route or fault code explains it, in English and in Chinese."""
+
+from pathlib import Path
+
+import pytest
+
+from config.settings import known_keys
+from tests.architecture.documents import metric_names, undocumented
+
+
+def test_every_setting_is_documented(project: Path) -> None:
+    names = [f"{section}.{key}" for section, key, _ in known_keys()]
+    assert not undocumented(names, project / "docs", "settings")
+
+
+def test_every_metric_is_documented(project: Path) -> None:
+    names = sorted(set(metric_names(project)))
+    assert names, "no metric found"
+    assert not undocumented(names, project / "docs", "metrics")
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        ("| `a.b` | seconds to wait for a reply | 等待回复的秒数 |", []),
+        ("### `a.b`\n\nSeconds to wait for a reply.\n\n等待回复的秒数。\n", []),
+        (
+            "| `a.b` | seconds to wait for a reply | |",
+            ["a.b: no Chinese explanation in docs/x.md or docs/x.zh-CN.md"],
+        ),
+        ("| `a.b` | | 等待回复的秒数 |", ["a.b: not explained in docs/x.md"]),
+        ("| `a.bc` | seconds to wait for a reply | 等待回复的秒数 |", ["a.b: not explained in docs/x.md"]),
+        ("seconds to wait for a reply 等待回复的秒数", ["a.b: not explained in docs/x.md"]),
+    ],
+)
+def test_a_planted_gap_is_reported(tmp_path: Path, text: str, missing: list[str]) -> None:
+    (tmp_path / "x.md").write_text(text, encoding="utf-8")
+    assert undocumented(["a.b"], tmp_path, "x") == missing
+
+
+def test_the_chinese_may_stand_in_its_own_file(tmp_path: Path) -> None:
+    (tmp_path / "x.md").write_text("| `a.b` | seconds to wait for a reply |\n", encoding="utf-8")
+    (tmp_path / "x.zh-CN.md").write_text("| `a.b` | 等待回复的秒数 |\n", encoding="utf-8")
+    assert undocumented(["a.b"], tmp_path, "x") == []
+
+
+def test_a_planted_metric_is_seen(tmp_path: Path) -> None:
+    planted = tmp_path / "collector" / "planted.py"
+    planted.parent.mkdir()
+    planted.write_text(
+        'import prometheus_client\n\nTOTAL = prometheus_client.Counter("drumbeat_planted", "Help")\n'
+    )
+    assert list(metric_names(tmp_path)) == ["drumbeat_planted"]
