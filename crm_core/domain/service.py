@@ -121,6 +121,10 @@ class SlaClock:
     explanation: str = ""
     policy_version: str = ""
     provisional: bool = False  # the calendar of that year is not published yet
+    duration_seconds: float = (
+        0.0  # what was promised; with `business_hours` the due time can be computed again
+    )
+    business_hours: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

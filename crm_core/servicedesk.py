@@ -1,0 +1,307 @@
+"""The service desk: people and technicians move tickets and work orders; each step is one transaction.
+
+All moves of tickets go through `ticket_states.moved`. A work order carries its tickets along: who departs starts them,
+who is done leaves them unverified until telemetry confirms the repair (triage does that).
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from enum import StrEnum
+
+from crm_core.domain.errors import Conflict, IllegalTransition
+from crm_core.domain.identity import DeviceId, TenantId, TicketId, WorkOrderId
+from crm_core.domain.policy import PolicyBook
+from crm_core.domain.service import (
+    OPEN_STATES,
+    Evidence,
+    SignalOrigin,
+    Ticket,
+    TicketLevel,
+    TicketState,
+    WorkOrder,
+    WorkOrderState,
+)
+from crm_core.ports import Clock, TelemetryStore, TicketFilter, UnitOfWork, UnitOfWorkFactory
+from crm_core.sla import clocks_for
+from crm_core.ticket_states import TRANSITIONS, Move, moved
+
+
+class Outcome(StrEnum):
+    """How a visit or call ended."""
+
+    FIXED = "fixed"
+    NO_FAULT_FOUND = "no_fault_found"
+    NOT_FIXED = "not_fixed"  # a higher level must help
+    PARTS_NEEDED = "parts_needed"
+
+
+_AFTER: dict[Outcome, Move] = {
+    Outcome.FIXED: Move.DONE,
+    Outcome.NO_FAULT_FOUND: Move.DONE,
+    Outcome.NOT_FIXED: Move.CANNOT_FIX,
+    Outcome.PARTS_NEEDED: Move.WAIT_PARTS,
+}
+_ORDER_MOVES: dict[WorkOrderState, frozenset[WorkOrderState]] = {
+    WorkOrderState.PLANNED: frozenset({WorkOrderState.ASSIGNED, WorkOrderState.CANCELLED}),
+    WorkOrderState.ASSIGNED: frozenset(
+        {
+            WorkOrderState.PLANNED,
+            WorkOrderState.ASSIGNED,
+            WorkOrderState.EN_ROUTE,
+            WorkOrderState.ON_SITE,
+            WorkOrderState.DONE,
+            WorkOrderState.CANCELLED,
+        }
+    ),
+    WorkOrderState.EN_ROUTE: frozenset(
+        {WorkOrderState.ON_SITE, WorkOrderState.DONE, WorkOrderState.CANCELLED}
+    ),
+    WorkOrderState.ON_SITE: frozenset({WorkOrderState.DONE, WorkOrderState.CANCELLED}),
+    WorkOrderState.DONE: frozenset(),
+    WorkOrderState.CANCELLED: frozenset(),
+}
+
+
+class ServiceDesk:
+    """Moves of tickets and work orders by people.
+
+    `store` gives the page counts at arrival and at the end of a visit; without it they are what the caller states.
+    Unknown ids raise `NotFound`, forbidden moves `IllegalTransition`, a stale `expected_version` `Conflict`.
+    """
+
+    def __init__(
+        self,
+        uow_factory: UnitOfWorkFactory,
+        clock: Clock,
+        policy: PolicyBook,
+        store: TelemetryStore | None = None,
+    ) -> None:
+        self._uow_factory = uow_factory
+        self._clock = clock
+        self._policy = policy
+        self._store = store
+
+    # --- tickets ---
+
+    def move(
+        self,
+        tenant: TenantId,
+        ticket_id: TicketId,
+        move: Move,
+        *,
+        actor: str,
+        note: str = "",
+        expected_version: int | None = None,
+    ) -> Ticket:
+        """Make one move of the state machine and return the ticket after it."""
+        with self._uow_factory() as uow:
+            ticket = uow.tickets.get(tenant, ticket_id)
+            _check_version(expected_version, ticket.version, f"ticket {ticket_id}")
+            saved = uow.tickets.save(self._moved(ticket, move, actor, note))
+            if move in (Move.MERGE, Move.CANCEL, Move.FIX_BY_PHONE):
+                self._release_order(uow, saved, actor)
+            uow.commit()
+            return saved
+
+    def acknowledge(
+        self,
+        tenant: TenantId,
+        ticket_id: TicketId,
+        *,
+        actor: str,
+        note: str = "",
+        expected_version: int | None = None,
+    ) -> Ticket:
+        """Take a ticket up: the first response is given."""
+        return self.move(
+            tenant, ticket_id, Move.ACKNOWLEDGE, actor=actor, note=note, expected_version=expected_version
+        )
+
+    def report(
+        self,
+        tenant: TenantId,
+        device_id: DeviceId,
+        *,
+        level: TicketLevel,
+        category: str,
+        text: str,
+        actor: str,
+    ) -> Ticket:
+        """Open a ticket for what a person reports; `Conflict` names the open ticket of the same cause."""
+        now = self._clock.now()
+        with self._uow_factory() as uow:
+            bundle = uow.devices.bundle(tenant, device_id)
+            ticket = Ticket(
+                tenant=tenant,
+                ticket_id=TicketId(0),
+                device_id=device_id,
+                site_id=bundle.device.site_id,
+                customer_id=bundle.device.customer_id,
+                cause=f"reported.{category}",
+                category=category,
+                level=level,
+                state=TicketState.NEW,
+                title_key="tickets.title.reported",
+                detail={"text": text[:500]},
+                raised_at=now,
+                changed_at=now,
+                clocks=clocks_for(
+                    self._policy.sla,
+                    self._policy.version,
+                    level=level,
+                    customer=bundle.customer,
+                    contract=bundle.contract,
+                    start=now,
+                ),
+                evidence=(Evidence(at=now, origin=SignalOrigin.PERSON, key=actor, summary=text[:500]),),
+                policy_version=self._policy.version,
+            )
+            opened = uow.tickets.open_unless_covered(ticket)
+            if opened is None:
+                present = uow.tickets.find_open(tenant, ticket.dedup_key)
+                number = present.ticket_id if present else "?"
+                raise Conflict(f"ticket {number} is already open for this; add to it instead")
+            uow.commit()
+            return opened
+
+    def close_settled(self, tenant: TenantId) -> int:
+        """Close what has stayed resolved for the time that policy sets; return how many."""
+        now = self._clock.now()
+        settled = frozenset({TicketState.RESOLVED, TicketState.AUTO_RESOLVED})
+        with self._uow_factory() as uow:
+            due = [
+                ticket
+                for ticket in uow.tickets.list(tenant, TicketFilter(states=settled, limit=10_000))
+                if now - ticket.changed_at >= self._policy.triage.close_after
+            ]
+            for ticket in due:
+                uow.tickets.save(self._moved(ticket, Move.CLOSE, "drumbeat", ""))
+            uow.commit()
+        return len(due)
+
+    # --- work orders ---
+
+    def depart(
+        self, tenant: TenantId, work_order_id: WorkOrderId, *, actor: str, expected_version: int | None = None
+    ) -> WorkOrder:
+        """The technician is on the way: the tickets are in progress."""
+
+        def change(order: WorkOrder, now: datetime) -> WorkOrder:
+            return replace(order, state=WorkOrderState.EN_ROUTE, started_at=now)
+
+        return self._step(tenant, work_order_id, change, (Move.START,), actor, expected_version)
+
+    def arrive(
+        self, tenant: TenantId, work_order_id: WorkOrderId, *, actor: str, expected_version: int | None = None
+    ) -> WorkOrder:
+        """The technician is at the device: the arrival promise is met and the page count taken."""
+
+        def change(order: WorkOrder, now: datetime) -> WorkOrder:
+            count = self._count(tenant, order.device_id)
+            started = order.started_at or now
+            return replace(order, state=WorkOrderState.ON_SITE, started_at=started, count_before=count)
+
+        return self._step(tenant, work_order_id, change, (Move.START, Move.ARRIVE), actor, expected_version)
+
+    def done(
+        self,
+        tenant: TenantId,
+        work_order_id: WorkOrderId,
+        *,
+        actor: str,
+        outcome: Outcome = Outcome.FIXED,
+        confirmed_cause: str | None = None,
+        note: str = "",
+        count_after: int | None = None,
+        expected_version: int | None = None,
+    ) -> WorkOrder:
+        """End a visit or call. `count_after` is taken from telemetry when the technician does not state it."""
+
+        def change(order: WorkOrder, now: datetime) -> WorkOrder:
+            count = count_after if count_after is not None else self._count(tenant, order.device_id)
+            return replace(
+                order,
+                state=WorkOrderState.DONE,
+                started_at=order.started_at or now,
+                done_at=now,
+                outcome=outcome.value,
+                confirmed_cause=confirmed_cause,
+                note=note or order.note,
+                count_after=count,
+            )
+
+        moves = (Move.START, _AFTER[outcome])
+        return self._step(tenant, work_order_id, change, moves, actor, expected_version, note)
+
+    def cancel_order(
+        self,
+        tenant: TenantId,
+        work_order_id: WorkOrderId,
+        *,
+        actor: str,
+        note: str,
+        expected_version: int | None = None,
+    ) -> WorkOrder:
+        """Cancel a work order; its open tickets wait for a new plan."""
+
+        def change(order: WorkOrder, _now: datetime) -> WorkOrder:
+            return replace(order, state=WorkOrderState.CANCELLED, note=note)
+
+        return self._step(tenant, work_order_id, change, (Move.UNPLAN,), actor, expected_version, note)
+
+    def _step(
+        self,
+        tenant: TenantId,
+        work_order_id: WorkOrderId,
+        change: Callable[[WorkOrder, datetime], WorkOrder],
+        moves: tuple[Move, ...],
+        actor: str,
+        expected_version: int | None,
+        note: str = "",
+    ) -> WorkOrder:
+        """Change a work order and move its open tickets along; a move that a ticket has behind it is left out."""
+        with self._uow_factory() as uow:
+            order = uow.work_orders.get(tenant, work_order_id)
+            _check_version(expected_version, order.version, f"work order {work_order_id}")
+            changed = change(order, self._clock.now())
+            if changed.state not in _ORDER_MOVES[order.state]:
+                raise IllegalTransition(f"a work order that is {order.state} cannot become {changed.state}")
+            saved = uow.work_orders.save(changed)
+            for ticket_id in order.ticket_ids:
+                ticket = uow.tickets.get(tenant, ticket_id)
+                after = ticket
+                for move in moves:
+                    if after.state in OPEN_STATES and (after.state, move) in TRANSITIONS:
+                        after = self._moved(after, move, actor, note)
+                if after is not ticket:
+                    uow.tickets.save(after)
+            uow.commit()
+            return saved
+
+    def _release_order(self, uow: UnitOfWork, ticket: Ticket, actor: str) -> None:
+        """Take a ticket that ended off its work order; an order without open tickets is cancelled."""
+        order = uow.work_orders.active_for_ticket(ticket.tenant, ticket.ticket_id)
+        if order is None:
+            return
+        others = (uow.tickets.get(ticket.tenant, other) for other in order.ticket_ids)
+        if any(other.is_open for other in others):
+            kept = tuple(other for other in order.ticket_ids if other != ticket.ticket_id)
+            uow.work_orders.save(replace(order, ticket_ids=kept))
+        else:
+            note = f"{order.note}\n{actor}: {ticket.state}".strip()
+            uow.work_orders.save(replace(order, state=WorkOrderState.CANCELLED, note=note))
+
+    def _moved(self, ticket: Ticket, move: Move, actor: str, note: str) -> Ticket:
+        return moved(
+            ticket, move, at=self._clock.now(), actor=actor, calendar=self._policy.sla.calendar, note=note
+        )
+
+    def _count(self, tenant: TenantId, device_id: DeviceId) -> int | None:
+        reading = self._store.newest(tenant, device_id) if self._store is not None else None
+        return reading.counters.billing_count if reading is not None else None
+
+
+def _check_version(expected: int | None, present: int, what: str) -> None:
+    if expected is not None and expected != present:
+        raise Conflict(f"{what} was changed meanwhile (version {present}, not {expected}); read it again")

@@ -1,0 +1,237 @@
+"""The SLA engine: when a promise is due over a business calendar, why, and how much of it has been used.
+
+Pure functions over `BusinessCalendar`: many windows a day, holidays, swap workdays, time zones. `due_time` and
+`elapsed_business` are exact inverses of each other on business time. A date in a year whose official calendar is not
+published is computed by weekday and flagged provisional, never refused.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from crm_core.domain.errors import InvalidConfiguration
+from crm_core.domain.fleet import Contract, Customer, CustomerTier
+from crm_core.domain.policy import SlaPolicy
+from crm_core.domain.service import ClockKind, SlaClock, TicketLevel
+from crm_core.domain.sla import BusinessCalendar, DueTime, Promise, WorkWindow
+
+_DAY: Final = timedelta(days=1)
+_MONDAY: Final = 0
+_LONGEST_CLOSURE_DAYS: Final = 400  # a calendar that is closed for longer cannot be meant
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A stretch during which a clock stands still (waiting for the customer or for access)."""
+
+    start: datetime
+    end: datetime
+
+
+def windows_on(calendar: BusinessCalendar, day: date) -> tuple[WorkWindow, ...]:
+    """Return the opening windows of a local day; a swap workday takes Monday's when its own weekday is closed."""
+    if day in calendar.holidays:
+        return ()
+    own = calendar.windows.get(day.weekday(), ())
+    if day in calendar.swap_workdays:
+        return own or calendar.windows.get(_MONDAY, ())
+    return own
+
+
+def due_time(calendar: BusinessCalendar, start: datetime, promise: Promise) -> DueTime:
+    """Return when `promise` is due if it starts at `start` (aware), with the explanation of the arithmetic."""
+    if not promise.business_hours:
+        due = (start + promise.duration).astimezone(UTC)
+        text = f"{_hours(promise.duration)} by the wall clock from {_local(calendar, start)}"
+        return DueTime(due_at=due, explanation=f"{text} = {_local(calendar, due)}")
+    due = add_business(calendar, start, promise.duration)
+    parts = tuple(_explained(calendar, start, due))
+    return DueTime(
+        due_at=due,
+        explanation=(
+            f"{_hours(promise.duration)} of business time ({calendar.name} {calendar.version}) from "
+            f"{_local(calendar, start)} = {_local(calendar, due)}"
+        ),
+        provisional=is_provisional(calendar, due),
+        parts=parts,
+    )
+
+
+def is_provisional(calendar: BusinessCalendar, instant: datetime) -> bool:
+    """Return True if `instant` lies in a year whose official calendar is not published."""
+    first = calendar.provisional_from
+    return first is not None and instant.astimezone(_zone(calendar.time_zone)).year >= first
+
+
+def add_business(calendar: BusinessCalendar, start: datetime, duration: timedelta) -> datetime:
+    """Return the earliest UTC instant at which `duration` of business time has passed since `start`."""
+    left = duration
+    for opens, closes in _open_spans(calendar, start):
+        begin = max(opens, start)
+        if begin >= closes:
+            continue
+        if left <= closes - begin:
+            return begin + left
+        left -= closes - begin
+    raise InvalidConfiguration(
+        f"calendar {calendar.name!r} has no opening hours for {_LONGEST_CLOSURE_DAYS} days"
+    )
+
+
+def elapsed_business(calendar: BusinessCalendar, start: datetime, end: datetime) -> timedelta:
+    """Return the business time between two instants; zero when `end` is not after `start`."""
+    total = timedelta()
+    if end <= start:
+        return total
+    for opens, closes in _open_spans(calendar, start):
+        if opens >= end:
+            break
+        total += max(min(closes, end) - max(opens, start), timedelta())
+    return total
+
+
+def paused_due(
+    calendar: BusinessCalendar, start: datetime, promise: Promise, pauses: tuple[Pause, ...]
+) -> DueTime:
+    """Return the due time with the pauses left out: each pause that begins before the due time moves it by its length.
+
+    Pauses must not overlap and must be in order; of a pause before `start` only the rest counts.
+    """
+    due = due_time(calendar, start, promise)
+    stood_still = timedelta()
+    for pause in pauses:
+        if pause.start >= due.due_at:
+            break
+        begin = max(pause.start, start)
+        if pause.end <= begin:
+            continue
+        stood_still += (
+            elapsed_business(calendar, begin, pause.end) if promise.business_hours else pause.end - begin
+        )
+        longer = Promise(
+            kind=promise.kind, duration=promise.duration + stood_still, business_hours=promise.business_hours
+        )
+        due = due_time(calendar, start, longer)
+    return due
+
+
+def clocks_for(
+    policy: SlaPolicy,
+    version: str,
+    *,
+    level: TicketLevel,
+    customer: Customer | None,
+    contract: Contract | None,
+    start: datetime,
+) -> tuple[SlaClock, ...]:
+    """Return the clocks of a ticket: first response by tier, restore by level, arrival where the contract says so."""
+    tier = customer.tier if customer is not None else CustomerTier.ORDINARY
+    promises = [
+        Promise(
+            kind=ClockKind.RESPOND,
+            duration=policy.first_response[tier],
+            business_hours=policy.first_response_business_hours,
+        ),
+        restore_promise(policy, level),
+    ]
+    if contract is not None and contract.on_site_hours is not None:
+        hours = timedelta(hours=contract.on_site_hours)
+        promises.append(Promise(kind=ClockKind.ARRIVE, duration=hours, business_hours=False))
+    return tuple(start_clock(policy, version, promise, start) for promise in promises)
+
+
+def restore_promise(policy: SlaPolicy, level: TicketLevel) -> Promise:
+    """Return what is promised for restoring service at a level."""
+    return Promise(
+        kind=ClockKind.RESTORE,
+        duration=policy.restore[level],
+        business_hours=policy.restore_business_hours[level],
+    )
+
+
+def start_clock(policy: SlaPolicy, version: str, promise: Promise, start: datetime) -> SlaClock:
+    """Return a running clock for `promise`."""
+    due = due_time(policy.calendar, start, promise)
+    return SlaClock(
+        kind=promise.kind,
+        started_at=start,
+        due_at=due.due_at,
+        explanation="; ".join((due.explanation, *due.parts)),
+        policy_version=version,
+        provisional=due.provisional,
+        duration_seconds=promise.duration.total_seconds(),
+        business_hours=promise.business_hours,
+    )
+
+
+def recomputed(calendar: BusinessCalendar, clock: SlaClock, pauses: tuple[Pause, ...]) -> SlaClock:
+    """Return the clock as its own promise, start and pauses give it: the stored due time is never a second truth."""
+    promise = Promise(
+        kind=clock.kind,
+        duration=timedelta(seconds=clock.duration_seconds),
+        business_hours=clock.business_hours,
+    )
+    due = paused_due(calendar, clock.started_at, promise, pauses)
+    return replace(
+        clock,
+        due_at=due.due_at,
+        explanation="; ".join((due.explanation, *due.parts)),
+        provisional=due.provisional,
+    )
+
+
+# --- calendar arithmetic -------------------------------------------------------------------------------------------
+
+
+def _open_spans(calendar: BusinessCalendar, start: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """Yield opening spans in UTC from the local day of `start` on; ends after a closure longer than a year."""
+    day = start.astimezone(_zone(calendar.time_zone)).date()
+    closed = 0
+    while closed < _LONGEST_CLOSURE_DAYS:
+        spans = _spans_of(calendar, day)
+        closed = 0 if spans else closed + 1
+        yield from spans
+        day += _DAY
+
+
+def _spans_of(calendar: BusinessCalendar, day: date) -> tuple[tuple[datetime, datetime], ...]:
+    zone = _zone(calendar.time_zone)
+    return tuple(
+        (
+            datetime.combine(day, window.start, zone).astimezone(UTC),
+            datetime.combine(day, window.end, zone).astimezone(UTC),
+        )
+        for window in windows_on(calendar, day)
+    )
+
+
+@lru_cache(maxsize=64)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def _explained(calendar: BusinessCalendar, start: datetime, due: datetime) -> Iterator[str]:
+    """Yield one line a day that counts or is skipped for a reason other than a plain weekend."""
+    zone = _zone(calendar.time_zone)
+    day, last = start.astimezone(zone).date(), due.astimezone(zone).date()
+    while day <= last:
+        midnight, next_midnight = (datetime.combine(each, time.min, zone) for each in (day, day + _DAY))
+        counted = elapsed_business(calendar, max(midnight, start), min(next_midnight, due))
+        if day in calendar.holidays:
+            yield f"{day}: holiday"
+        elif counted:
+            swap = " (swap workday)" if day in calendar.swap_workdays else ""
+            yield f"{day}{swap}: {_hours(counted)}"
+        day += _DAY
+
+
+def _hours(duration: timedelta) -> str:
+    minutes = round(duration.total_seconds() / 60)
+    return f"{minutes} min" if minutes % 60 else f"{minutes // 60} h"
+
+
+def _local(calendar: BusinessCalendar, instant: datetime) -> str:
+    return instant.astimezone(_zone(calendar.time_zone)).strftime("%Y-%m-%d %H:%M")
