@@ -1,9 +1,13 @@
 """Whoever adds a setting, metric, command, route or fault code explains it, in English and in Chinese."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
+from config.cli.app import COMMANDS, root
 from config.settings import known_keys
 from tests.architecture.documents import metric_names, undocumented
 
@@ -17,6 +21,29 @@ def test_every_metric_is_documented(project: Path) -> None:
     names = sorted(set(metric_names(project)))
     assert names, "no metric found"
     assert not undocumented(names, project / "docs", "metrics")
+
+
+def _commands(command: Any, name: str) -> Iterator[str]:
+    """Yield `drumbeat x y` for each command that a person can give."""
+    if not hasattr(command, "list_commands"):
+        yield name
+        return
+    for child in command.list_commands(None):
+        yield from _commands(command.get_command(None, child), f"{name} {child}")
+
+
+def test_every_command_is_documented(project: Path) -> None:
+    assert not undocumented(_commands(get_command(root), "drumbeat"), project / "docs", "commands")
+
+
+def test_every_command_module_is_in_the_table(project: Path) -> None:
+    """Commands are loaded by name, so a module outside the table would be dead and unseen."""
+    modules = {path.stem for path in (project / "config" / "cli").glob("*.py")}
+    assert {module for module, _ in COMMANDS.values()} <= modules
+    helpers = {"__init__", "app", "common"}
+    used = {module for module, _ in COMMANDS.values()} | helpers
+    imported = "\n".join(path.read_text() for path in (project / "config").rglob("*.py"))
+    assert not {one for one in modules - used if f"config.cli.{one}" not in imported}
 
 
 @pytest.mark.parametrize(
