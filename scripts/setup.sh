@@ -31,7 +31,7 @@ else
   fits "$VENV/bin/python" || { say "creating $VENV with $("$python" --version)"; "$python" -m venv "$VENV"; }
   say "installing $packages packages with pip (once; one to four minutes, pip shows the progress)"
   "$VENV/bin/python" -m pip install --disable-pip-version-check --no-input --no-compile \
-    --require-hashes -r requirements.lock | sed -u 's/ (from -r requirements.lock (line [0-9]*))//'
+    --require-hashes -r requirements.lock
   "$VENV/bin/python" -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
   say "compiling to bytecode, so that the first start is quick"
 fi
