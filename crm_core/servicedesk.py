@@ -185,7 +185,7 @@ class ServiceDesk:
     def depart(
         self, tenant: TenantId, work_order_id: WorkOrderId, *, actor: str, expected_version: int | None = None
     ) -> WorkOrder:
-        """The technician is on the way: the tickets are in progress."""
+        """Note that the technician is on the way: the tickets are in progress."""
 
         def change(order: WorkOrder, now: datetime) -> WorkOrder:
             return replace(order, state=WorkOrderState.EN_ROUTE, started_at=now)
@@ -195,7 +195,7 @@ class ServiceDesk:
     def arrive(
         self, tenant: TenantId, work_order_id: WorkOrderId, *, actor: str, expected_version: int | None = None
     ) -> WorkOrder:
-        """The technician is at the device: the arrival promise is met and the page count taken."""
+        """Note that the technician is at the device: the arrival promise is met and the page count taken."""
 
         def change(order: WorkOrder, now: datetime) -> WorkOrder:
             count = self._count(tenant, order.device_id)
