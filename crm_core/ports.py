@@ -53,11 +53,17 @@ class Timer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Landing:
-    """What lands in one transaction: a reading with the events and signals concluded from it."""
+    """What lands in one transaction: a reading with the events and signals concluded from it.
+
+    A late reading stands between two others: the events between it and the `following` one replace those that were
+    concluded at `following_at` without it. None: nothing follows it.
+    """
 
     reading: DeviceReading
     events: tuple[TelemetryEvent, ...] = ()
     signals: tuple[Signal, ...] = ()
+    following_at: datetime | None = None
+    following_events: tuple[TelemetryEvent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,11 +98,21 @@ class TelemetryStore(Protocol):
         """Store all landings in one durable transaction; each is new or a duplicate by tenant, device and key."""
         ...
 
+    def append_events(self, events: Sequence[TelemetryEvent]) -> int:
+        """Store events that a device sent by themselves; return how many were new."""
+        ...
+
     def newest(self, tenant: TenantId, device_id: DeviceId) -> DeviceReading | None: ...
 
     def newest_many(
         self, tenant: TenantId, device_ids: Sequence[DeviceId]
     ) -> Mapping[DeviceId, DeviceReading]: ...
+
+    def neighbours(
+        self, tenant: TenantId, device_id: DeviceId, at: datetime
+    ) -> tuple[DeviceReading | None, DeviceReading | None]:
+        """Return the last reading before `at` and the first one after it, as far as raw readings are kept."""
+        ...
 
     def states(self, tenant: TenantId) -> Sequence[DeviceState]:
         """Return the newest state of every device, for fleet lists."""
@@ -127,7 +143,10 @@ class TelemetryStore(Protocol):
         ...
 
     def drop_before(self, instant: datetime) -> int:
-        """Drop raw readings of whole UTC days before `instant` (roll-ups stay); return the days dropped."""
+        """Drop raw readings of whole UTC days before `instant` (roll-ups, newest and events stay).
+
+        Return the number of days dropped.
+        """
         ...
 
     def stats(self, tenant: TenantId) -> StoreStats: ...
@@ -268,6 +287,10 @@ class SignalRepository(Protocol):
     def tracks(self, tenant: TenantId, device_id: DeviceId) -> Sequence[CauseTrack]: ...
 
     def all_tracks(self, tenant: TenantId) -> Sequence[CauseTrack]: ...
+
+    def clearing_tracks(self, tenant: TenantId) -> Sequence[CauseTrack]:
+        """Return the tracks whose condition is gone at present (`clear_since` is set)."""
+        ...
 
     def save_track(self, track: CauseTrack) -> None: ...
 

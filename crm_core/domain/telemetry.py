@@ -350,7 +350,7 @@ class DailyMeters:
     """The counters of one device over one UTC day; None when it did not answer that day.
 
     `pages` is the usage inside the day over all meter epochs, never negative; `epoch_changes` counts falls of the
-    counter (board swap, roll-over) that began on this day. `polls` counts readings.
+    counter (board swap, roll-over) that began on this day, at midnight too. `polls` counts readings.
     """
 
     device_id: str
@@ -362,6 +362,7 @@ class DailyMeters:
     polls: int
     jams: int
     epoch_changes: int
+    pages: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,136 @@
+"""From rows of the embedded store back to contents, readings and roll-ups."""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from collector.stores.daily import DayRollup, SupplyDay, order_of
+from collector.stores.device_cache import Content
+from collector.stores.reading_codec import at_us, instant_of, unpack, whole_reading
+from collector.stores.sqlite_schema import day_table
+from crm_core.domain.telemetry import DeviceReading
+
+#: The columns of a stored reading, with the tables `r` (the day), `b` (its boot) and `o` (its origin).
+READING_COLUMNS: Final = (
+    "r.id, r.at_ms * 1000 + r.sub_us, r.boot, r.seq, b.boot_id, o.source, o.site_id, r.ref, r.body"
+)
+ROLLUP_COLUMNS: Final = "first_us, last_us, last_tie, basis, first_count, last_count, last_mono, last_colour, pages, polls, epochs"
+_supplies = msgspec.msgpack.Decoder(list[SupplyDay])
+
+
+def reading_tables(day: int) -> str:
+    """Return the FROM clause for `READING_COLUMNS`."""
+    return f"{day_table(day)} r JOIN origin o ON o.id = r.origin LEFT JOIN boot b ON b.id = r.boot"
+
+
+def content_in_row(db: sqlite3.Connection, day: int, row: int) -> Content | None:
+    """Return the content of a row, with the row that holds it; None when the row is gone."""
+    return Contents(db, day).of_row(row)
+
+
+def first_frame(db: sqlite3.Connection, day: int, device: int) -> Content | None:
+    """Return the newest frame of the device on that day."""
+    found = db.execute(
+        f"SELECT max(id) FROM {day_table(day)} WHERE device = ? AND ref IS NULL", (device,)
+    ).fetchone()
+    return None if found[0] is None else content_in_row(db, day, found[0])
+
+
+def supplies_of(blob: bytes) -> list[SupplyDay]:
+    """Return the supplies of a daily roll-up."""
+    return _supplies.decode(blob)
+
+
+def rollup_of(columns: Sequence[Any], supplies: list[SupplyDay]) -> DayRollup:
+    """Return the roll-up with `ROLLUP_COLUMNS` and supplies."""
+    rollup = DayRollup(*columns)
+    rollup.supplies = supplies
+    return rollup
+
+
+def read_day(db: sqlite3.Connection, device: int, day: int) -> DayRollup | None:
+    """Return the stored roll-up of one device and day."""
+    found = db.execute(
+        f"SELECT {ROLLUP_COLUMNS}, supplies FROM daily WHERE device = ? AND day = ?", (device, day)
+    ).fetchone()
+    return None if found is None else rollup_of(found[:-1], supplies_of(found[-1]))
+
+
+class Contents:
+    """Contents of one day's table; frames are unpacked once."""
+
+    def __init__(self, db: sqlite3.Connection, day: int) -> None:
+        self._db = db
+        self._table = day_table(day)
+        self._day = day
+        self._frames: dict[int, bytes] = {}
+
+    def of_row(self, row: int) -> Content | None:
+        """Return the content of the row."""
+        found = self._fetch(row)
+        if found is None:
+            return None
+        ref, body = found
+        if body is None:
+            return None if ref is None else self.of_row(ref)
+        return Content(self._day, row, self._unpacked(row, ref, body))
+
+    def of(self, row: int, ref: int | None, body: bytes | None) -> bytes:
+        """Return the content of a row whose columns are at hand (without a body: that of the row `ref`)."""
+        if body is not None:
+            return self._unpacked(row, ref, body)
+        assert ref is not None
+        known = self._frames.get(ref)
+        if known is not None:
+            return known
+        found = self._fetch(ref)
+        assert found is not None
+        assert found[1] is not None
+        content = self._unpacked(ref, found[0], found[1])
+        self._frames[ref] = content
+        return content
+
+    def _unpacked(self, row: int, ref: int | None, body: bytes) -> bytes:
+        if ref is not None:
+            return unpack(body, self.of(ref, ref, None))
+        content = self._frames.get(row)
+        if content is None:
+            content = self._frames[row] = unpack(body, None)
+        return content
+
+    def _fetch(self, row: int) -> tuple[int | None, bytes | None] | None:
+        found: tuple[int | None, bytes | None] | None = self._db.execute(
+            f"SELECT ref, body FROM {self._table} WHERE id = ?", (row,)
+        ).fetchone()
+        return found
+
+
+def readings_from(
+    contents: Contents, tenant: str, device_id: str, rows: Iterable[tuple[Any, ...]]
+) -> list[DeviceReading]:
+    """Return the readings of one device from rows of `READING_COLUMNS`, in the order of their times."""
+    found: list[tuple[tuple[int, str], DeviceReading]] = []
+    for row, when_us, boot, seq, boot_id, source, site_id, ref, body in rows:
+        reading = whole_reading(
+            contents.of(row, ref, body),
+            tenant=tenant,
+            site_id=site_id,
+            device_id=device_id,
+            polled_at=instant_of(when_us),
+            source=source,
+            boot_id=boot_id,
+            seq=seq if boot else None,
+        )
+        found.append((order_of(reading, when_us), reading))
+    found.sort(key=lambda pair: pair[0])
+    return [reading for _, reading in found]
+
+
+def rolled_up(readings: Iterable[DeviceReading]) -> DayRollup:
+    """Return the roll-up of one day's readings in the order of their times."""
+    rollup = DayRollup(supplies=[])
+    for reading in readings:
+        rollup.add(reading, *order_of(reading, at_us(reading.polled_at)))
+    return rollup

@@ -1,0 +1,376 @@
+"""The one transaction of the embedded store: rows, newest, roll-ups, events and outbox of a batch of landings.
+
+One process writes a telemetry database at a time; others may read. Should another write nevertheless, the memory of
+devices is dropped (`PRAGMA data_version`) and the unique keys still hold.
+"""
+
+import sqlite3
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from collector.sequences import SequenceRanges
+from collector.stores.daily import DayRollup, is_jam, order_of
+from collector.stores.device_cache import Boot, Content, DeviceCache, DeviceMemory
+from collector.stores.reading_codec import MS_PER_DAY, at_ms, at_us, content_of, pack
+from collector.stores.sqlite_rows import (
+    READING_COLUMNS,
+    Contents,
+    content_in_row,
+    first_frame,
+    read_day,
+    reading_tables,
+    readings_from,
+    rolled_up,
+)
+from collector.stores.sqlite_schema import create_day, day_table
+from collector.stores.state import state_columns
+from crm_core.domain.telemetry import DeviceReading, TelemetryEvent
+from crm_core.ports import AppendResult, Landing
+
+SIGNAL_TOPIC: Final = "signal"
+LINES_TOPIC: Final = "influx"
+#: Tally whose count is the first day that still has all its raw readings.
+KEPT_FROM_DAY: Final = "raw_kept_from_day"
+
+_NEWEST = """INSERT INTO newest (device, at_us, tie, day, row, life_count, lowest_percent, lowest_index, errors,
+    worst_severity, source, kept) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)
+    ON CONFLICT (device) DO UPDATE SET at_us = excluded.at_us, tie = excluded.tie, day = excluded.day,
+    row = excluded.row, life_count = excluded.life_count, lowest_percent = excluded.lowest_percent,
+    lowest_index = excluded.lowest_index, errors = excluded.errors, worst_severity = excluded.worst_severity,
+    source = excluded.source, kept = NULL"""
+_DAILY = """INSERT INTO daily (device, day, first_us, last_us, last_tie, basis, first_count, last_count, last_mono,
+    last_colour, pages, polls, epochs, supplies, jams) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)
+    ON CONFLICT (device, day) DO UPDATE SET first_us = excluded.first_us, last_us = excluded.last_us,
+    last_tie = excluded.last_tie, basis = excluded.basis, first_count = excluded.first_count,
+    last_count = excluded.last_count, last_mono = excluded.last_mono, last_colour = excluded.last_colour,
+    pages = excluded.pages, polls = excluded.polls, epochs = excluded.epochs, supplies = excluded.supplies"""
+_EVENT = """INSERT OR IGNORE INTO event (device, at_us, kind, code, began, severity, text)
+    VALUES (?, ?, ?, ?, ?, ?, ?)"""
+_JAMS = """UPDATE daily SET jams = (SELECT count(*) FROM event WHERE device = ?1 AND at_us >= ?2 * 86400000000 - 500
+    AND at_us < (?2 + 1) * 86400000000 - 500 AND kind = 'error_state' AND code = 'jammed' AND began)
+    WHERE device = ?1 AND day = ?2"""
+_OUTBOX = "INSERT INTO outbox (topic, created_ms, crc, body) VALUES (?, ?, ?, ?)"
+
+RollupKey = tuple[str, str, int]
+LineWriter = Callable[[Sequence[Landing], Sequence[tuple[RollupKey, DayRollup, int]]], Iterable[bytes]]
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What one transaction is going to write."""
+
+    rows: dict[int, list[tuple[object, ...]]] = field(default_factory=dict)
+    polled: set[tuple[int, int]] = field(default_factory=set)
+    newest: dict[int, tuple[object, ...]] = field(default_factory=dict)
+    rollups: dict[tuple[int, int], tuple[DeviceMemory, RollupKey]] = field(default_factory=dict)
+    rebuild: set[tuple[int, int]] = field(default_factory=set)
+    boots: dict[int, Boot] = field(default_factory=dict)
+    stored: list[Landing] = field(default_factory=list)
+    replaced: list[tuple[int, int]] = field(default_factory=list)
+    events: list[tuple[object, ...]] = field(default_factory=list)
+    jams: set[tuple[int, int]] = field(default_factory=set)
+    outbox: list[tuple[object, ...]] = field(default_factory=list)
+    duplicates: int = 0
+
+
+class SqliteWriter:
+    """Writes batches through one connection; the caller holds the lock and the transaction."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, *, devices_in_mind: int, lines: LineWriter | None
+    ) -> None:
+        self._db = connection
+        self._devices = DeviceCache(devices_in_mind)
+        self._lines = lines
+        self._next_row: dict[int, int] = {}
+        self._origins: dict[tuple[str, str | None], int] = {}
+        self._data_version = -1
+
+    def forget(self) -> None:
+        """Drop everything remembered, after a rollback or a change by somebody else."""
+        self._devices.clear()
+        self._next_row.clear()
+        self._origins.clear()
+
+    def notice_others(self) -> None:
+        """Drop the memory if another connection has written since the last transaction; call inside one."""
+        (version,) = self._db.execute("PRAGMA data_version").fetchone()
+        if version != self._data_version:
+            self.forget()
+            self._data_version = version
+
+    def write(self, landings: Sequence[Landing], now_ms: int) -> AppendResult:
+        """Write a batch inside the open transaction."""
+        batch = _Batch()
+        for landing in landings:
+            self._land(batch, landing, now_ms)
+        self._flush(batch, now_ms)
+        return AppendResult(stored=len(batch.stored), duplicates=batch.duplicates)
+
+    def after_commit(self) -> None:
+        self._devices.trim()
+
+    # --- one landing --------------------------------------------------------------------------------------------
+
+    def _land(self, batch: _Batch, landing: Landing, now_ms: int) -> None:
+        reading = landing.reading
+        key = (reading.tenant, reading.device_id or "")
+        device = self.device(key, reading.site_id)
+        when_us, when_ms = at_us(reading.polled_at), at_ms(reading.polled_at)
+        day = when_ms // MS_PER_DAY
+        order = order_of(reading, when_us)
+        boot = self._new_boot_row(batch, device, reading, day, when_ms, now_ms)
+        if boot is None:
+            batch.duplicates += 1
+            return
+        batch.stored.append(landing)
+        row = self._row(batch, device, reading, (day, when_us, when_ms, boot), order > device.newest_order)
+        if order > device.newest_order:
+            self._become_newest(batch, device, reading, order, row)
+        rollup = self._rollup(device, day)
+        if order > (rollup.last_us, rollup.last_tie):
+            rollup.add(reading, when_us, order[1])
+        else:
+            batch.rebuild.add((device.row, day))
+        batch.rollups[device.row, day] = (device, (*key, day))
+        self._conclusions(batch, device, landing, now_ms)
+
+    def _new_boot_row(
+        self, batch: _Batch, device: DeviceMemory, reading: DeviceReading, day: int, when_ms: int, now_ms: int
+    ) -> int | None:
+        """Return the boot's row (0 for a polled reading) if the reading is new; None if it is a duplicate."""
+        if reading.boot_id is None or reading.seq is None:
+            polled = (device.row, when_ms)
+            known = polled in batch.polled or (
+                when_ms * 1000 <= device.newest_order[0] + 1000 and self._polled_before(device, day, when_ms)
+            )
+            batch.polled.add(polled)
+            return None if known else 0
+        boot = self.boot(device, reading.boot_id, now_ms)
+        if not boot.received.add(reading.seq):
+            return None
+        batch.boots[boot.row] = boot
+        return boot.row
+
+    def _polled_before(self, device: DeviceMemory, day: int, when_ms: int) -> bool:
+        if self._next_row_of(day) == 1:
+            return False
+        found = self._db.execute(
+            f"SELECT 1 FROM {day_table(day)} WHERE device = ? AND at_ms = ? AND boot = 0",
+            (device.row, when_ms),
+        )
+        return found.fetchone() is not None
+
+    def _row(
+        self,
+        batch: _Batch,
+        device: DeviceMemory,
+        reading: DeviceReading,
+        place: tuple[int, int, int, int],
+        newer: bool,
+    ) -> Content:
+        """Add the row of a reading to the batch; return the row that holds its content."""
+        day, when_us, when_ms, boot = place
+        row = self._next_row_of(day)
+        self._next_row[day] = row + 1
+        content = content_of(reading)
+        newest = device.newest
+        ref: int | None
+        body: bytes | None
+        if newer and newest is not None and newest.day == day and newest.content == content:
+            held, ref, body = newest, newest.row, None
+        else:
+            held = Content(day, row, content)
+            frame = self._frame(batch, device, day)
+            ref, body = (None, None) if frame is None else (frame.row, pack(content, frame.content))
+            if body is None or len(body) * 3 > len(content):
+                ref, body = None, pack(content, None)
+                device.frame = held
+        batch.rows.setdefault(day, []).append(
+            (row, device.row, when_ms, boot, reading.seq or 0, when_us - when_ms * 1000,
+             self._origin(reading.source, reading.site_id), ref, body)
+        )  # fmt: skip
+        return held
+
+    def _become_newest(
+        self,
+        batch: _Batch,
+        device: DeviceMemory,
+        reading: DeviceReading,
+        order: tuple[int, str],
+        held: Content,
+    ) -> None:
+        if device.newest is not held or not device.newest_state:
+            device.newest_state = state_columns(reading)
+        device.newest, device.newest_order = held, order
+        day = at_ms(reading.polled_at) // MS_PER_DAY
+        row = self._next_row[day] - 1
+        batch.newest[device.row] = (device.row, *order, day, row, *device.newest_state)
+
+    def _conclusions(self, batch: _Batch, device: DeviceMemory, landing: Landing, now_ms: int) -> None:
+        if landing.following_at is not None:
+            batch.replaced.append((device.row, at_us(landing.following_at)))
+            batch.jams.add((device.row, at_ms(landing.following_at) // MS_PER_DAY))
+            self._flush_events(batch)
+        for event in (*landing.events, *landing.following_events):
+            self.add_event(batch, device, event)
+        for signal in landing.signals:
+            body = msgspec.json.encode(signal)
+            batch.outbox.append((SIGNAL_TOPIC, now_ms, zlib.crc32(body), body))
+
+    def add_event(self, batch: _Batch, device: DeviceMemory, event: TelemetryEvent) -> None:
+        """Add an event of a known device to the batch."""
+        batch.events.append(
+            (device.row, at_us(event.at), event.kind, event.code, event.began, event.severity, event.text)
+        )
+        if is_jam(event):
+            batch.jams.add((device.row, at_ms(event.at) // MS_PER_DAY))
+
+    # --- the transaction's end -----------------------------------------------------------------------------------
+
+    def _flush(self, batch: _Batch, now_ms: int) -> None:
+        db = self._db
+        for day, rows in batch.rows.items():
+            db.executemany(f"INSERT INTO {day_table(day)} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        db.executemany(_NEWEST, batch.newest.values())
+        for device_row, day in batch.rebuild:
+            memory, key = batch.rollups[device_row, day]
+            memory.rollups[day] = self._rebuilt(key, device_row)
+        rollups = [(key, memory.rollups[key[2]], memory.row) for memory, key in batch.rollups.values()]
+        db.executemany(_DAILY, [_daily_row(row, key[2], rollup) for key, rollup, row in rollups])
+        self._flush_events(batch)
+        db.executemany(_JAMS, batch.jams)
+        self.save_boots(batch.boots.values(), now_ms)
+        if self._lines is not None:
+            for body in self._lines(batch.stored, rollups):
+                batch.outbox.append((LINES_TOPIC, now_ms, zlib.crc32(body), body))
+        db.executemany(_OUTBOX, batch.outbox)
+        for memory, key in batch.rollups.values():
+            memory.forget_old_days(key[2])
+
+    def _flush_events(self, batch: _Batch) -> None:
+        """Write events in the order of the landings: a replacement also replaces events of the same batch."""
+        self._db.executemany(_EVENT, batch.events)
+        batch.events.clear()
+        self._db.executemany(
+            "DELETE FROM event WHERE device = ? AND at_us = ? AND kind <> 'pushed'", batch.replaced
+        )
+        batch.replaced.clear()
+
+    def save_boots(self, boots: Iterable[Boot], now_ms: int) -> None:
+        """Write which sequence numbers came."""
+        self._db.executemany(
+            "UPDATE boot SET received = ?, touched_ms = ? WHERE id = ?",
+            [(boot.received.encode(), now_ms, boot.row) for boot in boots],
+        )
+
+    def write_events(self, events: Sequence[TelemetryEvent]) -> int:
+        """Write events that came without a reading; return how many were new."""
+        batch, before = _Batch(), self._db.total_changes
+        for event in events:
+            self.add_event(batch, self.device((event.tenant, event.device_id), None), event)
+        self._flush_events(batch)
+        written = self._db.total_changes - before
+        self._db.executemany(_JAMS, batch.jams)
+        return written
+
+    # --- what the writer knows of a device ------------------------------------------------------------------------
+
+    def device(self, key: tuple[str, str], site_id: str | None) -> DeviceMemory:
+        """Return the device, entering it in the database at its first reading; its site follows the readings."""
+        memory = self._devices.get(key)
+        if memory is None:
+            memory = self._load(key)
+            self._devices.put(key, memory)
+        if site_id is not None and memory.site_id != site_id:
+            self._db.execute("UPDATE device SET site_id = ? WHERE id = ?", (site_id, memory.row))
+            memory.site_id = site_id
+        return memory
+
+    def _load(self, key: tuple[str, str]) -> DeviceMemory:
+        self._db.execute("INSERT OR IGNORE INTO device (tenant, device_id) VALUES (?, ?)", key)
+        row, site, at, tie, day, newest_row = self._db.execute(
+            "SELECT d.id, d.site_id, n.at_us, n.tie, n.day, n.row FROM device d LEFT JOIN newest n ON n.device = d.id "
+            "WHERE d.tenant = ? AND d.device_id = ?",
+            key,
+        ).fetchone()
+        memory = DeviceMemory(row, site)
+        if at is not None:
+            memory.newest_order = (at, tie)
+            memory.newest = content_in_row(self._db, day, newest_row)
+        return memory
+
+    def boot(self, device: DeviceMemory, boot_id: str, now_ms: int) -> Boot:
+        """Return one boot of the device, entering it at its first message."""
+        boot = device.boots.get(boot_id)
+        if boot is None:
+            self._db.execute(
+                "INSERT OR IGNORE INTO boot (device, boot_id, received, touched_ms) VALUES (?, ?, '', ?)",
+                (device.row, boot_id, now_ms),
+            )
+            row, received = self._db.execute(
+                "SELECT id, received FROM boot WHERE device = ? AND boot_id = ?", (device.row, boot_id)
+            ).fetchone()
+            boot = device.boots[boot_id] = Boot(row, SequenceRanges.decode(received))
+        return boot
+
+    def _frame(self, batch: _Batch, device: DeviceMemory, day: int) -> Content | None:
+        if device.frame is None or device.frame.day != day:
+            if day in batch.rows:  # the frame may be among the rows not yet written
+                self._db.executemany(
+                    f"INSERT INTO {day_table(day)} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", batch.rows.pop(day)
+                )
+            device.frame = first_frame(self._db, day, device.row) if self._next_row_of(day) > 1 else None
+        return device.frame
+
+    def _rollup(self, device: DeviceMemory, day: int) -> DayRollup:
+        rollup = device.rollups.get(day)
+        if rollup is None:
+            rollup = device.rollups[day] = read_day(self._db, device.row, day) or DayRollup()
+        return rollup
+
+    def _rebuilt(self, key: RollupKey, device_row: int) -> DayRollup:
+        """Return the roll-up of a day from its rows, after a late reading."""
+        tenant, device_id, day = key
+        kept_from = self._db.execute("SELECT count FROM tally WHERE name = ?", (KEPT_FROM_DAY,)).fetchone()
+        if (
+            kept_from is not None and day < kept_from[0]
+        ):  # the other rows of that day are gone: count it, no more
+            rollup = read_day(self._db, device_row, day) or DayRollup()
+            rollup.polls += 1
+            return rollup
+        rows = self._db.execute(
+            f"SELECT {READING_COLUMNS} FROM {reading_tables(day)} WHERE r.device = ?", (device_row,)
+        ).fetchall()
+        return rolled_up(readings_from(Contents(self._db, day), tenant, device_id, rows))
+
+    def _next_row_of(self, day: int) -> int:
+        number = self._next_row.get(day)
+        if number is None:
+            create_day(self._db, day)
+            (number,) = self._db.execute(f"SELECT coalesce(max(id), 0) + 1 FROM {day_table(day)}").fetchone()
+            self._next_row[day] = number
+        return number
+
+    def _origin(self, source: str, site_id: str | None) -> int:
+        number = self._origins.get((source, site_id))
+        if number is None:
+            find = "SELECT id FROM origin WHERE source = ? AND site_id IS ?"
+            found = self._db.execute(find, (source, site_id)).fetchone()
+            if found is None:
+                self._db.execute("INSERT INTO origin (source, site_id) VALUES (?, ?)", (source, site_id))
+                found = self._db.execute(find, (source, site_id)).fetchone()
+            number = self._origins[source, site_id] = found[0]
+        return number
+
+
+def _daily_row(device_row: int, day: int, rollup: DayRollup) -> tuple[object, ...]:
+    return (
+        device_row, day, rollup.first_us, rollup.last_us, rollup.last_tie, rollup.basis, rollup.first_count,
+        rollup.last_count, rollup.last_mono, rollup.last_colour, rollup.pages, rollup.polls, rollup.epochs,
+        msgspec.msgpack.encode(rollup.supplies),
+    )  # fmt: skip
