@@ -29,6 +29,7 @@ else
   "$python" -c 'import ensurepip' >/dev/null 2>&1 || fail "$python cannot create virtual environments." \
     'Debian, Ubuntu:  sudo apt-get install python3-venv'
   fits "$VENV/bin/python" || { say "creating $VENV with $("$python" --version)"; "$python" -m venv "$VENV"; }
+  "$VENV/bin/python" -m pip --version >/dev/null 2>&1 || "$VENV/bin/python" -m ensurepip -q  # made by uv, without pip
   say "installing $packages packages with pip (once; one to four minutes, pip shows the progress)"
   "$VENV/bin/python" -m pip install --disable-pip-version-check --no-input --no-compile \
     --require-hashes -r requirements.lock
