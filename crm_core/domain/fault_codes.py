@@ -43,7 +43,7 @@ class FaultCodeBook:
         self._ranges: dict[str, list[tuple[int, int, FaultCode]]] = {}
         self._patterns: dict[str, list[tuple[re.Pattern[str], FaultCode]]] = {}
         self._prefixes: dict[str, list[FaultCode]] = {}
-        self._texts: list[FaultCode] = []
+        self._texts: list[tuple[re.Pattern[str], FaultCode]] = []
         for row in self._rows:
             self._index(row)
         for prefixes in self._prefixes.values():
@@ -66,10 +66,12 @@ class FaultCodeBook:
             case "prefix":
                 self._prefixes.setdefault(row.scheme, []).append(row)
             case "text":
-                self._texts.append(row)
+                self._texts.append((re.compile(re.escape(row.code), re.IGNORECASE), row))
             case _:
                 compiled = re.compile(_as_regex(row), re.IGNORECASE)
                 self._patterns.setdefault(row.scheme, []).append((compiled, row))
+                if row.match == "regex":
+                    self._texts.append((compiled, row))
 
     def find(self, scheme: str, code: str, vendor: str | None = None) -> FaultCode | None:
         """Return the row for a code, or None when the book does not know it. Vendor codes need the vendor."""
@@ -83,7 +85,16 @@ class FaultCodeBook:
         hits = hits + [row for pattern, row in self._patterns.get(scheme, ()) if pattern.fullmatch(wanted)]
         upper = wanted.upper()
         hits = hits + [row for row in self._prefixes.get(scheme, ()) if upper.startswith(row.code.upper())]
-        return _best(hits, scheme, vendor)
+        return self._with_base_code(_best(hits, scheme, vendor), wanted)
+
+    def _with_base_code(self, row: FaultCode | None, code: str) -> FaultCode | None:
+        """Return a finisher family's row with category, level and texts of its base code (RFC 3806: device x 100 + base)."""
+        if row is None or row.match != "range" or row.scheme != PRT_ALERT_CODE:
+            return row
+        base = self.find(PRT_ALERT_CODE, str(int(code) % 100))
+        if base is None:
+            return row
+        return replace(base, code=code, name=f"{row.name} {base.name}", source=row.source, note=row.note)
 
     def for_alert(
         self, code: int | None, *, severity: int | None, group: int | None = None
@@ -96,8 +107,6 @@ class FaultCodeBook:
         if code is None or code <= 0 or severity == 0:
             return None
         row = self.find(PRT_ALERT_CODE, str(code))
-        if row is None or row.match == "range":
-            row = self.find(PRT_ALERT_CODE, str(code % 100)) or row
         if row is None:
             return None
         if row.category == "fuser_heat" and severity != CRITICAL:
@@ -106,13 +115,12 @@ class FaultCodeBook:
 
     def find_text(self, text: str, vendor: str | None) -> FaultCode | None:
         """Return the longest text row of the vendor that stands in an alert or panel text, or None."""
-        lowered = text[:_MAX_TEXT].lower()
+        if not text or vendor is None:
+            return None
         hits = [
             row
-            for row in self._texts
-            if row.code.lower() in lowered
-            and vendor is not None
-            and vendor.lower() in _vendor_names(row.vendor)
+            for pattern, row in self._texts
+            if vendor.lower() in _vendor_names(row.vendor) and pattern.search(text[:_MAX_TEXT])
         ]
         return max(hits, key=lambda row: len(row.code)) if hits else None
 
