@@ -43,6 +43,12 @@ class TriagePolicy:
     jam_count_for_ticket: int
     jam_window: timedelta
     silent_after: timedelta
+    silent_business_time: timedelta = timedelta(
+        hours=4
+    )  # ... of which so much opening time: nights are no fault
+    clear_hold: timedelta = timedelta(
+        minutes=30
+    )  # healthy devices send no signal: so long without one is "still clear"
     verify_after: timedelta = timedelta(hours=2)  # telemetry must stay good so long after a repair
     close_after: timedelta = timedelta(hours=72)  # a resolved ticket without complaint is closed
     recall_within: timedelta = timedelta(days=14)  # the same cause again is a recall of the last repair

@@ -59,6 +59,10 @@ class SqlSignalRepository:
     def all_tracks(self, tenant: TenantId) -> Sequence[CauseTrack]:
         return self._tracks(schema.cause_tracks.c.tenant == tenant)
 
+    def clearing_tracks(self, tenant: TenantId) -> Sequence[CauseTrack]:
+        table = schema.cause_tracks.c
+        return self._tracks(table.tenant == tenant, table.clear_since.is_not(None))
+
     def save_track(self, track: CauseTrack) -> None:
         upsert(self._connection, schema.cause_tracks, row_of(track))
 

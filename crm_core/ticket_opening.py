@@ -1,0 +1,138 @@
+"""Opening a ticket for a cause: title, level, clocks, evidence, recall of an earlier repair, and the daily budget.
+
+Exactly one open ticket per cause is the database's promise (`TicketRepository.open_unless_covered`). What the budget
+or an incident holds back is opened as `held`: visible, without clocks, released later - never dropped.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from crm_core.domain.fleet import DeviceBundle
+from crm_core.domain.identity import TicketId
+from crm_core.domain.policy import PolicyBook
+from crm_core.domain.service import CauseTrack, SlaClock, Ticket, TicketEvent, TicketLevel, TicketState
+from crm_core.ports import TicketFilter, UnitOfWork
+from crm_core.sla import clocks_for
+from crm_core.ticket_states import MACHINE, Move, last_event, moved
+
+_DAY: Final = timedelta(days=1)
+_LOOK_BACK: Final = 50  # tickets of one device that are searched for an earlier repair
+HELD_BY_BUDGET: Final = "budget"
+HELD_BY_INCIDENT: Final = "incident"
+
+
+@dataclass(frozen=True, slots=True)
+class TicketOpener:
+    """Builds tickets from raised tracks under one policy version."""
+
+    policy: PolicyBook
+
+    def open(
+        self,
+        uow: UnitOfWork,
+        track: CauseTrack,
+        bundle: DeviceBundle,
+        now: datetime,
+        incident: str | None = None,
+    ) -> Ticket | None:
+        """Open the ticket of a raised track; None when an open ticket covers the cause already.
+
+        `incident` names what explains the trouble for now: the ticket is then held.
+        """
+        ticket = self._new(uow, track, bundle, now)
+        if incident is not None:
+            ticket = self._held(ticket, now, f"{HELD_BY_INCIDENT}: {incident}")
+        elif not _urgent(ticket) and self._over_budget(uow, ticket, now):
+            ticket = self._held(ticket, now, HELD_BY_BUDGET)
+        else:
+            ticket = replace(ticket, clocks=self._clocks(ticket, bundle, now))
+        return uow.tickets.open_unless_covered(ticket)
+
+    def release(self, uow: UnitOfWork, ticket: Ticket, now: datetime, note: str) -> Ticket:
+        """Let a held ticket go: its clocks start now, its raise time stays."""
+        bundle = uow.devices.bundle(ticket.tenant, ticket.device_id)
+        calendar = self.policy.sla.calendar
+        released = moved(ticket, Move.RELEASE, at=now, actor=MACHINE, calendar=calendar, note=note)
+        return uow.tickets.save(replace(released, clocks=self._clocks(ticket, bundle, now)))
+
+    def may_release(self, uow: UnitOfWork, ticket: Ticket, now: datetime) -> bool:
+        """Return True if a ticket that the budget held may go: a day has passed, or there is room again."""
+        return now - ticket.raised_at >= _DAY or not self._over_budget(uow, ticket, now, held=1)
+
+    def _new(self, uow: UnitOfWork, track: CauseTrack, bundle: DeviceBundle, now: datetime) -> Ticket:
+        condition = track.condition
+        detail = {**condition.detail, "severity": condition.severity}
+        if condition.text:
+            detail["text"] = condition.text
+        repaired = self._earlier_repair(uow, track, now)
+        if repaired is not None:
+            detail |= {"recall": 1, "recall_of": repaired.ticket_id}
+        forecast = "_forecast" if track.condition.code == "forecast:supply" else ""
+        return Ticket(
+            tenant=track.tenant,
+            ticket_id=TicketId(0),
+            device_id=track.device_id,
+            site_id=bundle.device.site_id,
+            customer_id=bundle.device.customer_id,
+            cause=track.cause,
+            category=condition.category,
+            level=condition.level or TicketLevel.L1,
+            state=TicketState.NEW,
+            title_key=f"tickets.title.{condition.category}{forecast}",
+            detail=detail,
+            raised_at=now,
+            changed_at=now,
+            clocks=(),
+            evidence=track.evidence,
+            events=(
+                TicketEvent(at=now, actor=MACHINE, event="raise", from_state=None, to_state=TicketState.NEW),
+            ),
+            code=condition.code,
+            policy_version=self.policy.version,
+        )
+
+    def _clocks(self, ticket: Ticket, bundle: DeviceBundle, now: datetime) -> tuple[SlaClock, ...]:
+        return clocks_for(
+            self.policy.sla,
+            self.policy.version,
+            level=ticket.level,
+            customer=bundle.customer,
+            contract=bundle.contract,
+            start=now,
+        )
+
+    def _held(self, ticket: Ticket, now: datetime, why: str) -> Ticket:
+        calendar = self.policy.sla.calendar
+        return moved(ticket, Move.SUPPRESS, at=now, actor=MACHINE, calendar=calendar, note=why)
+
+    def _over_budget(self, uow: UnitOfWork, ticket: Ticket, now: datetime, held: int = 0) -> bool:
+        """Return True if the device or its site had its share of automatic tickets in the last 24 h.
+
+        `held` tickets of the count are the one that asks itself.
+        """
+        limits, since, until = self.policy.triage, now - _DAY, now + timedelta(microseconds=1)
+        tickets = uow.tickets
+        of_device = tickets.raised_between(ticket.tenant, since, until, device_id=ticket.device_id)
+        if of_device - held >= limits.max_automatic_tickets_per_device_day:
+            return True
+        if ticket.site_id is None:
+            return False
+        of_site = tickets.raised_between(ticket.tenant, since, until, site_id=ticket.site_id)
+        return of_site - held >= limits.max_automatic_tickets_per_site_day
+
+    def _earlier_repair(self, uow: UnitOfWork, track: CauseTrack, now: datetime) -> Ticket | None:
+        """Return the newest repair of the same cause within the recall time: this is then a recall."""
+        since = now - self.policy.triage.recall_within
+        for ticket in uow.tickets.list(
+            track.tenant, TicketFilter(device_id=track.device_id, limit=_LOOK_BACK)
+        ):
+            done = last_event(ticket, Move.DONE)
+            if ticket.cause == track.cause and done is not None and done.at >= since:
+                return ticket
+        return None
+
+
+def _urgent(ticket: Ticket) -> bool:
+    """Return True for what no budget holds back: a machine that stands still."""
+    return ticket.level is TicketLevel.L3 and ticket.detail.get("severity") == "critical"

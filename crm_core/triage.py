@@ -1,0 +1,348 @@
+"""Triage: from signals, forecasts and silence to exactly one ticket per cause - and back when the cause is gone.
+
+One writer (the leader). Each run is one transaction: the tickets and the mark that a signal was processed become
+durable together, so a crash repeats a run without doubling anything. Conditions raise and clear with hysteresis
+(`cause_tracks`); what a reading says nothing about neither raises nor clears; late signals say nothing new.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from crm_core import cause_tracks, forecast_causes
+from crm_core.conditions import FaultCodes
+from crm_core.domain.catalogue import Catalogue
+from crm_core.domain.errors import NotFound
+from crm_core.domain.fleet import DeviceBundle, OwnerState
+from crm_core.domain.identity import DEFAULT_TENANT, DeviceId, TenantId
+from crm_core.domain.policy import PolicyBook
+from crm_core.domain.service import (
+    OPEN_STATES,
+    CauseTrack,
+    Condition,
+    Signal,
+    SignalOrigin,
+    Ticket,
+    TicketEvent,
+    TicketLevel,
+    TicketState,
+    WorkOrderState,
+)
+from crm_core.domain.telemetry import DeviceState
+from crm_core.ports import Clock, TicketFilter, UnitOfWork, UnitOfWorkFactory
+from crm_core.sla import elapsed_business
+from crm_core.ticket_opening import HELD_BY_BUDGET, TicketOpener
+from crm_core.ticket_states import MACHINE, TRANSITIONS, Move, last_event, moved
+
+_AFTER_REPAIR: Final = timedelta(minutes=15)  # a reading so soon after a repair may still show the old state
+_MAX_EVIDENCE: Final = 20
+_RANK: Final = {TicketLevel.L1: 1, TicketLevel.L2: 2, TicketLevel.L3: 3}
+_SERVED: Final = frozenset({OwnerState.INSTALLED, OwnerState.LOAN})
+_NOT_ON_THE_WAY: Final = frozenset({WorkOrderState.PLANNED, WorkOrderState.ASSIGNED})
+
+
+@dataclass(slots=True)
+class TriageReport:
+    """What one run did. `ignored` signals were late or of devices that nobody serves."""
+
+    signals: int = 0
+    ignored: int = 0
+    opened: int = 0
+    held: int = 0
+    released: int = 0
+    escalated: int = 0
+    auto_resolved: int = 0
+    confirmed: int = 0
+    recurred: int = 0
+
+    def __add__(self, other: "TriageReport") -> "TriageReport":
+        return TriageReport(
+            **{each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)}
+        )
+
+
+class Triage:
+    """The one writer of automatic tickets.
+
+    `book` and `catalogue` explain codes and models to the parts that ask for them; the decisions rest on `policy`.
+    """
+
+    def __init__(
+        self,
+        uow_factory: UnitOfWorkFactory,
+        clock: Clock,
+        policy: PolicyBook,
+        book: FaultCodes,
+        catalogue: Catalogue,
+    ) -> None:
+        self._uow_factory = uow_factory
+        self._clock = clock
+        self._policy = policy
+        self._book = book
+        self._catalogue = catalogue
+        self._opener = TicketOpener(policy)
+
+    def run(self, limit: int = 500, tenants: Sequence[TenantId] = (DEFAULT_TENANT,)) -> TriageReport:
+        """Take up to `limit` signals from the inbox, then settle what time alone decides; one transaction."""
+        now = self._clock.now()
+        report = TriageReport()
+        with self._uow_factory() as uow:
+            pending = uow.signals.pending(limit)
+            for signal in pending:
+                report.signals += 1
+                self._take(uow, signal, now, report)
+            uow.signals.mark_processed(
+                [signal.signal_id for signal in pending if signal.signal_id is not None], now
+            )
+            for tenant in dict.fromkeys((*tenants, *(signal.tenant for signal in pending))):
+                self._settle(uow, tenant, now, report)
+            uow.commit()
+        return report
+
+    def run_all(self, limit: int = 500) -> TriageReport:
+        """Run until the inbox is empty."""
+        total = self.run(limit)
+        last = total
+        while last.signals == limit:
+            last = self.run(limit)
+            total += last
+        return total
+
+    def consider_forecasts(self, tenant: TenantId) -> TriageReport:
+        """Raise and clear what the newest forecasts say; the same forecasts twice change nothing."""
+        now = self._clock.now()
+        report = TriageReport()
+        with self._uow_factory() as uow:
+            for device_id, forecasts in sorted(uow.forecasts.for_devices(tenant).items()):
+                signal = forecast_causes.signal_of(tenant, device_id, forecasts, self._policy)
+                if signal is None or signal.observed_at == uow.signals.watermark(
+                    tenant, device_id, SignalOrigin.FORECAST
+                ):
+                    continue
+                report.signals += 1
+                self._take(uow, signal, now, report)
+            self._settle(uow, tenant, now, report)
+            uow.commit()
+        return report
+
+    def consider_silence(self, tenant: TenantId, states: Sequence[DeviceState]) -> TriageReport:
+        """Raise a network ticket for each served device that has been silent too long; clear it when it speaks."""
+        now = self._clock.now()
+        report = TriageReport()
+        last_seen = {state.device_id: state.last_seen for state in states}
+        with self._uow_factory() as uow:
+            silent_before = {
+                track.device_id
+                for track in uow.signals.all_tracks(tenant)
+                if track.origin is SignalOrigin.SILENCE
+            }
+            for bundle in uow.devices.bundles(tenant):
+                device = bundle.device
+                since = last_seen.get(device.device_id, device.registered_at)
+                silent = since is not None and self._is_silent(since, now)
+                if silent or device.device_id in silent_before:
+                    report.signals += 1
+                    self._take(
+                        uow, _silence(tenant, device.device_id, since, now, silent=silent), now, report
+                    )
+            self._settle(uow, tenant, now, report)
+            uow.commit()
+        return report
+
+    def _is_silent(self, since: datetime, now: datetime) -> bool:
+        triage, calendar = self._policy.triage, self._policy.sla.calendar
+        if now - since < triage.silent_after:
+            return False
+        return elapsed_business(calendar, since, now) >= triage.silent_business_time
+
+    # --- one signal ---
+
+    def _take(self, uow: UnitOfWork, signal: Signal, now: datetime, report: TriageReport) -> None:
+        """Let one signal change the tracks of its device, and the tracks the tickets."""
+        bundle = _served(uow, signal)
+        newest = uow.signals.watermark(signal.tenant, signal.device_id, signal.origin)
+        if bundle is None or (newest is not None and signal.observed_at < newest):
+            report.ignored += 1
+            return
+        uow.signals.set_watermark(signal.tenant, signal.device_id, signal.origin, signal.observed_at)
+        tracks = {
+            track.cause: track
+            for track in uow.signals.tracks(signal.tenant, signal.device_id)
+            if track.origin is signal.origin
+        }
+        on = {condition.cause: condition for condition in signal.conditions if condition.level is not None}
+        for cause, condition in on.items():
+            track = cause_tracks.seen(tracks.get(cause), signal, condition)
+            if cause_tracks.is_raised(track, self._policy.triage):
+                track = self._raise(uow, track, bundle, now, report)
+            uow.signals.save_track(track)
+        for cause, track in tracks.items():
+            if cause not in on and not cause_tracks.is_silent_about(signal, cause):
+                self._clear(uow, cause_tracks.not_seen(track, signal.observed_at), signal.observed_at, report)
+
+    def _raise(
+        self, uow: UnitOfWork, track: CauseTrack, bundle: DeviceBundle, now: datetime, report: TriageReport
+    ) -> CauseTrack:
+        """Make sure that exactly one open ticket covers the track; return the track linked to it."""
+        covering = _covering(uow, track)
+        if covering is None:
+            opened = self._opener.open(uow, track, bundle, now)
+            if opened is not None:
+                report.held += opened.state is TicketState.HELD
+                report.opened += opened.state is not TicketState.HELD
+                return replace(track, ticket_id=opened.ticket_id)
+            covering = _covering(uow, track)  # another writer was first
+        if covering is None:
+            return track
+        self._add_to(uow, covering, track, now, report)
+        return replace(track, ticket_id=covering.ticket_id)
+
+    def _add_to(
+        self, uow: UnitOfWork, ticket: Ticket, track: CauseTrack, now: datetime, report: TriageReport
+    ) -> None:
+        """Let a covered condition speak: a failed repair, a higher level, or evidence from another origin."""
+        after = ticket
+        if ticket.state is TicketState.RESOLVED_UNVERIFIED:
+            after = self._perhaps_recurred(ticket, track, now, report)
+        level = track.condition.level
+        if level is not None and _RANK[level] > _RANK[ticket.level]:
+            note = f"{ticket.level} to {level}: {track.condition.code or track.cause}"
+            event = TicketEvent(
+                at=now,
+                actor=MACHINE,
+                event="level_raised",
+                from_state=after.state,
+                to_state=after.state,
+                note=note,
+            )
+            after = replace(after, level=level, changed_at=now, events=(*after.events, event))
+            report.escalated += 1
+        known = {(evidence.origin, evidence.key) for evidence in after.evidence}
+        news = tuple(each for each in track.evidence if (each.origin, each.key) not in known)
+        if news and track.ticket_id is None and len(after.evidence) < _MAX_EVIDENCE:
+            after = replace(after, evidence=(*after.evidence, *news)[:_MAX_EVIDENCE])
+        if after is not ticket:
+            uow.tickets.save(after)
+
+    def _perhaps_recurred(
+        self, ticket: Ticket, track: CauseTrack, now: datetime, report: TriageReport
+    ) -> Ticket:
+        done = last_event(ticket, Move.DONE)
+        seen_at = forecast_causes.data_at(track.condition, track.last_seen)
+        if done is None or seen_at <= done.at + _AFTER_REPAIR:
+            return ticket
+        report.recurred += 1
+        return self._moved(ticket, Move.RECURRED, now, f"still {track.cause} at {seen_at:%Y-%m-%d %H:%M} UTC")
+
+    # --- clearing ---
+
+    def _clear(self, uow: UnitOfWork, track: CauseTrack, now: datetime, report: TriageReport) -> None:
+        """Keep the track while the hold runs; when the cause is gone, drop it and resolve what nobody worked on."""
+        policy = self._policy.triage
+        if not cause_tracks.is_gone(track, now, policy):
+            uow.signals.save_track(track)
+            return
+        if cause_tracks.keeps_memory(track, now, policy):
+            uow.signals.save_track(cause_tracks.dormant(track))
+        else:
+            uow.signals.drop_track(track)
+        if track.ticket_id is not None:
+            self._resolve(uow, uow.tickets.get(track.tenant, track.ticket_id), report)
+
+    def _resolve(self, uow: UnitOfWork, ticket: Ticket, report: TriageReport) -> None:
+        """Close a ticket whose cause is gone for every origin, unless somebody is working on it."""
+        if (ticket.state, Move.CLEARED) not in TRANSITIONS or _still_on(uow, ticket):
+            return
+        order = uow.work_orders.active_for_ticket(ticket.tenant, ticket.ticket_id)
+        if order is not None and order.state not in _NOT_ON_THE_WAY:
+            return
+        now = self._clock.now()
+        uow.tickets.save(self._moved(ticket, Move.CLEARED, now, "telemetry shows that the cause is gone"))
+        report.auto_resolved += 1
+        if order is None:
+            return
+        others = [uow.tickets.get(ticket.tenant, other) for other in order.ticket_ids]
+        if not any(other.is_open for other in others):
+            note = f"{order.note}\nthe cause is gone by telemetry".strip()
+            uow.work_orders.save(replace(order, state=WorkOrderState.CANCELLED, note=note))
+
+    def _settle(self, uow: UnitOfWork, tenant: TenantId, now: datetime, report: TriageReport) -> None:
+        """Do what time alone decides: holds that ran out, repairs that stayed good, budgets with room again."""
+        for track in uow.signals.clearing_tracks(tenant):
+            if track.seen_count > 0 or not cause_tracks.keeps_memory(track, now, self._policy.triage):
+                self._clear(uow, track, now, report)
+        waiting = TicketFilter(
+            states=frozenset({TicketState.RESOLVED_UNVERIFIED, TicketState.HELD}), limit=10_000
+        )
+        for ticket in uow.tickets.list(tenant, waiting):
+            if ticket.state is TicketState.HELD:
+                self._perhaps_release(uow, ticket, now, report)
+            else:
+                self._perhaps_confirm(uow, ticket, now, report)
+
+    def _perhaps_release(self, uow: UnitOfWork, ticket: Ticket, now: datetime, report: TriageReport) -> None:
+        held = last_event(ticket, Move.SUPPRESS)
+        by_budget = held is not None and held.note == HELD_BY_BUDGET
+        if by_budget and self._opener.may_release(uow, ticket, now):
+            self._opener.release(uow, ticket, now, "the budget has room")
+            report.released += 1
+
+    def _perhaps_confirm(self, uow: UnitOfWork, ticket: Ticket, now: datetime, report: TriageReport) -> None:
+        done = last_event(ticket, Move.DONE)
+        ripe = done is None or now - done.at >= self._policy.triage.verify_after
+        if ripe and not _still_on(uow, ticket):
+            uow.tickets.save(self._moved(ticket, Move.CONFIRMED, now, "telemetry stayed good"))
+            report.confirmed += 1
+
+    def _moved(self, ticket: Ticket, move: Move, at: datetime, note: str) -> Ticket:
+        return moved(ticket, move, at=at, actor=MACHINE, calendar=self._policy.sla.calendar, note=note)
+
+
+def _served(uow: UnitOfWork, signal: Signal) -> DeviceBundle | None:
+    """Return the device of a signal if it stands with a customer."""
+    try:
+        bundle = uow.devices.bundle(signal.tenant, signal.device_id)
+    except NotFound:
+        return None
+    return bundle if bundle.device.owner_state in _SERVED else None
+
+
+def _covering(uow: UnitOfWork, track: CauseTrack) -> Ticket | None:
+    """Return the open ticket that covers the cause.
+
+    When the device does not say which supply is low, any open supply ticket of it covers the statement.
+    """
+    own = uow.tickets.find_open(track.tenant, f"{track.device_id}:{track.cause}")
+    if own is not None or track.cause != "supply.any":
+        return own
+    open_ones = uow.tickets.list(
+        track.tenant, TicketFilter(device_id=track.device_id, states=frozenset(OPEN_STATES), limit=100)
+    )
+    return next((ticket for ticket in open_ones if ticket.cause.startswith("supply.")), None)
+
+
+def _still_on(uow: UnitOfWork, ticket: Ticket) -> bool:
+    """Return True if any origin still sees the ticket's cause."""
+    return any(
+        track.cause == ticket.cause and track.clear_since is None
+        for track in uow.signals.tracks(ticket.tenant, ticket.device_id)
+    )
+
+
+def _silence(
+    tenant: TenantId, device_id: DeviceId, since: datetime | None, now: datetime, *, silent: bool
+) -> Signal:
+    conditions: Iterable[Condition] = ()
+    if silent and since is not None:
+        hours = round((now - since).total_seconds() / 3600)
+        detail: dict[str, str | int | float | None] = {"hours": hours, "last_seen": since.isoformat()}
+        conditions = (Condition(cause="silence", level=TicketLevel.L1, category="silence", detail=detail),)
+    return Signal(
+        tenant=tenant,
+        device_id=device_id,
+        observed_at=now,
+        origin=SignalOrigin.SILENCE,
+        evidence=f"last_seen:{since.isoformat() if since else 'never'}",
+        conditions=tuple(conditions),
+    )
