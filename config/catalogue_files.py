@@ -100,7 +100,7 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
     return content
 
 
-class _StrictLoader(yaml.SafeLoader):
+class _StrictLoader(yaml.CSafeLoader):
     """A safe loader that refuses a key written twice, which YAML would silently let the last one win."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
