@@ -8,6 +8,7 @@ import pytest
 from typer.main import get_command
 
 from config.cli.app import COMMANDS, root
+from config.fault_code_files import load_fault_codes
 from config.settings import known_keys
 from tests.architecture.documents import metric_names, undocumented
 
@@ -21,6 +22,19 @@ def test_every_metric_is_documented(project: Path) -> None:
     names = sorted(set(metric_names(project)))
     assert names, "no metric found"
     assert not undocumented(names, project / "docs", "metrics")
+
+
+def test_every_fault_code_speaks_both_languages() -> None:
+    """Rows without a level are information only; everything that may reach a person has a title and steps."""
+    rows = load_fault_codes().rows
+    assert len(rows) > 100
+    silent = [
+        f"{row.scheme} {row.vendor or ''} {row.code} {language}"
+        for row in rows
+        for language in ("en", "zh-CN")
+        if not row.title.get(language) or (row.level is not None and not row.guide.get(language))
+    ]
+    assert not silent
 
 
 def _commands(command: Any, name: str) -> Iterator[str]:
