@@ -26,6 +26,7 @@ _VARIANTS = [
     ("wall-clock", _WHY + "import datetime\n\nday = datetime.date.today()\n"),
     ("broad-except", _WHY + "try:\n    x = 1\nexcept:\n    x = 2\n"),
     ("broad-except", _WHY + "try:\n    x = 1\nexcept (ValueError, BaseException):\n    x = 2\n"),
+    ("broad-except", _WHY + "try:\n    x = 1\nexcept BaseException:\n    raise\n    x = 2\n"),
     ("import-in-function", _WHY + "async def late() -> None:\n    import config.clock\n"),
     ("unfinished", _WHY + "def stub() -> None:\n    raise NotImplemented" + "Error\n"),
     ("excuse-without-reason", _WHY + "import os  # no" + "qa: F401\n"),
@@ -50,6 +51,13 @@ def test_an_excuse_with_a_reason_and_a_started_module_pass(tmp_path: Path) -> No
     started = tmp_path / "collector" / "__main__.py"
     started.parent.mkdir()
     started.write_text(_WHY + "import os  # no" + "qa: F401  # importing it registers the handler\n")
+    assert tidy.violations(tmp_path) == []
+
+
+def test_tidying_up_and_raising_again_passes(tmp_path: Path) -> None:
+    planted = tmp_path / "collector" / "__main__.py"
+    planted.parent.mkdir()
+    planted.write_text(_WHY + "try:\n    x = 1\nexcept BaseException:\n    x = 2\n    raise\n")
     assert tidy.violations(tmp_path) == []
 
 
