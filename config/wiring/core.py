@@ -1,0 +1,76 @@
+"""The centre of every process: clock, knowledge, texts, the CRM database and the services over it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from config.loaders import Knowledge, load_knowledge
+from config.locale_files import load_messages
+from config.settings import Settings
+from crm_core.domain.catalogue import Catalogue
+from crm_core.domain.errors import InvalidConfiguration
+from crm_core.domain.fault_codes import FaultCodeBook
+from crm_core.domain.identity import TenantId
+from crm_core.domain.messages import Messages
+from crm_core.domain.policy import PolicyBook
+from crm_core.domain.telemetry import DeviceReading
+from crm_core.ports import Clock, UnitOfWorkFactory
+from crm_core.registry import Registry
+from crm_core.signals import Conclusion, conclude
+from crm_core.storage.sqlalchemy_uow import make_uow_factory, migrate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Core:
+    """What all processes share. `policy` is the version in force when the process started."""
+
+    settings: Settings
+    clock: Clock
+    knowledge: Knowledge
+    policy: PolicyBook
+    messages: Messages
+    uow_factory: UnitOfWorkFactory
+    registry: Registry
+
+    @property
+    def tenant(self) -> TenantId:
+        return TenantId(self.settings.general.tenant)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self.knowledge.catalogue
+
+    @property
+    def fault_codes(self) -> FaultCodeBook:
+        return self.knowledge.fault_codes
+
+    @property
+    def conclude(self) -> Callable[[DeviceReading, DeviceReading | None], Conclusion]:
+        """The pure step from a reading and its predecessor to events and a signal."""
+        return partial(conclude, book=self.fault_codes)
+
+
+def open_core(settings: Settings, clock: Clock) -> Core:
+    """Read all knowledge, create or upgrade the CRM database, and return the centre."""
+    knowledge = load_knowledge(settings)
+    prepare_folder(settings.general.folder)
+    migrate(settings.crm_url)
+    uow_factory = make_uow_factory(settings.crm_url)
+    return Core(
+        settings=settings,
+        clock=clock,
+        knowledge=knowledge,
+        policy=knowledge.policy_on(clock.now().date()),
+        messages=load_messages(),
+        uow_factory=uow_factory,
+        registry=Registry(uow_factory, clock, knowledge.catalogue),
+    )
+
+
+def prepare_folder(folder: Path) -> None:
+    """Create the data folder, readable by its owner alone."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise InvalidConfiguration(f"general.data_dir {folder}: {error.strerror or error}") from error
