@@ -24,4 +24,7 @@ def row_of(entity: object, **extra: object) -> dict[str, Any]:
 
 def entity_of(row: Mapping[Any, Any], kind: type[Entity]) -> Entity:
     """Return the entity that the row holds; a row that does not fit raises `msgspec.ValidationError`."""
-    return msgspec.convert(dict(row), kind)
+    plain = {
+        str(name): value for name, value in row.items()
+    }  # SQLAlchemy may name columns by a subclass of str
+    return msgspec.convert(plain, kind)

@@ -1,0 +1,252 @@
+"""From the telemetry store to dense arrays: one place that knows rows, one state that takes only new days.
+
+The store gives a row a device (and supply) and day. They are laid out as [device, day] and [supply, day] with pandas and
+fed day by day to the usage and supply states. A nightly run therefore reads only the days since the last one; a run for
+an earlier day than the last one starts again from the beginning.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from analytics.failures import FailureState
+from analytics.priors import SupplyPriorBook
+from analytics.supply_state import KNOWN, SILENT, SOME_REMAINING, SupplyState
+from analytics.usage import HORIZON_DAYS, UsageState
+from crm_core.domain.fleet import Device
+from crm_core.domain.identity import TenantId
+from crm_core.domain.telemetry import DailyMeters, DailySupply, TelemetryEvent
+from crm_core.ports import TelemetryStore
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+EPOCH: Final = date(1970, 1, 1)
+_STATES: Final = {"known": KNOWN, "some_remaining": SOME_REMAINING}
+_METER_COLUMNS: Final = ("device_id", "day", "last_count", "jams")
+_SUPPLY_COLUMNS: Final = (
+    "device_id", "day", "supply_index", "kind", "colour", "level_state", "last_percent", "capacity", "unit",
+)  # fmt: skip
+
+
+def day_number(day: date) -> int:
+    """Return days since 1970-01-01."""
+    return int((day - EPOCH).days)
+
+
+def day_start(day: int) -> datetime:
+    """Return the first instant of a day number, UTC."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)
+
+
+@dataclass(frozen=True, slots=True)
+class SupplyKey:
+    """One supply of one device, as the device last described it."""
+
+    device_row: int
+    index: str
+    kind: str | None
+    colour: str | None
+
+
+@dataclass(slots=True)
+class DayBlock:
+    """Dense answers of the fleet over a run of days: counts [device, day], states and percents [supply, day]."""
+
+    first_day: int
+    counts: Floats
+    jams: Floats
+    states: Ints
+    percents: Floats
+
+
+def _no_supplies() -> SupplyState:
+    nothing = np.zeros(0, np.int64)
+    return SupplyState.empty(nothing, nothing, np.zeros(0), np.zeros(0))
+
+
+@dataclass(slots=True)
+class FleetState:
+    """Everything that analytics remembers of one tenant's fleet at the end of `last_day`."""
+
+    tenant: TenantId
+    priors: SupplyPriorBook
+    usage: UsageState = field(default_factory=lambda: UsageState.empty(np.zeros(0, np.int64), np.zeros(0)))
+    supply: SupplyState = field(default_factory=_no_supplies)
+    failures: FailureState = field(default_factory=lambda: FailureState.empty(0))
+    device_ids: list[str] = field(default_factory=list)
+    keys: list[SupplyKey] = field(default_factory=list)
+    last_statement: dict[int, str | None] = field(
+        default_factory=dict
+    )  # supply row -> level_state as last stated
+    last_day: int | None = None
+    holidays: frozenset[int] = frozenset()
+    _device_rows: dict[str, int] = field(default_factory=dict)
+    _supply_rows: dict[tuple[str, str], int] = field(default_factory=dict)
+    _sites: dict[str, int] = field(default_factory=dict)
+    _models: dict[str, int] = field(default_factory=dict)
+
+    def device_row(self, device_id: str) -> int | None:
+        """Return the row of a device in the arrays, or None if it never answered."""
+        return self._device_rows.get(device_id)
+
+    def supply_rows_of(self, device_id: str) -> list[int]:
+        """Return the supply rows of a device, by index."""
+        row = self._device_rows.get(device_id)
+        return [] if row is None else [at for at, key in enumerate(self.keys) if key.device_row == row]
+
+    def advance(self, store: TelemetryStore, devices: Mapping[str, Device], until: int) -> int:
+        """Take all days up to `until` that are not taken yet; return how many were taken."""
+        block, events = self.read(store, devices, until)
+        for column in range(block.counts.shape[1]):
+            day = block.first_day + column
+            self.take_day(day, block, column, events.get(day, ()))
+        return int(block.counts.shape[1])
+
+    def read(
+        self, store: TelemetryStore, devices: Mapping[str, Device], until: int
+    ) -> tuple[DayBlock, dict[int, list[tuple[int, TelemetryEvent]]]]:
+        """Return the days not taken yet as dense arrays, and their events by day; new devices get their rows."""
+        first = self._first_day_to_read(store, until)
+        if first is None or first > until:
+            nothing = np.zeros((len(self.device_ids), 0))
+            return DayBlock(until, nothing, nothing, np.zeros((len(self.keys), 0), np.int64), nothing), {}
+        meters = meter_frame(store.daily_meters(self.tenant, first, until))
+        supplies = supply_frame(store.daily_supplies(self.tenant, first, until))
+        events = store.events(self.tenant, day_start(first), day_start(until + 1))
+        known = set(devices)
+        meters = meters[meters["device_id"].isin(known)]
+        supplies = supplies[supplies["device_id"].isin(known)]
+        self._add_devices([*dict.fromkeys([*meters["device_id"], *supplies["device_id"]])], devices)
+        self._add_supplies(supplies, devices)
+        return self._block(meters, supplies, first, until), self._events_by_day(events)
+
+    def _first_day_to_read(self, store: TelemetryStore, until: int) -> int | None:
+        if self.last_day is not None:
+            return self.last_day + 1
+        first_at = store.stats(self.tenant).first_at
+        return None if first_at is None else max(day_number(first_at.date()), until - 1500)
+
+    def take_day(
+        self, day: int, block: DayBlock, column: int, events: Sequence[tuple[int, TelemetryEvent]]
+    ) -> Floats:
+        """Feed one day to the states and return the pages of every device since its last answer (NaN: not known)."""
+        holiday = day in self.holidays
+        self.usage.expect(day, self.usage.profile(), holiday=holiday)
+        pages = self.usage.take(day, block.counts[:, column], dry=self._dry_devices(), holiday=holiday)
+        self.supply.take(
+            day, block.states[:, column], block.percents[:, column], pages[self.supply.usage_row]
+        )
+        self.failures.take(day, events, np.nan_to_num(pages), block.jams[:, column])
+        self.last_day = day
+        return pages
+
+    def _dry_devices(self) -> npt.NDArray[np.bool_]:
+        dry = np.zeros(len(self.usage), bool)
+        dry[self.supply.usage_row[self.supply.dry()]] = True
+        return dry
+
+    def _events_by_day(self, events: Sequence[TelemetryEvent]) -> dict[int, list[tuple[int, TelemetryEvent]]]:
+        by_day: dict[int, list[tuple[int, TelemetryEvent]]] = {}
+        for event in events:
+            row = self._device_rows.get(event.device_id)
+            if row is not None and event.began:
+                by_day.setdefault(day_number(event.at.date()), []).append((row, event))
+        return by_day
+
+    def _add_devices(self, seen: Iterable[str], devices: Mapping[str, Device]) -> None:
+        new = [device_id for device_id in seen if device_id not in self._device_rows]
+        if not new:
+            return
+        site, rate = [], []
+        for device_id in new:
+            device = devices[device_id]
+            self._device_rows[device_id] = len(self.device_ids)
+            self.device_ids.append(device_id)
+            site.append(self._sites.setdefault(device.site_id or f"?{device_id}", len(self._sites)))
+            rate.append(self.priors.pages_per_day(device))
+        self.usage.grow(np.array(site, np.int64), np.array(rate))
+        self.failures.grow(len(new))
+
+    def _add_supplies(self, rows: pd.DataFrame, devices: Mapping[str, Device]) -> None:
+        added: list[tuple[int, int, float]] = []
+        last = rows.drop_duplicates(["device_id", "supply_index"], keep="last")
+        for row in last.itertuples(index=False):
+            identity = (row.device_id, row.supply_index)
+            kind, colour = _text(row.kind), _text(row.colour)
+            at = self._supply_rows.get(identity)
+            if at is None:
+                at = self._supply_rows[identity] = len(self.keys)
+                device = devices[row.device_id]
+                device_row = self._device_rows[row.device_id]
+                self.keys.append(SupplyKey(device_row, row.supply_index, kind, colour))
+                group = f"{device.model_id or device.model_name or '?'}/{kind}/{colour}"
+                model = self._models.setdefault(group, len(self._models))
+                added.append((device_row, model, self.priors.yield_pages(device, kind, colour).pages))
+            elif kind is not None:
+                self.keys[at] = SupplyKey(self.keys[at].device_row, row.supply_index, kind, colour)
+            self.last_statement[at] = _statement(_text(row.level_state), row.last_percent)
+        if added:
+            device_rows, models, nominal = zip(*added, strict=True)
+            self.supply.grow(
+                np.array(device_rows), np.array(models), np.array(nominal, float), np.ones(len(added))
+            )
+
+    def _block(self, meters: pd.DataFrame, supplies: pd.DataFrame, first: int, until: int) -> DayBlock:
+        days = until - first + 1
+        counts = np.full((len(self.device_ids), days), np.nan)
+        jams = np.zeros((len(self.device_ids), days))
+        rows = meters["device_id"].map(self._device_rows).to_numpy(np.int64)
+        columns = meters["day"].to_numpy(np.int64) - first
+        counts[rows, columns] = meters["last_count"].to_numpy(
+            float
+        )  # the last answer of the day is the day's end
+        jams[rows, columns] = meters["jams"].to_numpy(float)
+        states = np.full((len(self.keys), days), SILENT, np.int64)
+        percents = np.full((len(self.keys), days), np.nan)
+        identities = zip(supplies["device_id"], supplies["supply_index"], strict=True)
+        rows = np.array([self._supply_rows[identity] for identity in identities], np.int64)
+        columns = supplies["day"].to_numpy(np.int64) - first
+        percent = np.clip(supplies["last_percent"].to_numpy(float), 0.0, 100.0)
+        state = supplies["level_state"].map(_STATES).fillna(SILENT).to_numpy(np.int64)
+        state = np.where((state == KNOWN) & np.isnan(percent), SILENT, state)
+        states[rows, columns] = state
+        percents[rows, columns] = np.where(state == KNOWN, percent, np.nan)
+        return DayBlock(first, counts, jams, states, percents)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _statement(state: str | None, percent: float | None) -> str | None:
+    if state == "known" and (percent is None or np.isnan(percent)):
+        return "known_without_capacity"
+    return state
+
+
+def meter_frame(rows: Iterable[DailyMeters]) -> pd.DataFrame:
+    """Return daily meters as a table; counts are floats with NaN where the device did not answer."""
+    records = [(row.device_id, row.day, row.last_count, row.jams) for row in rows]
+    frame = pd.DataFrame.from_records(records, columns=list(_METER_COLUMNS))
+    return frame.astype({"day": "int64", "last_count": "float64", "jams": "float64"})
+
+
+def supply_frame(rows: Iterable[DailySupply]) -> pd.DataFrame:
+    """Return daily supplies as a table; percents are floats with NaN where there is no number."""
+    records = [
+        (row.device_id, row.day, row.supply_index, row.kind, row.colour, row.level_state, row.last_percent,
+         row.capacity, row.unit) for row in rows
+    ]  # fmt: skip
+    frame = pd.DataFrame.from_records(records, columns=list(_SUPPLY_COLUMNS))
+    return frame.astype({"day": "int64", "last_percent": "float64"})
+
+
+def calendar_ahead(day: int, holidays: frozenset[int]) -> npt.NDArray[np.bool_]:
+    """Return which of the days after `day` are announced holidays, [HORIZON_DAYS]."""
+    return np.array([day + 1 + step in holidays for step in range(HORIZON_DAYS)])

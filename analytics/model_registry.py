@@ -1,0 +1,98 @@
+"""Where fitted models live: a skops file and a card each, never overwritten, with a pointer to the champion.
+
+skops loads without running code from the file (types outside the allow-list are refused), so a model file from a
+backup is no risk. The card says what the model learned from and how good it was; both are written before the pointer
+moves, and the pointer moves by an atomic replace.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import sklearn
+import skops
+import skops.io
+
+from crm_core.domain.errors import InvalidValue, NotFound
+
+#: The one type beyond those that skops trusts by itself: the trees of scikit-learn's own gradient boosting.
+TRUSTED: Final = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """A stored model: its id (name/number), the loaded content and its card."""
+
+    model_id: str
+    content: object
+    card: Mapping[str, object]
+
+
+class ModelRegistry:
+    """Models of one tenant under a folder: `<name>/<number>.skops`, `<name>/<number>.json`, `<name>/champion`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def add(self, name: str, content: object, card: Mapping[str, object]) -> str:
+        """Store a model under the next number and return its id. Existing files are never touched."""
+        folder = self._folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        number = max((int(path.stem) for path in folder.glob("[0-9]*.json")), default=0) + 1
+        body = skops.io.dumps(content)
+        full = {
+            **card, "model_id": f"{name}/{number}", "sha256": hashlib.sha256(body).hexdigest(),
+            "versions": {"scikit-learn": sklearn.__version__, "skops": skops.__version__},
+        }  # fmt: skip
+        with (folder / f"{number}.skops").open("xb") as file:
+            file.write(body)
+        with (folder / f"{number}.json").open("x", encoding="utf-8") as text:
+            json.dump(full, text, indent=1, ensure_ascii=False)
+        return f"{name}/{number}"
+
+    def promote(self, model_id: str) -> None:
+        """Make a stored model the champion of its name."""
+        name, _, number = model_id.rpartition("/")
+        if not (self._folder / name / f"{number}.json").exists():
+            raise NotFound(f"model {model_id} is not in {self._folder}")
+        fresh = self._folder / name / "champion.new"
+        fresh.write_text(number, encoding="utf-8")
+        fresh.replace(self._folder / name / "champion")
+
+    def demote(self, name: str) -> None:
+        """Leave a name without champion: the formula or rule takes over."""
+        (self._folder / name / "champion").unlink(missing_ok=True)
+
+    def champion_id(self, name: str) -> str | None:
+        """Return the id of the champion, or None; a cheap check for a changed pointer."""
+        try:
+            return f"{name}/{(self._folder / name / 'champion').read_text(encoding='utf-8').strip()}"
+        except FileNotFoundError:
+            return None
+
+    def champion(self, name: str) -> ModelRecord | None:
+        """Return the champion of a name, or None when nothing was promoted. Raise `InvalidValue` if its file changed."""
+        model_id = self.champion_id(name)
+        return None if model_id is None else self.load(model_id)
+
+    def load(self, model_id: str) -> ModelRecord:
+        """Return a stored model; its file must be the one that the card describes."""
+        name, _, number = model_id.rpartition("/")
+        try:
+            card = json.loads((self._folder / name / f"{number}.json").read_text(encoding="utf-8"))
+            body = (self._folder / name / f"{number}.skops").read_bytes()
+        except FileNotFoundError as error:
+            raise NotFound(f"model {model_id} is not in {self._folder}") from error
+        if hashlib.sha256(body).hexdigest() != card["sha256"]:
+            raise InvalidValue(
+                f"model file of {model_id} is not the one that was stored: its SHA-256 differs from the card"
+            )
+        return ModelRecord(model_id, skops.io.loads(body, trusted=list(TRUSTED)), card)
+
+    def cards(self, name: str) -> list[Mapping[str, object]]:
+        """Return the cards of all models of a name, oldest first."""
+        paths = sorted((self._folder / name).glob("[0-9]*.json"), key=lambda path: int(path.stem))
+        return [json.loads(path.read_text(encoding="utf-8")) for path in paths]

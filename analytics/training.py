@@ -1,0 +1,264 @@
+"""Learning from the company's own history, and never promoting what does not beat knowing nothing.
+
+The whole history is walked once, day by day, through the same states as in the nightly run; what they knew each day
+becomes training rows, what happened later becomes labels. Splits are by time with a gap; `evaluation` refuses others.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from analytics.evaluation import Score, average_precision, mean_absolute_error, refuse_random_split
+from analytics.failures import HazardModel, fit_hazard
+from analytics.supplies import FAR_DAYS, Snapshot, SupplyModel, SupplyRows, fit_supply_model
+from analytics.supply_state import SupplyState
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+MIN_RUN_OUTS: Final = 40  # fewer teach noise: the formula stays in charge
+MIN_FAILURES: Final = 20
+TEST_SHARE: Final = 0.3  # of the days, the last ones
+HORIZONS: Final = (7, 14)
+FAR_ROWS: Final = 90.0
+MOST_ROWS: Final = 20_000  # neighbouring days teach the same: more are thinned out
+
+
+@dataclass(slots=True)
+class SupplyRecorder:
+    """Collects, while states walk through history, what was known on which day and which cartridges ran out when."""
+
+    days: list[int] = field(default_factory=list)
+    features: list[npt.NDArray[np.float32]] = field(default_factory=list)
+    formula: list[Floats] = field(default_factory=list)
+    lives: list[tuple[int, int, float]] = field(
+        default_factory=list
+    )  # supply, first day, end (day, half days)
+
+    def note(self, snap: Snapshot) -> None:
+        """Keep the snapshot of one day."""
+        self.days.append(snap.day)
+        self.features.append(snap.features)
+        self.formula.append(snap.formula_days)
+
+    def before(self, supply: SupplyState) -> tuple[Bools, Floats, Floats]:
+        """Return what must be remembered of the cartridges in place before the next day is taken."""
+        return supply.ran_out(), supply.empty_day.copy(), supply.seg_day.copy()
+
+    def after(self, day: int, supply: SupplyState, before: tuple[Bools, Floats, Floats]) -> None:
+        """Write down the cartridges that were found replaced on `day` after having run out."""
+        ran_out, empty_day, seg_day = before
+        for row in np.flatnonzero(supply.swapped[: len(ran_out)] & ran_out):
+            found = empty_day[row]
+            end = (float(day) if np.isnan(found) else float(found)) - 0.5
+            self.lives.append((int(row), int(seg_day[row]), end))
+
+    def rows(self, groups: Ints, until_day: int, every: int = 1) -> SupplyRows:
+        """Return rows of all lives that ended by `until_day`, kept by what was forecast then, never by the outcome."""
+        if not self.lives or not self.days:
+            return _no_rows(self.features[0].shape[1] if self.features else 1)
+        first = self.days[0]
+        parts = []
+        for row, start, end in self.lives:
+            if end > until_day:
+                continue
+            days = np.arange(max(start, first), int(np.floor(end)) + 1)
+            days = days[(days + row) % every == 0]
+            if len(days):
+                parts.append((np.full(len(days), row), days, end - days))
+        if not parts:
+            return _no_rows(self.features[0].shape[1])
+        supply, day, truth = (np.concatenate(column) for column in zip(*parts, strict=True))
+        features = np.stack([self.features[d - first][s] for d, s in zip(day, supply, strict=True)])
+        formula = np.array([self.formula[d - first][s] for d, s in zip(day, supply, strict=True)])
+        rows = SupplyRows(features, formula, truth, groups[supply], day)
+        seen = (formula * 1.25 + 3.0 < until_day - day) & (formula < FAR_ROWS)
+        return rows.where(seen)
+
+
+def _no_rows(width: int) -> SupplyRows:
+    none = np.zeros(0)
+    return SupplyRows(
+        np.zeros((0, width), np.float32), none, none, none.astype(np.int64), none.astype(np.int64)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """An estimator with its held-out score; `content` is None when there was too little to learn from."""
+
+    name: str
+    content: dict[str, object] | None
+    score: Score | None
+    note: str
+
+
+def train_supplies(recorder: SupplyRecorder, groups: Ints, last_day: int, seed: int) -> Trained:
+    """Fit the residual boosting on earlier run-outs and score it on later ones; the base rate is the formula's error."""
+    first = recorder.days[0] if recorder.days else last_day
+    split = int(last_day - TEST_SHARE * (last_day - first))
+    every = 1 + sum(int(end - start) for _, start, end in recorder.lives) // MOST_ROWS
+    train = recorder.rows(groups, split, every)
+    everything = recorder.rows(groups, last_day, every)
+    test = everything.where(everything.day > split)
+    lives = sum(1 for _, _, end in recorder.lives if end <= split)
+    if lives < MIN_RUN_OUTS or len(test.day) < 100:
+        return Trained(
+            "supplies", None, None, f"{lives} run-outs seen in training days, {MIN_RUN_OUTS} are needed"
+        )
+    refuse_random_split(train.day, test.day, train.group, test.group, 1)
+    trees = int(np.clip(len(train.day) // 100, 30, 120))
+    predicted = fit_supply_model(train, seed=seed, trees=trees).predict(test.features, test.formula_days)
+    near = test.formula_days <= FAR_DAYS
+    score = Score(
+        estimator="supplies", metric="mean absolute error of days to empty (P50)", better="lower", rows=int(near.sum()),
+        held_out=mean_absolute_error(test.true_days[near], predicted[near, 1]),
+        base_rate=mean_absolute_error(test.true_days[near], test.formula_days[near]),
+    )  # fmt: skip
+    inside = (predicted[:, 0] <= test.true_days) & (test.true_days <= predicted[:, 2])
+    final = fit_supply_model(everything, seed=seed, trees=trees)
+    content = {"regressors": final.regressors, "widen": list(final.widen), "seed": seed}
+    return Trained(
+        "supplies", content, score, f"{lives} run-outs; 80 % interval covers {100 * inside.mean():.0f} %"
+    )
+
+
+def supply_model_of(content: object) -> SupplyModel:
+    """Return the model of a registry content."""
+    assert isinstance(content, dict)
+    low, high = content["widen"]
+    return SupplyModel(content["regressors"], (float(low), float(high)), int(content["seed"]))
+
+
+# --- pages a day --------------------------------------------------------------------------------------------------------
+
+PAGES_AHEAD: Final = 14
+_PAGE_LAGS: Final = (1, 2, 3, 4, 7, 14, 28, 56)
+
+
+def page_table(pages: Floats, first_day: int) -> pd.DataFrame:
+    """Return one row a device and week: means of the last days, and the mean of the next PAGES_AHEAD days (target).
+
+    `pages` is [device, day], NaN where the device did not answer.
+    """
+    frame = pd.DataFrame(pages.T)
+    past = {f"mean_{lag}": frame.rolling(lag, min_periods=1).mean() for lag in _PAGE_LAGS}
+    past["deviation_28"] = frame.rolling(28, min_periods=3).std()
+    past["mean_all"] = frame.expanding(min_periods=3).mean()
+    past["target"] = frame.rolling(PAGES_AHEAD, min_periods=PAGES_AHEAD // 2).mean().shift(-PAGES_AHEAD)
+    long = pd.concat(
+        {
+            name: table.stack()  # noqa: PD013 - a Series by (day, device), which melt does not give
+            for name, table in past.items()
+        },
+        axis=1,
+    )
+    long.index.names = ["day", "device"]
+    long = long.dropna(subset=["target", "mean_all"]).reset_index()
+    long["day"] += first_day
+    long["weekday"] = (long["day"] + 3) % 7
+    return long[(long["day"] + long["device"]) % 7 == 0]
+
+
+def _page_features(rows: pd.DataFrame, names: list[str]) -> Floats:
+    """Return logarithms of the means; what is missing is taken from the mean of all days."""
+    filled = rows[names].apply(lambda column: column.fillna(rows["mean_all"]))
+    return np.asarray(np.log1p(filled.to_numpy(float)))
+
+
+def train_pages(pages: Floats, first_day: int) -> Trained:
+    """Fit mean pages a day of the next two weeks; the base rate is the error of 'the last two weeks go on'."""
+    table = page_table(pages, first_day) if pages.shape[1] > 60 else pd.DataFrame()
+    if len(table) < 200:
+        return Trained("pages", None, None, f"{len(table)} device-weeks seen, 200 are needed")
+    split = table["day"].quantile(1 - TEST_SHARE)
+    train, test = table[table["day"] <= split - PAGES_AHEAD], table[table["day"] > split]
+    if len(train) < 100 or len(test) < 30:
+        return Trained("pages", None, None, "too few weeks to hold some back")
+    refuse_random_split(
+        train["day"].to_numpy(),
+        test["day"].to_numpy(),
+        train["device"].to_numpy(),
+        test["device"].to_numpy(),
+        PAGES_AHEAD,
+    )
+
+    names = [name for name in table.columns if name not in ("day", "device", "target")]
+
+    def fit(rows: pd.DataFrame) -> Pipeline:
+        model = make_pipeline(StandardScaler(), Ridge(alpha=3.0))
+        return model.fit(_page_features(rows, names), np.log1p(rows["target"].to_numpy(float)))
+
+    predicted = np.expm1(fit(train).predict(_page_features(test, names)))
+    truth, lately = test["target"].to_numpy(float), test["mean_14"].to_numpy(float)
+    score = Score(
+        estimator="pages", metric="mean absolute error of pages a day over 14 days", better="lower", rows=len(test),
+        held_out=mean_absolute_error(truth, predicted),
+        base_rate=mean_absolute_error(truth, np.where(np.isnan(lately), test["mean_all"], lately)),
+    )  # fmt: skip
+    return Trained("pages", {"regressor": fit(table), "features": names}, score, f"{len(table)} device-weeks")
+
+
+# --- failures -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class FailureRecorder:
+    """Features of every device and day while the states walk through history."""
+
+    days: list[int] = field(default_factory=list)
+    features: list[Floats] = field(default_factory=list)
+
+    def note(self, day: int, features: Floats) -> None:
+        """Keep the features of one day, [devices, features]."""
+        self.days.append(day)
+        self.features.append(features)
+
+
+def train_failures(recorder: FailureRecorder, failures: Sequence[tuple[int, int]], last_day: int) -> Trained:
+    """Fit the hazard on (device row, day) failures; the base rate of average precision is the share of positive rows."""
+    if len(failures) < MIN_FAILURES or not recorder.days:
+        return Trained(
+            "failures", None, None, f"{len(failures)} confirmed failures, {MIN_FAILURES} are needed"
+        )
+    days = np.concatenate([np.full(len(f), d) for d, f in zip(recorder.days, recorder.features, strict=True)])
+    device = np.concatenate([np.arange(len(f)) for f in recorder.features])
+    features = np.concatenate(recorder.features)
+    by_device: dict[int, list[int]] = {}
+    for row, day in failures:
+        by_device.setdefault(row, []).append(day)
+    labels = {horizon: np.zeros(len(days), bool) for horizon in HORIZONS}
+    for row, found in by_device.items():
+        mine = device == row
+        for horizon, label in labels.items():
+            for day in found:
+                label[mine] |= (days[mine] < day) & (day <= days[mine] + horizon)
+    whole = days <= last_day - max(HORIZONS)
+    split = int(np.quantile(days[whole], 1 - TEST_SHARE))
+    train, test = whole & (days <= split - max(HORIZONS)), whole & (days > split)
+    if not labels[14][train].any() or not labels[14][test].any() or not labels[7][train].any():
+        return Trained("failures", None, None, "failures are too few on one side of the split")
+    refuse_random_split(days[train], days[test], device[train], device[test], max(HORIZONS))
+    model = fit_hazard(features[train], {h: label[train] for h, label in labels.items()})
+    truth = labels[14][test]
+    score = Score(
+        estimator="failures", metric="average precision of failure within 14 days", better="higher", rows=int(test.sum()),
+        held_out=average_precision(truth, model.predict(features[test], 14)), base_rate=float(truth.mean()),
+    )  # fmt: skip
+    final = fit_hazard(features[whole], {h: label[whole] for h, label in labels.items()})
+    content = {str(horizon): pipeline for horizon, pipeline in final.by_horizon.items()}
+    return Trained("failures", content, score, f"{len(failures)} confirmed failures")
+
+
+def hazard_of(content: object) -> HazardModel:
+    """Return the hazard of a registry content."""
+    assert isinstance(content, dict)
+    return HazardModel({int(horizon): pipeline for horizon, pipeline in content.items()})
