@@ -1,0 +1,206 @@
+"""The register of the fleet: customers, sites, contracts, technicians, and where each device stands.
+
+A device keeps its history for ever; moving or retiring it closes its `InstalledPeriod` with the life count of that
+moment, so readings never move from one customer to another.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from crm_core.domain.catalogue import Catalogue
+from crm_core.domain.errors import Conflict, InvalidValue
+from crm_core.domain.fleet import (
+    Contract,
+    Customer,
+    Device,
+    DeviceBundle,
+    InstalledPeriod,
+    OwnerState,
+    Site,
+)
+from crm_core.domain.identity import CustomerId, DeviceId, SiteId, TenantId, checked_identifier
+from crm_core.domain.service import Technician
+from crm_core.ports import Clock, UnitOfWork, UnitOfWorkFactory
+
+_GONE = frozenset({OwnerState.RETIRED, OwnerState.LOST})
+
+
+class Registry:
+    """Registers, finds, moves and retires devices; keeps customers, sites, contracts and technicians.
+
+    Ids are checked against the alphabet of topics and addresses (`InvalidValue`); a serial or an address that another
+    device in use has is a `Conflict`.
+    """
+
+    def __init__(self, uow_factory: UnitOfWorkFactory, clock: Clock, catalogue: Catalogue) -> None:
+        self._uow_factory = uow_factory
+        self._clock = clock
+        self._catalogue = catalogue
+
+    def save_customer(self, customer: Customer) -> Customer:
+        """Add or change a customer; a company needs the name of a contact (requirement 54)."""
+        checked_identifier(customer.customer_id, "customer id")
+        if not customer.name.strip():
+            raise InvalidValue("a customer needs a name")
+        with self._uow_factory() as uow:
+            uow.customers.save(customer)
+            uow.commit()
+        return customer
+
+    def save_site(self, site: Site) -> Site:
+        """Add or change a site of an existing customer."""
+        checked_identifier(site.site_id, "site id")
+        with self._uow_factory() as uow:
+            uow.customers.get(site.tenant, site.customer_id)
+            uow.sites.save(site)
+            uow.commit()
+        return site
+
+    def save_contract(self, contract: Contract) -> Contract:
+        """Add or change a contract of an existing customer."""
+        checked_identifier(contract.contract_id, "contract id")
+        if contract.ends_on < contract.starts_on:
+            raise InvalidValue(f"contract {contract.contract_id} ends before it starts")
+        with self._uow_factory() as uow:
+            uow.customers.get(contract.tenant, contract.customer_id)
+            uow.contracts.save(contract)
+            uow.commit()
+        return contract
+
+    def save_technician(self, technician: Technician) -> Technician:
+        """Add or change a technician."""
+        checked_identifier(technician.technician_id, "technician id")
+        with self._uow_factory() as uow:
+            uow.technicians.save(technician)
+            uow.commit()
+        return technician
+
+    def register(self, device: Device, *, start_count: int | None = None) -> Device:
+        """Register a device, or change what is known of it; the catalogue model is found by its reported name.
+
+        A device at a site gets an installed period from now on (`start_count`: its life count now).
+        """
+        checked_identifier(device.device_id, "device id")
+        now = self._clock.now()
+        with self._uow_factory() as uow:
+            known = uow.devices.find(device.tenant, device.device_id)
+            complete = self._completed(uow, device, known, now)
+            self._check_address(uow, complete)
+            uow.devices.save(complete)
+            place_before = (known.site_id, known.contract_id) if known is not None else None
+            if place_before != (complete.site_id, complete.contract_id):
+                self._begin_period(uow, complete, now, start_count)
+            uow.commit()
+        return complete
+
+    def register_all(self, devices: list[Device]) -> list[Device]:
+        """Register many devices, each in its own transaction (imports, demo)."""
+        return [self.register(device) for device in devices]
+
+    def move(
+        self, tenant: TenantId, device_id: DeviceId, site_id: SiteId, *, count: int | None = None
+    ) -> Device:
+        """Move a device to another site, and with it to the customer of that site; `count` is its life count now."""
+        now = self._clock.now()
+        with self._uow_factory() as uow:
+            device = uow.devices.get(tenant, device_id)
+            site = uow.sites.get(tenant, site_id)
+            same_customer = site.customer_id == device.customer_id
+            moved = replace(
+                device,
+                site_id=site_id,
+                customer_id=site.customer_id,
+                contract_id=device.contract_id if same_customer else None,
+                owner_state=OwnerState.INSTALLED,
+            )
+            uow.devices.save(moved)
+            self._begin_period(uow, moved, now, count)
+            uow.commit()
+        return moved
+
+    def retire(
+        self,
+        tenant: TenantId,
+        device_id: DeviceId,
+        *,
+        state: OwnerState = OwnerState.RETIRED,
+        count: int | None = None,
+    ) -> Device:
+        """Take a device out of service (retired, lost, stock or repair): its period ends, its history stays."""
+        if state in (OwnerState.INSTALLED, OwnerState.LOAN):
+            raise InvalidValue(f"a device that is taken away cannot be {state}; move it instead")
+        now = self._clock.now()
+        with self._uow_factory() as uow:
+            device = replace(
+                uow.devices.get(tenant, device_id), owner_state=state, site_id=None, contract_id=None
+            )
+            uow.devices.save(device)
+            self._end_period(uow, device, now, count)
+            uow.commit()
+        return device
+
+    def find(self, tenant: TenantId, device_id: DeviceId) -> DeviceBundle:
+        """Return a device with its place and people."""
+        with self._uow_factory() as uow:
+            return uow.devices.bundle(tenant, device_id)
+
+    def devices(self, tenant: TenantId) -> list[DeviceBundle]:
+        """Return the whole fleet with places and people."""
+        with self._uow_factory() as uow:
+            return list(uow.devices.bundles(tenant))
+
+    def customer(self, tenant: TenantId, customer_id: CustomerId) -> Customer:
+        with self._uow_factory() as uow:
+            return uow.customers.get(tenant, customer_id)
+
+    def _completed(self, uow: UnitOfWork, device: Device, known: Device | None, now: datetime) -> Device:
+        """Fill in what follows from the rest: registration, customer of the site, model of the catalogue."""
+        customer_id = device.customer_id
+        if device.site_id is not None:
+            site = uow.sites.get(device.tenant, device.site_id)
+            if customer_id not in (None, site.customer_id):
+                raise Conflict(f"site {site.site_id} belongs to {site.customer_id}, not to {customer_id}")
+            customer_id = site.customer_id
+        model = self._catalogue.find(device.model_id) or self._catalogue.match(
+            device.vendor, device.model_name
+        )
+        registered = device.registered_at or (known.registered_at if known else None) or now
+        return replace(
+            device,
+            customer_id=customer_id,
+            registered_at=registered,
+            installed_on=device.installed_on or (registered.date() if device.site_id else None),
+            model_id=device.model_id or (model.model_id if model else None),
+            vendor=device.vendor or (model.vendor if model else None),
+        )
+
+    def _check_address(self, uow: UnitOfWork, device: Device) -> None:
+        if device.snmp is None or device.owner_state in _GONE:
+            return
+        other = uow.devices.find_by_host(device.tenant, device.snmp.host, device.snmp.port)
+        if other is not None and other.device_id != device.device_id and other.owner_state not in _GONE:
+            address = f"{device.snmp.host}:{device.snmp.port}"
+            raise Conflict(
+                f"{address} is the address of device {other.device_id}; retire it or change its address"
+            )
+
+    def _begin_period(self, uow: UnitOfWork, device: Device, now: datetime, count: int | None) -> None:
+        self._end_period(uow, device, now, count)
+        if device.site_id is None or device.customer_id is None:
+            return
+        uow.devices.save_period(
+            InstalledPeriod(
+                tenant=device.tenant,
+                device_id=device.device_id,
+                site_id=device.site_id,
+                customer_id=device.customer_id,
+                contract_id=device.contract_id,
+                from_instant=now,
+                start_count=count,
+            )
+        )
+
+    def _end_period(self, uow: UnitOfWork, device: Device, now: datetime, count: int | None) -> None:
+        period = uow.devices.open_period(device.tenant, device.device_id)
+        if period is not None:
+            uow.devices.save_period(replace(period, to_instant=now, end_count=count))
