@@ -348,16 +348,24 @@ def _detail(reading: DeviceReading, cause: str) -> dict[str, str | int | float |
         return {"slot": slot}
     supply = next((row for row in reading.supplies if row.index == slot), None)
     if supply is None:
-        return {"supply_index": None}
+        return {"supply_index": None, "label": "?"}
     derived = reading.derived_supply(slot)
+    kind = (derived.kind if derived else None) or supply.type
+    colour = (derived.colour if derived else None) or supply.colorant
     return {
         "supply_index": slot,
         "supply_name": supply.name,
-        "kind": (derived.kind if derived else None) or supply.type,
-        "colour": (derived.colour if derived else None) or supply.colorant,
+        "label": supply.name or supply_label(kind, colour, slot),
+        "kind": kind,
+        "colour": colour,
         "percent": supply.percent,
         "part_number": derived.part_number if derived else None,
     }
+
+
+def supply_label(kind: str | None, colour: str | None, index: str) -> str:
+    """Return how people call a supply that has no name of its own."""
+    return " ".join(part for part in (colour, kind) if part) or index
 
 
 def _vendor(reading: DeviceReading) -> str | None:

@@ -16,6 +16,7 @@ from crm_core.domain.errors import Conflict, IllegalTransition, InvalidValue
 from crm_core.domain.fleet import DeviceBundle
 from crm_core.domain.forecast import SupplyForecast
 from crm_core.domain.identity import DeviceId, TechnicianId, TenantId, WorkOrderId
+from crm_core.domain.messages import packed
 from crm_core.domain.policy import PolicyBook
 from crm_core.domain.service import (
     ClockKind,
@@ -83,11 +84,11 @@ class _Staff:
             if each.active and _has_skill(each, vendor) and (by_phone or _covers(each, region))
         ]
         if not able:
-            return None, f"nobody: region {region}, skill {vendor}"
+            return None, packed("tickets.assigned.nobody", region=region, skill=vendor)
         chosen = min(able, key=lambda each: (self.load[each.technician_id], each.technician_id))
         jobs = self.load[chosen.technician_id]
-        place = "phone" if by_phone else f"region {region}"
-        return chosen, f"{place}, skill {vendor}, {jobs} open jobs, fewest of {len(able)}"
+        key = "tickets.assigned.phone" if by_phone else "tickets.assigned.visit"
+        return chosen, packed(key, region=region, skill=vendor, jobs=jobs, of=len(able))
 
 
 def _has_skill(technician: Technician, vendor: str) -> bool:
@@ -121,7 +122,6 @@ class Dispatcher:
 
         Idempotent: what is planned already stays as it is.
         """
-        now = self._clock.now()
         report = DispatchReport()
         with self._uow_factory() as uow:
             waiting = uow.tickets.list(tenant, TicketFilter(states=_TO_PLAN, limit=_ALL))
@@ -136,7 +136,7 @@ class Dispatcher:
                     bundle = uow.devices.bundle(tenant, device_id)
                     self._plan(uow, tickets, open_orders.get(device_id), bundle, staff, report)
                 self._assign_waiting(
-                    uow, [each for each in active if each.technician_id is None], staff, now, report
+                    uow, [each for each in active if each.technician_id is None], staff, report
                 )
             uow.commit()
         return report
@@ -271,7 +271,6 @@ class Dispatcher:
         uow: UnitOfWork,
         orders: Iterable[WorkOrder],
         staff: _Staff,
-        now: datetime,
         report: DispatchReport,
     ) -> None:
         for listed in orders:
@@ -329,11 +328,11 @@ class Dispatcher:
             number = _text(detail.get("part_number")) or self._part_number(bundle, kind, colour)
             return PartNeed(kind=kind, colour=colour, part_number=number)
         if category == "consumable":
-            return PartNeed(kind="toner", note="the device does not say which: ask or take the set")
+            return PartNeed(kind="toner", note=packed("tickets.part.which"))
         if category in ("part", "failure_risk") and component:
             return PartNeed(kind=str(component))
         if isinstance(component, str):
-            return PartNeed(kind=component, note="probable")
+            return PartNeed(kind=component, note=packed("tickets.part.probable"))
         return None
 
     def _soon_empty(
@@ -348,7 +347,7 @@ class Dispatcher:
                 kind=kind,
                 colour=row.colour,
                 part_number=self._part_number(bundle, kind, row.colour),
-                note=f"P50 {row.days_to_empty.p50:.0f} d",
+                note=packed("tickets.part.soon", days=round(row.days_to_empty.p50)),
             )
 
     def _is_soon_empty(self, row: SupplyForecast) -> bool:

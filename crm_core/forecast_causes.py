@@ -6,6 +6,7 @@ the interval that people see. Between raising and clearing lies a zone in which 
 
 from datetime import datetime, timedelta
 
+from crm_core.conditions import supply_label
 from crm_core.domain.forecast import FailureForecast, Forecast, LifeForecast, SupplyForecast
 from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.domain.policy import PolicyBook
@@ -63,6 +64,7 @@ def _supply(row: SupplyForecast, policy: PolicyBook) -> Condition | str | None:
         return cause if row.days_to_empty.p50 <= policy.replenishment.clear_at_days_left else None
     detail: Detail = {
         "supply_index": row.supply_index,
+        "label": supply_label(row.kind, row.colour, row.supply_index),
         "kind": row.kind,
         "colour": row.colour,
         "percent": row.level_percent,

@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import parse_qsl, urlencode
 
 LANGUAGES: Final = ("zh-CN", "en")
 FALLBACK: Final = "en"
@@ -29,6 +30,18 @@ class Messages:
         if template is None:
             return key
         return template.format_map(_Kept(arguments))
+
+    def unpacked(self, language: str, line: str) -> str:
+        """Return the text of a line made by `packed`; a line that people wrote is returned as it is."""
+        key, _, arguments = line.partition("?")
+        if key not in self._texts.get(FALLBACK, {}):
+            return line
+        return self.text(language, key, **dict(parse_qsl(arguments, keep_blank_values=True)))
+
+
+def packed(key: str, **arguments: object) -> str:
+    """Return one line that can be stored now and read in any language later: the key with its arguments."""
+    return f"{key}?{urlencode(arguments)}" if arguments else key
 
 
 class _Kept(dict[str, object]):
