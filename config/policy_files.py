@@ -210,6 +210,16 @@ def _triage(take: _Taker) -> TriagePolicy:
         jam_count_for_ticket=take.whole("triage.jam.count_for_ticket", least=1),
         jam_window=take.duration("triage.jam.window"),
         silent_after=take.duration("triage.silence.after"),
+        silent_business_time=take.duration("triage.silence.business_time"),
+        clear_hold=take.duration("triage.closing.clear_hold"),
+        verify_after=take.duration("triage.closing.verify_after"),
+        close_after=take.duration("triage.closing.close_after"),
+        recall_within=take.duration("triage.closing.recall_within"),
+        storm_devices=take.whole("triage.storm.devices", least=2),
+        storm_share=take.number("triage.storm.share", most=1),
+        storm_window=take.duration("triage.storm.window"),
+        storm_settle=take.duration("triage.storm.settle"),
+        fleet_storm_share=take.number("triage.storm.fleet_share", most=1),
     )
 
 

@@ -18,6 +18,11 @@ from crm_core.domain.errors import DrumbeatError
 
 #: Command -> (module of config.cli, what it does). What is not here does not exist.
 COMMANDS: Final = {
+    "store": ("store", "Show the telemetry store."),
+    "migrate": ("migrate", "Create the CRM database or bring it up to date."),
+    "user": ("people", "Manage the people who sign in."),
+    "token": ("people", "Manage access tokens for programs."),
+    "deadletters": ("deadletters", "Show messages that could not be understood."),
     "policy": ("policy", "Show the figures of the business and where they come from."),
     "check-config": ("check", "Check settings, policy, catalogue and texts without starting anything."),
 }

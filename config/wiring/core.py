@@ -54,8 +54,7 @@ class Core:
 def open_core(settings: Settings, clock: Clock) -> Core:
     """Read all knowledge, create or upgrade the CRM database, and return the centre."""
     knowledge = load_knowledge(settings)
-    prepare_folder(settings.general.folder)
-    migrate(settings.crm_url)
+    migrate_database(settings)
     uow_factory = make_uow_factory(settings.crm_url)
     return Core(
         settings=settings,
@@ -66,6 +65,13 @@ def open_core(settings: Settings, clock: Clock) -> Core:
         uow_factory=uow_factory,
         registry=Registry(uow_factory, clock, knowledge.catalogue),
     )
+
+
+def migrate_database(settings: Settings) -> str:
+    """Create the CRM database or bring it up to date; return the kind of database."""
+    prepare_folder(settings.general.folder)
+    migrate(settings.crm_url)
+    return settings.crm_url.partition(":")[0].partition("+")[0]
 
 
 def prepare_folder(folder: Path) -> None:
