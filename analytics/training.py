@@ -29,7 +29,7 @@ MIN_FAILURES: Final = 20
 TEST_SHARE: Final = 0.3  # of the days, the last ones
 HORIZONS: Final = (7, 14)
 FAR_ROWS: Final = 90.0
-MOST_ROWS: Final = 20_000  # neighbouring days teach the same: more are thinned out
+MOST_ROWS: Final = 8_000  # neighbouring days teach the same: more are thinned out
 
 
 @dataclass(slots=True)
@@ -115,7 +115,7 @@ def train_supplies(recorder: SupplyRecorder, groups: Ints, last_day: int, seed: 
             "supplies", None, None, f"{lives} run-outs seen in training days, {MIN_RUN_OUTS} are needed"
         )
     refuse_random_split(train.day, test.day, train.group, test.group, 1)
-    trees = int(np.clip(len(train.day) // 100, 30, 120))
+    trees = int(np.clip(len(train.day) // 100, 30, 80))
     predicted = fit_supply_model(train, seed=seed, trees=trees).predict(test.features, test.formula_days)
     near = test.formula_days <= FAR_DAYS
     score = Score(

@@ -13,7 +13,7 @@ from crm_core.domain.service import AccessToken, CauseTrack, Signal, SignalOrigi
 from crm_core.ports import DeviceForecasts, Lease
 from crm_core.storage import schema
 from crm_core.storage.rows import entity_of, row_of
-from crm_core.storage.tables import TableRepository, insert_into, upsert
+from crm_core.storage.tables import TableRepository, insert_into, upsert, upsert_many
 
 _CHUNK = 500  # bound parameters of one statement stay far below SQLite's limit
 
@@ -105,6 +105,7 @@ class SqlForecastRepository:
         self._connection = connection
 
     def save_all(self, forecasts: Sequence[Forecast]) -> None:
+        rows = []
         for forecast in forecasts:
             kind, subject, p50 = _subject(forecast)
             row = {
@@ -116,7 +117,8 @@ class SqlForecastRepository:
                 "made_at": forecast.provenance.made_at,
                 "body": row_of(forecast),
             }
-            upsert(self._connection, schema.forecasts, row)
+            rows.append(row)
+        upsert_many(self._connection, schema.forecasts, rows)
 
     def for_device(self, tenant: TenantId, device_id: DeviceId) -> DeviceForecasts:
         found = self._by_device(tenant, schema.forecasts.c.device_id == device_id)
