@@ -15,7 +15,7 @@ from typing import Final, Protocol
 import msgspec
 
 from collector.dead_letters import DeadLetter, DeadLetterBox
-from collector.sequences import SequenceRanges
+from collector.sequences import SequenceRanges, Settled
 from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.domain.service import Signal
 from crm_core.domain.telemetry import DeviceReading, TelemetryEvent
@@ -52,7 +52,7 @@ class DeviceDirectory(Protocol):
 class SequenceLedger(Protocol):
     """Which sequence numbers of a sender are accounted for; every telemetry store keeps one."""
 
-    def settle(self, tenant: str, device_id: str, boot_id: str, low: int, high: int) -> None: ...
+    def settle(self, numbers: Sequence[Settled]) -> None: ...
 
     def unsettle(self, tenant: str, device_id: str, boot_id: str, seq: int) -> None: ...
 
@@ -136,8 +136,32 @@ class Ingest:
             self._remember(newest)
         self.counters.stored += result.stored
         self.counters.duplicates += result.duplicates
-        self.counters.rejected += len(refused)
         return IngestResult(stored=result.stored, duplicates=result.duplicates, rejected=len(refused))
+
+    def land_events(self, events: Sequence[TelemetryEvent], origin: str = "event") -> IngestResult:
+        """Land events that devices sent by themselves; those of unknown devices become dead letters."""
+        known: list[TelemetryEvent] = []
+        letters: list[DeadLetter] = []
+        now = self._clock.now()
+        for event in events:
+            if self._directory is None or self._directory.site_of(event.tenant, event.device_id) is not None:
+                known.append(event)
+            else:
+                reason = f"device {event.device_id} of tenant {event.tenant} is not registered: `drumbeat device add`"
+                letters.append(
+                    DeadLetter(at=now, origin=origin, reason=reason, body=msgspec.json.encode(event))
+                )
+        stored = self._store.append_events(known) if known else 0
+        self.bury(letters)
+        return IngestResult(stored=stored, duplicates=len(known) - stored, rejected=len(letters))
+
+    def bury(self, letters: Sequence[DeadLetter], settled: Sequence[Settled] = ()) -> None:
+        """Keep refused messages and settle the numbers that they bore, or that will never come; durable on return."""
+        if letters:
+            self._dead_letters.add(letters)
+        if settled:
+            self._store.settle(settled)
+        self.counters.rejected += len(letters)
 
     def _objection(self, reading: DeviceReading) -> str | None:
         """Return why the reading cannot be taken, or None."""
@@ -158,8 +182,8 @@ class Ingest:
 
     def _timed(self, reading: DeviceReading) -> DeviceReading:
         """Return the reading with a time that can be true; ours, and flagged, where the sender's cannot."""
-        if reading.boot_id is None:
-            return reading  # polled by ourselves
+        if reading.source in {"snmp", "manual"}:
+            return reading  # timed by our own clock
         now = self._clock.now()
         if now - self._oldest <= reading.polled_at <= now + CLOCK_TOLERANCE:
             return reading
@@ -219,20 +243,17 @@ class Ingest:
         )
 
     def _refuse(self, refused: Sequence[tuple[DeviceReading, str]]) -> None:
-        if not refused:
-            return
         now = self._clock.now()
-        self._dead_letters.add(
-            [
-                DeadLetter(at=now, origin=origin_of(reading), reason=reason, body=encode_reading(reading))
-                for reading, reason in refused
-            ]
-        )
-        for reading, _ in refused:
-            if reading.device_id is not None and reading.boot_id is not None and reading.seq is not None:
-                self._store.settle(
-                    reading.tenant, reading.device_id, reading.boot_id, reading.seq, reading.seq
-                )
+        letters = [
+            DeadLetter(at=now, origin=origin_of(reading), reason=reason, body=encode_reading(reading))
+            for reading, reason in refused
+        ]
+        settled = [
+            (reading.tenant, reading.device_id, reading.boot_id, reading.seq, reading.seq)
+            for reading, _ in refused
+            if reading.device_id is not None and reading.boot_id is not None and reading.seq is not None
+        ]
+        self.bury(letters, settled)
 
     def _remember(self, newest: Mapping[tuple[str, str], DeviceReading]) -> None:
         for place, reading in newest.items():

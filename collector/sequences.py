@@ -11,6 +11,9 @@ from typing import Final, Self
 #: them is given up: a reading that still arrives for it counts as a duplicate).
 MAX_RANGES: Final = 2000
 
+#: Tenant, device, boot id, and the lowest and highest number that are accounted for without a reading.
+Settled = tuple[str, str, str, int, int]
+
 
 class SequenceRanges:
     """A set of non-negative numbers as sorted, disjoint, non-adjacent closed ranges."""

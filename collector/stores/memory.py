@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-from collector.sequences import SequenceRanges
+from collector.sequences import SequenceRanges, Settled
 from collector.stores.daily import by_index, is_jam, meters_of, order_of, supply_row
 from collector.stores.reading_codec import MS_PER_DAY, at_ms, at_us, instant_of
 from collector.stores.sqlite_rows import rolled_up
@@ -72,10 +72,11 @@ class MemoryTelemetryStore:
                 self._events.setdefault(key, event)
             return len(self._events) - before
 
-    def settle(self, tenant: str, device_id: str, boot_id: str, low: int, high: int) -> None:
-        """Count the numbers `low` to `high` of a boot as accounted for without a reading."""
+    def settle(self, numbers: Sequence[Settled]) -> None:
+        """Count numbers as accounted for without a reading: dead-lettered, or given up by their sender."""
         with self._lock:
-            self._boot((tenant, device_id), boot_id).add_range(low, high)
+            for tenant, device_id, boot_id, low, high in numbers:
+                self._boot((tenant, device_id), boot_id).add_range(low, high)
 
     def unsettle(self, tenant: str, device_id: str, boot_id: str, seq: int) -> None:
         """Expect a number again: its dead letter is going to be replayed."""

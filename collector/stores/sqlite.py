@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from collector.sequences import SequenceRanges
+from collector.sequences import SequenceRanges, Settled
 from collector.stores.daily import by_index, meters_of, supply_row
 from collector.stores.reading_codec import MS_PER_DAY, at_ms, at_us, instant_of, whole_reading
 from collector.stores.sqlite_rows import (
@@ -104,22 +104,28 @@ class SqliteTelemetryStore:
 
     # --- the senders' sequences ----------------------------------------------------------------------------------
 
-    def settle(self, tenant: str, device_id: str, boot_id: str, low: int, high: int) -> None:
-        """Count the numbers `low` to `high` of a boot as accounted for without a reading: dead-lettered or given up."""
-        self._change_boot(tenant, device_id, boot_id, lambda received: received.add_range(low, high))
+    def settle(self, numbers: Sequence[Settled]) -> None:
+        """Count numbers as accounted for without a reading: dead-lettered, or given up by their sender."""
+        now_ms = at_ms(self._clock.now())
+
+        def work(_: sqlite3.Connection) -> None:
+            boots = []
+            for tenant, device_id, boot_id, low, high in numbers:
+                boot = self._writer.boot(self._writer.device((tenant, device_id), None), boot_id, now_ms)
+                boot.received.add_range(low, high)
+                boots.append(boot)
+            self._writer.save_boots(boots, now_ms)
+
+        if numbers:
+            self.transaction(work)
 
     def unsettle(self, tenant: str, device_id: str, boot_id: str, seq: int) -> None:
         """Expect a number again: its dead letter is going to be replayed."""
-        self._change_boot(tenant, device_id, boot_id, lambda received: received.discard(seq))
-
-    def _change_boot(
-        self, tenant: str, device_id: str, boot_id: str, change: Callable[[SequenceRanges], None]
-    ) -> None:
         now_ms = at_ms(self._clock.now())
 
         def work(_: sqlite3.Connection) -> None:
             boot = self._writer.boot(self._writer.device((tenant, device_id), None), boot_id, now_ms)
-            change(boot.received)
+            boot.received.discard(seq)
             self._writer.save_boots((boot,), now_ms)
 
         self.transaction(work)

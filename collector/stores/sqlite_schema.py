@@ -46,6 +46,9 @@ _V1: Final = (
     """CREATE TABLE dead_letter (
         id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, origin TEXT NOT NULL,
         reason TEXT NOT NULL, body BLOB NOT NULL)""",
+    """CREATE TABLE agent (
+        tenant TEXT NOT NULL, site_id TEXT NOT NULL, online INTEGER NOT NULL, changed_ms INTEGER NOT NULL,
+        version TEXT, PRIMARY KEY (tenant, site_id)) WITHOUT ROWID""",
     "CREATE TABLE tally (name TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID",
 )
 MIGRATIONS: Final[Sequence[Sequence[str]]] = (_V1,)

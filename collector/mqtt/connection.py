@@ -1,0 +1,250 @@
+"""One MQTT connection with a stable identity: MQTT 5 where the broker has it, otherwise 3.1.1, and always back again.
+
+The listener and the edge agent share it. It subscribes at every connect, because a broker that lost its session file
+answers "no session" and would stay silent for ever (paho 2.x documentation, on_connect).
+"""
+
+import ssl
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from crm_core.domain.errors import StoreUnavailable
+
+#: How long the broker keeps our session while we are away, in seconds.
+SESSION_SECONDS: Final = 7 * 86_400
+_CONNECT_SECONDS: Final = 10.0
+_UNSUPPORTED_VERSION: Final = "Unsupported protocol version"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MqttEndpoint:
+    """Which broker, and who we are there. `protocol` auto tries MQTT 5 first.
+
+    `window` is how many messages may be on the way to us unacknowledged: with MQTT 5 the broker keeps to it, with
+    3.1.1 the broker's own limit holds.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 1883
+    client_id: str = "drumbeat-collector"
+    username: str | None = None
+    password: str | None = None
+    tls: bool = False
+    ca_file: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    window: int = 2000
+    keepalive_seconds: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class LastWill:
+    """What the broker says for us when we vanish (retained, QoS 1)."""
+
+    topic: str
+    payload: bytes
+
+
+Protocol = Literal["5", "3.1.1"]
+Received = Callable[[paho.MQTTMessage], None]
+
+
+class MqttConnection:
+    """Connects in the background and stays connected; callbacks run in the network thread.
+
+    `on_message` must hand over quickly; acknowledge with `acknowledge` when the message is safe. `on_connected` is
+    called at every connect, after subscribing.
+    """
+
+    def __init__(
+        self,
+        endpoint: MqttEndpoint,
+        *,
+        filters: Sequence[str],
+        on_message: Received,
+        on_connected: Callable[[], None] | None = None,
+        will: LastWill | None = None,
+    ) -> None:
+        self.endpoint = endpoint
+        self._filters = list(filters)
+        self._on_message = on_message
+        self._on_connected = on_connected
+        self._will = will
+        self._client: paho.Client | None = None
+        self._stopping = threading.Event()
+        self._answered = threading.Event()
+        self._connected = threading.Event()
+        self._refusal = ""
+        self._thread: threading.Thread | None = None
+        self.protocol: Protocol | None = None
+        self.connects = 0
+
+    @property
+    def is_connected(self) -> bool:
+        return self._connected.is_set()
+
+    @property
+    def refusal(self) -> str:
+        """The broker's reason for its last refusal; empty when there was none."""
+        return self._refusal
+
+    def start(self) -> None:
+        """Begin to connect; return at once."""
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._keep_connecting, name="mqtt-connect", daemon=True)
+        self._thread.start()
+
+    def wait_connected(self, seconds: float) -> None:
+        """Wait for the connection, or raise `StoreUnavailable`."""
+        if not self._connected.wait(seconds):
+            reason = self._refusal or "no answer"
+            raise StoreUnavailable(f"MQTT broker {self.endpoint.host}:{self.endpoint.port}: {reason}")
+
+    def stop(self) -> None:
+        """Disconnect; the broker keeps the session."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if self._client is not None:
+            self._client.disconnect()
+            self._client.loop_stop()
+            self._client = None
+        self._connected.clear()
+
+    def acknowledge(self, message: paho.MQTTMessage, connects: int) -> None:
+        """Acknowledge a message that came during the connection number `connects`; older ones come again."""
+        client = self._client
+        if client is not None and connects == self.connects and message.qos:
+            client.ack(message.mid, message.qos)
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> paho.MQTTMessageInfo | None:
+        """Publish with QoS 1; None while there is no connection."""
+        client = self._client
+        if client is None or not self._connected.is_set():
+            return None
+        return client.publish(topic, payload, qos=1, retain=retain)
+
+    # --- the connection's life -----------------------------------------------------------------------------------
+
+    def _keep_connecting(self) -> None:
+        """Find out which protocol the broker speaks and connect; from then on paho reconnects by itself."""
+        pause = 0.2
+        while not self._stopping.is_set():
+            wanted = self._wanted()
+            if wanted is not None and self._try(wanted):
+                return
+            self._stopping.wait(pause)
+            pause = min(pause * 2, 10.0)
+
+    def _wanted(self) -> Protocol | None:
+        """Return the protocol to use, None when the broker did not tell.
+
+        The question is a CONNECT of MQTT 5 without properties: a broker that only knows 3.1.1 can read it and refuses
+        it at once; one with properties would leave it waiting for bytes.
+        """
+        if self.endpoint.protocol != "auto":
+            return self.endpoint.protocol
+        question = self._make("5", f"{self.endpoint.client_id}-asks", None)
+        answered = self._connect(question, None)
+        question.disconnect()
+        question.loop_stop()
+        if self._refusal == _UNSUPPORTED_VERSION:
+            return "3.1.1"
+        return "5" if answered else None
+
+    def _try(self, protocol: Protocol) -> bool:
+        self.protocol = protocol
+        client = self._client = self._make(protocol, self.endpoint.client_id, self._will)
+        client.on_connect = self._connect_answered
+        client.on_disconnect = self._disconnected
+        client.on_message = lambda _client, _userdata, message: self._on_message(message)
+        if self._connect(client, _session(self.endpoint.window) if protocol == "5" else None):
+            return True
+        client.disconnect()
+        client.loop_stop()
+        return False
+
+    def _connect(self, client: paho.Client, properties: Properties | None) -> bool:
+        """Connect and wait for the broker's answer; tell whether it was a welcome."""
+        self._answered.clear()
+        self._refusal = ""
+        clean: dict[str, Any] = {} if properties is None else {"clean_start": False, "properties": properties}
+        try:
+            client.connect(self.endpoint.host, self.endpoint.port, self.endpoint.keepalive_seconds, **clean)
+        except (OSError, ValueError) as error:
+            self._refusal = str(error)
+            return False
+        client.loop_start()
+        return self._answered.wait(_CONNECT_SECONDS) and not self._refusal
+
+    def _make(self, protocol: Protocol, client_id: str, will: LastWill | None) -> paho.Client:
+        five = protocol == "5"
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            clean_session=None if five else False,
+            protocol=paho.MQTTv5 if five else paho.MQTTv311,
+            manual_ack=True,
+        )
+        client.max_inflight_messages_set(1000)
+        client.max_queued_messages_set(0)
+        client.reconnect_delay_set(1, 30)
+        if self.endpoint.username is not None:
+            client.username_pw_set(self.endpoint.username, self.endpoint.password)
+        if self.endpoint.tls:
+            client.tls_set(
+                ca_certs=_path(self.endpoint.ca_file),
+                certfile=_path(self.endpoint.certificate),
+                keyfile=_path(self.endpoint.key),
+                cert_reqs=ssl.CERT_REQUIRED,
+            )
+        if will is not None:
+            client.will_set(will.topic, will.payload, qos=1, retain=True)
+        client.on_connect = self._answer
+        return client
+
+    def _answer(self, _client: paho.Client, _: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        self._refusal = str(reason) if reason.is_failure else ""
+        self._answered.set()
+
+    def _connect_answered(
+        self, client: paho.Client, _: Any, _flags: Any, reason: Any, _properties: Any
+    ) -> None:
+        if reason.is_failure:
+            self._refusal = str(reason)
+            self._answered.set()
+            return
+        self._refusal = ""
+        self.connects += 1
+        if self._filters:
+            client.subscribe([(text, 1) for text in self._filters])
+        self._connected.set()
+        self._answered.set()
+        if self._on_connected is not None:
+            self._on_connected()
+
+    def _disconnected(
+        self, _client: paho.Client, _: Any, _flags: Any, _reason: Any, _properties: Any
+    ) -> None:
+        self._connected.clear()
+
+
+def _session(window: int) -> Properties:
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho leaves it untyped
+    properties.SessionExpiryInterval = SESSION_SECONDS
+    properties.ReceiveMaximum = window
+    return properties
+
+
+def _path(path: Path | None) -> str | None:
+    return None if path is None else str(path)
