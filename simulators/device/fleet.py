@@ -125,15 +125,15 @@ class Fleet:
         self.used: Floats = np.where(self.slots.exists, rng.random(shape) * 0.95, 0.0)
         self._unit_yield = rng.normal(1.0, 0.05, shape).clip(0.8, 1.2)
         self._early = self._draw_early(rng.random((2, *shape)))
-        self._due = np.full(shape, NEVER, np.int64)
-        self._unit = np.ones(shape, np.int32)
+        self.due = np.full(shape, NEVER, np.int64)
+        self.unit = np.ones(shape, np.int32)
         design = np.array([m.part_lives for m in self.model_of], float)
         self.parts: PartState = draw_parts(rng, self.habits, design, self.start_share)
         self._sync_slots_with_parts()
         self._log_rate = np.zeros(count)
         self._log_coverage = np.zeros(count)
-        self._failed = np.full(count, -1, np.int8)
-        self._repair_due = np.full(count, NEVER, np.int64)
+        self.failed = np.full(count, -1, np.int8)
+        self.repair_due = np.full(count, NEVER, np.int64)
         self._outage_until = np.full(count, -1, np.int64)
         self._closed_until = np.full(len(self.roster.sites), -1, np.int64)
         self._booted = -rng.integers(60, 30 * MINUTES_A_DAY, count)
@@ -196,7 +196,7 @@ class Fleet:
             meters_at_start=start,
             used_at_start=used_start,
             used_at_end=self.used.astype(np.float32),
-            unit_number=self._unit.copy(),
+            unit_number=self.unit.copy(),
             changed=changed,
             ran_empty=use.ran_empty,
             stop_minute=use.stop_minute.astype(np.float32),
@@ -234,10 +234,10 @@ class Fleet:
         shape = self.used.shape
         draw = rng.random((5, *shape))
         comes = (draw[0] < SAME_DAY_RETURN) & opened[:, None]
-        changed = (self._due <= day) & comes
-        repaired = (self._repair_due <= day) & opened & (self._failed >= 0)
+        changed = (self.due <= day) & comes
+        repaired = (self.repair_due <= day) & opened & (self.failed >= 0)
         fresh_parts = np.zeros(self.parts.pages.shape, bool)
-        fresh_parts[np.flatnonzero(repaired), self._failed[repaired]] = True
+        fresh_parts[np.flatnonzero(repaired), self.failed[repaired]] = True
         worn = (self.parts.wear > 1.0) & (rng.random(fresh_parts.shape) < PREVENTIVE_CHANCE)
         fresh_parts |= worn & opened[:, None] & (np.arange(worn.shape[1]) < 5)
         device, slot = np.nonzero(changed & self.slots.is_part)
@@ -247,8 +247,8 @@ class Fleet:
         changed[device[first], slot[first]] = True
         self.repairs += [(int(i), day, int(c)) for i, c in zip(*np.nonzero(fresh_parts), strict=True)]
         fit_new(self.parts, fresh_parts, day, rng, self.habits)
-        self._failed[repaired] = -1
-        self._repair_due[repaired] = NEVER
+        self.failed[repaired] = -1
+        self.repair_due[repaired] = NEVER
         part_used = np.where((draw[1] < PART_USED_SHARE) & ~self.slots.is_part, 0.1 + 0.6 * draw[2], 0.0)
         self._install(changed, part_used, rng.normal(1.0, 0.05, shape).clip(0.8, 1.2), draw[3:5])
         return self._obey(day, changed)
@@ -258,15 +258,15 @@ class Fleet:
         self.used = np.where(changed, used, self.used)
         self._unit_yield = np.where(changed, unit_yield, self._unit_yield)
         self._early = np.where(changed, self._draw_early(draw), self._early)
-        self._due[changed] = NEVER
-        self._unit[changed] += 1
+        self.due[changed] = NEVER
+        self.unit[changed] += 1
 
     def _obey(self, day: int, changed: Bools) -> Bools:
         """Carry out scripted swaps and board changes of the day."""
         for device, swap in self.orders.swaps.get(day, ()):
             self.used[device, swap.slot] = swap.used
-            self._due[device, swap.slot] = NEVER
-            self._unit[device, swap.slot] += 1
+            self.due[device, swap.slot] = NEVER
+            self.unit[device, swap.slot] += 1
             changed[device, swap.slot] = True
         for device, board in self.orders.boards.get(day, ()):
             self._meters[device] = (board.counter * self._shares()[device]).astype(np.int64)
@@ -302,7 +302,7 @@ class Fleet:
     def _run(self, day: int, pages: npt.NDArray[np.int64], rng: np.random.Generator) -> _Use:
         """Print the day: split by meter, drain the slots, stop where something ends or breaks."""
         habits, slots = self.habits, self.slots
-        waiting = ((self.used >= 1.0) & slots.blocks).any(axis=1) | (self._failed >= 0)
+        waiting = ((self.used >= 1.0) & slots.blocks).any(axis=1) | (self.failed >= 0)
         pages = np.where(waiting, 0, pages)
         colour = rng.binomial(pages, habits.colour_share)
         self._log_coverage = 0.985 * self._log_coverage + rng.normal(0.0, 0.03, len(self))
@@ -332,18 +332,18 @@ class Fleet:
         minute = np.where(waiting, 0.0, minute)
         meters = self._split(done, np.minimum(np.rint(colour * stop).astype(np.int64), done), rng)
         component = np.where(failed.any(axis=1), failed.argmax(axis=1), -1).astype(np.int8)
-        component = np.where(waiting, self._failed, component).astype(np.int8)
+        component = np.where(waiting, self.failed, component).astype(np.int8)
         return _Use(meters, used, ran_empty, minute, component, failed)
 
     def _failures(
         self, day: int, pages: npt.NDArray[np.int64], rng: np.random.Generator
     ) -> tuple[Bools, Floats]:
         """Return [N, 7] what fails today and at which share of the day's printing; an idle machine fails later."""
-        due = (self.parts.fails_on <= day) & (self._failed < 0)[:, None]
+        due = (self.parts.fails_on <= day) & (self.failed < 0)[:, None]
         fails = due & (pages > 0)[:, None]
         at = np.where(fails, rng.random(fails.shape), np.inf)
         for order in self.orders.faults:
-            if int(order.at_minute // MINUTES_A_DAY) == day and self._failed[order.device] < 0:
+            if int(order.at_minute // MINUTES_A_DAY) == day and self.failed[order.device] < 0:
                 begin, end = self.habits.open_from[order.device], self.habits.open_until[order.device]
                 fails[order.device, order.component] = True
                 at[order.device] = np.inf
@@ -385,15 +385,15 @@ class Fleet:
         self.used = use.used
         pages = use.meters[:, 0]
         self.parts.pages += np.where(self.parts.design > 0, pages[:, None], 0)
-        low = slots.exists & (1.0 - self.used <= self._early) & (self._due == NEVER)
-        self._due[low | use.ran_empty] = day + 1
+        low = slots.exists & (1.0 - self.used <= self._early) & (self.due == NEVER)
+        self.due[low | use.ran_empty] = day + 1
         failing: Bools = np.asarray(use.failed.any(axis=1))
         for i in np.flatnonzero(failing):
             component = int(use.stop_component[i])
-            self._failed[i] = component
+            self.failed[i] = component
             self.failures.append((int(i), day, component))
         wait = rng.geometric(0.45, len(self))
-        self._repair_due = np.where(failing, day + wait, self._repair_due)
+        self.repair_due = np.where(failing, day + wait, self.repair_due)
         for order in self.orders.faults:
             if int(order.at_minute // MINUTES_A_DAY) == day and failing[order.device]:
-                self._repair_due[order.device] = order.repaired_on
+                self.repair_due[order.device] = order.repaired_on
