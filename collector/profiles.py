@@ -159,6 +159,13 @@ class DeviceProfile(_Row, frozen=True, kw_only=True, forbid_unknown_fields=True)
         wanted += self.probe
         return tuple(dict.fromkeys(oid.replace(PRINTER, printer) for oid in wanted))
 
+    def changing_oids(self, printer: str) -> tuple[str, ...]:
+        """Return the single OIDs whose values change from poll to poll: counters, packed strings, status texts."""
+        wanted = [oid for counter in self.counters for oid in counter.oids]
+        wanted += [packed.oid for packed in self.packed] + [text.oid for text in self.status_texts]
+        wanted += [fallback.oid for fallback in self.status_fallbacks]
+        return tuple(dict.fromkeys(oid.replace(PRINTER, printer) for oid in wanted))
+
     def table_columns(self) -> tuple[str, ...]:
         """Return the vendor columns to walk."""
         return tuple(

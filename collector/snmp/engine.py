@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final, Literal, Protocol
 
-from crm_core.domain.errors import DeviceMisbehaved, DeviceUnreachable
+from crm_core.domain.errors import DeviceMisbehaved, DeviceUnreachable, InvalidValue
 
 Value = int | bytes | str
 
@@ -32,6 +32,7 @@ class Community:
     version: Literal["1", "2c"] = "2c"
 
 
+MIN_PASSWORD: Final = 8
 AuthProtocol = Literal["none", "md5", "sha1", "sha224", "sha256", "sha384", "sha512"]
 PrivProtocol = Literal["none", "des", "aes128", "aes192", "aes256"]
 
@@ -45,6 +46,13 @@ class UsmUser:
     auth_password: str = field(default="", repr=False)
     priv: PrivProtocol = "none"
     priv_password: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        if self.priv != "none" and self.auth == "none":
+            raise InvalidValue("SNMPv3 privacy needs authentication: choose an auth protocol too")
+        secrets = ((self.auth, self.auth_password), (self.priv, self.priv_password))
+        if any(protocol != "none" and len(password) < MIN_PASSWORD for protocol, password in secrets):
+            raise InvalidValue(f"SNMPv3 passwords have at least {MIN_PASSWORD} characters (RFC 3414)")
 
     @property
     def is_legacy(self) -> bool:

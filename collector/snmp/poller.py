@@ -1,0 +1,312 @@
+"""Polling printers: one reading a poll, at most 64 requests and 10 seconds, and only what changes once a device is known.
+
+The first contact walks the standard tables and asks the vendor's OIDs by profile. What was found is remembered in memory, so
+that an ordinary poll is one or two GETs of 45 OIDs and the alert table; names, classes and identity are read again every few
+hours, after a reboot, and as soon as anything remembered is gone. Nothing stale is ever passed on as fresh: a value that did
+not come with this poll and may change is absent, and its part stands in `incomplete`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from time import monotonic
+from typing import Final
+
+from collector.normalise import reading_from_varbinds
+from collector.profiles import DeviceProfile, Profiles
+from collector.snmp import host_resources, oids
+from collector.snmp.asking import (
+    ALERT_COLUMNS,
+    GROUPS,
+    MAX_OIDS,
+    VOLATILE_COLUMNS,
+    Asker,
+    Group,
+    column_of,
+)
+from collector.snmp.engine import (
+    MAX_REQUESTS,
+    MAX_SECONDS,
+    Allowance,
+    Community,
+    Credential,
+    RoundTrips,
+    SnmpEngine,
+    SnmpTarget,
+    UsmUser,
+    Value,
+)
+from collector.snmp.oids import Tables, integer
+from crm_core.domain.catalogue import Catalogue
+from crm_core.domain.errors import DeviceMisbehaved, DeviceUnreachable
+from crm_core.domain.fault_codes import FaultCodeBook
+from crm_core.domain.identity import DEFAULT_TENANT
+from crm_core.domain.telemetry import DeviceReading
+from crm_core.ports import Clock
+
+RELEARN_SECONDS: Final = 6 * 3600.0
+SITE_CAP: Final = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollTarget:
+    """A device to poll. `host` is an IP address; ids are None for a probe."""
+
+    host: str
+    port: int = 161
+    credential: Credential = field(default_factory=Community)
+    context: str = ""
+    tenant: str = DEFAULT_TENANT
+    site_id: str | None = None
+    device_id: str | None = None
+
+    @property
+    def snmp(self) -> SnmpTarget:
+        return SnmpTarget(self.host, self.port, self.credential, self.context)
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is remembered of a device between polls; lost at a restart and learnt again."""
+
+    trips: RoundTrips = field(default_factory=RoundTrips)
+    profile: DeviceProfile | None = None
+    model_key: str = ""
+    static: dict[str, Value] = field(default_factory=dict)
+    volatile: tuple[str, ...] = ()
+    alerts: dict[str, Value] = field(default_factory=dict)
+    events: tuple[Value | None, Value | None] = (None, None)
+    up_time: int = 0
+    learnt_at: float = 0.0
+    context: str | None = None
+
+
+OnReading = Callable[[PollTarget, DeviceReading], Awaitable[None]]
+OnFailure = Callable[[PollTarget, DeviceUnreachable | DeviceMisbehaved], Awaitable[None]]
+
+
+class Poller:
+    """Polls devices through an engine. Safe for many concurrent polls in one event loop."""
+
+    def __init__(
+        self,
+        engine: SnmpEngine,
+        *,
+        profiles: Profiles,
+        catalogue: Catalogue,
+        book: FaultCodeBook,
+        clock: Clock,
+        requests_a_poll: int = MAX_REQUESTS,
+        seconds_a_poll: float = MAX_SECONDS,
+        repeats: int = 2,
+        relearn_seconds: float = RELEARN_SECONDS,
+    ) -> None:
+        self._engine = engine
+        self._profiles = profiles
+        self._catalogue = catalogue
+        self._book = book
+        self._clock = clock
+        self._requests_a_poll = requests_a_poll
+        self._seconds_a_poll = seconds_a_poll
+        self._repeats = repeats
+        self._relearn_seconds = relearn_seconds
+        self._known: dict[tuple[str, int, str | None], _Known] = {}
+        self._sizes: dict[str, int] = {}
+
+    def forget(self, target: PollTarget) -> None:
+        """Drop what is remembered of a device, so that the next poll reads everything."""
+        self._known.pop(_key(target), None)
+
+    async def probe(self, target: PollTarget) -> int | None:
+        """Ask one small question (sysUpTime); return the ticks. Raises `DeviceUnreachable` or `DeviceMisbehaved`."""
+        known = self._known.setdefault(_key(target), _Known())
+        allowance = Allowance(requests=2, seconds=self._seconds_a_poll, repeats=1, trips=known.trips)
+        found = await self._engine.get(target.snmp, (oids.SYS_UP_TIME,), allowance)
+        return integer(found.get(oids.SYS_UP_TIME))
+
+    async def poll(self, target: PollTarget) -> DeviceReading:
+        """Return a fresh reading. Raises `DeviceUnreachable` when nothing answered, `DeviceMisbehaved` when only nonsense did."""
+        known = self._known.setdefault(_key(target), _Known())
+        allowance = Allowance(
+            requests=self._requests_a_poll,
+            seconds=self._seconds_a_poll,
+            repeats=self._repeats,
+            trips=known.trips,
+        )
+        asker = Asker(self._engine, target.snmp, allowance, self._sizes.get(known.model_key, MAX_OIDS))
+        polled_at = self._clock.now()
+        if not known.static or monotonic() - known.learnt_at >= self._relearn_seconds:
+            varbinds = await self._learn(asker, known)
+        else:
+            varbinds = await self._update(asker, known)
+        if known.model_key and asker.size < MAX_OIDS:
+            self._sizes[known.model_key] = asker.size
+        return self._reading(target, varbinds, polled_at, asker)
+
+    async def sweep(
+        self,
+        targets: Iterable[PollTarget],
+        on_reading: OnReading,
+        on_failure: OnFailure,
+        *,
+        site_cap: int = SITE_CAP,
+        in_flight: int = 512,
+    ) -> None:
+        """Poll every target once, at most `site_cap` of one site and `in_flight` in all at a time."""
+        queue = iter(targets)
+        sites: dict[str | None, asyncio.Semaphore] = {}
+
+        async def work() -> None:
+            for target in queue:
+                gate = sites.setdefault(target.site_id, asyncio.Semaphore(site_cap))
+                async with gate:
+                    await self._poll_into(target, on_reading, on_failure)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(in_flight):
+                group.create_task(work())
+
+    async def _poll_into(self, target: PollTarget, on_reading: OnReading, on_failure: OnFailure) -> None:
+        try:
+            reading = await self.poll(target)
+        except (DeviceUnreachable, DeviceMisbehaved) as error:
+            await on_failure(target, error)
+        else:
+            await on_reading(target, reading)
+
+    # --- first contact -------------------------------------------------------------------------------------------
+
+    async def _learn(self, asker: Asker, known: _Known) -> dict[str, Value]:
+        """Read everything and remember it."""
+        await asker.get(host_resources.SCALARS)
+        for group in GROUPS:
+            await asker.walk(group)
+        found = asker.found
+        profile = self._profiles.recognise(found)
+        if profile is self._profiles.generic and oids.SYS_DESCR not in found:
+            await asker.get(self._profiles.probes())
+            profile = self._profiles.recognise(found)
+        printer = host_resources.printer_index(Tables(found))
+        await asker.get((*_localisation(found, printer), *self._vendor_scalars(profile, printer)))
+        if columns := profile.table_columns():
+            await asker.walk(Group(("vendor",), columns))
+        if profile.contexts and not _has_supplies(found):
+            await self._try_contexts(asker, profile)
+        self._remember(known, profile, printer, asker)
+        return dict(found)
+
+    def _vendor_scalars(self, profile: DeviceProfile, printer: str) -> tuple[str, ...]:
+        wanted = profile.scalar_oids(printer)
+        generic = self._profiles.generic.scalar_oids(printer)
+        return tuple(
+            oid
+            for oid in (*wanted, *generic)
+            if not oid.startswith((f"{oids.PRINTER_MIB}.", "1.3.6.1.2.1.25."))
+        )
+
+    async def _try_contexts(self, asker: Asker, profile: DeviceProfile) -> None:
+        """Ask again in the contexts of the profile: some HP devices show their supplies only there."""
+        if not isinstance(asker.target.credential, UsmUser):
+            return
+        plain = asker.target
+        for context in profile.contexts:
+            asker.target = SnmpTarget(plain.host, plain.port, plain.credential, context)
+            for group in GROUPS[1:]:
+                await asker.walk(group)
+            if _has_supplies(asker.found):
+                return
+        asker.target = plain
+
+    def _remember(self, known: _Known, profile: DeviceProfile, printer: str, asker: Asker) -> None:
+        found = asker.found
+        known.profile = profile
+        known.context = asker.target.context
+        known.model_key = f"{found.get(oids.SYS_OBJECT_ID)!r}/{found.get(oids.SYS_DESCR)!r}"
+        known.volatile = _changing(found, profile, printer)
+        alerts = tuple(f"{column}." for column in ALERT_COLUMNS)
+        known.alerts = {oid: value for oid, value in found.items() if oid.startswith(alerts)}
+        volatile = set(known.volatile)
+        known.static = {
+            oid: value for oid, value in found.items() if oid not in volatile and oid not in known.alerts
+        }
+        known.events = _events(found, printer)
+        known.up_time = integer(found.get(oids.SYS_UP_TIME)) or 0
+        # an incomplete first contact is repeated at the next poll
+        known.learnt_at = monotonic() if not asker.missed else -self._relearn_seconds
+
+    # --- ordinary polls ------------------------------------------------------------------------------------------
+
+    async def _update(self, asker: Asker, known: _Known) -> dict[str, Value]:
+        """Read what changes; fall back to reading everything when the device is no longer what it was."""
+        plain = asker.target
+        asker.target = SnmpTarget(plain.host, plain.port, plain.credential, known.context or plain.context)
+        await asker.get(known.volatile)
+        up_time = integer(asker.found.get(oids.SYS_UP_TIME))
+        rebooted = up_time is not None and up_time < known.up_time
+        gone = not asker.missed and len(asker.found) < len(known.volatile)
+        if rebooted or gone:
+            asker.target, asker.found = plain, {}
+            return await self._learn(asker, known)
+        known.up_time = up_time if up_time is not None else known.up_time
+        printer = host_resources.printer_index(Tables({**known.static, **asker.found}))
+        events = _events(asker.found, printer)
+        if events == known.events and any(events):
+            asker.found.update(known.alerts)
+        else:
+            await self._read_alerts(asker, known, events)
+        return {**known.static, **asker.found}
+
+    async def _read_alerts(
+        self, asker: Asker, known: _Known, events: tuple[Value | None, Value | None]
+    ) -> None:
+        before = set(asker.found)
+        await asker.walk(Group(("alerts",), ALERT_COLUMNS))
+        if "alerts" not in asker.missed:
+            known.alerts = {oid: value for oid, value in asker.found.items() if oid not in before}
+            known.events = events
+
+    def _reading(
+        self, target: PollTarget, varbinds: dict[str, Value], polled_at: datetime, asker: Asker
+    ) -> DeviceReading:
+        return reading_from_varbinds(
+            varbinds,
+            polled_at=polled_at,
+            profiles=self._profiles,
+            catalogue=self._catalogue,
+            book=self._book,
+            tenant=target.tenant,
+            site_id=target.site_id,
+            device_id=target.device_id,
+            incomplete=sorted(asker.missed),
+        )
+
+
+def _key(target: PollTarget) -> tuple[str, int, str | None]:
+    return target.host, target.port, target.device_id
+
+
+def _changing(found: dict[str, Value], profile: DeviceProfile, printer: str) -> tuple[str, ...]:
+    """Return the OIDs among those found that an ordinary poll reads again."""
+    vendor = {oids.SYS_UP_TIME, *profile.changing_oids(printer)}
+    values = tuple(f"{table.value_oid}." for table in profile.counter_tables)
+    return tuple(
+        oid
+        for oid in found
+        if oid in vendor or column_of(oid) in VOLATILE_COLUMNS or (values and oid.startswith(values))
+    )
+
+
+def _localisation(found: dict[str, Value], printer: str) -> tuple[str, ...]:
+    """Return the OIDs of the character set in use."""
+    current = integer(found.get(f"{oids.PRT_CURRENT_LOCALIZATION}.{printer}"))
+    rows = dict.fromkeys((f"{printer}.{current}" if current else f"{printer}.1", f"{printer}.1"))
+    return tuple(f"{oids.PRT_CHARACTER_SET}.{row}" for row in rows)
+
+
+def _has_supplies(found: dict[str, Value]) -> bool:
+    return any(oid.startswith(f"{oids.PRT_SUPPLIES}.") for oid in found)
+
+
+def _events(found: dict[str, Value], printer: str) -> tuple[Value | None, Value | None]:
+    return found.get(f"{oids.PRT_CRITICAL_EVENTS}.{printer}"), found.get(f"{oids.PRT_ALL_EVENTS}.{printer}")

@@ -1,0 +1,87 @@
+"""The 41 recordings of real printers, served over real UDP and polled: every fact equal, nothing invented."""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from collector.profiles import load_profiles
+from collector.snmp.engine import Community, SnmpEngine
+from collector.snmp.engine_datagram import DatagramEngine
+from collector.snmp.poller import Poller, PollTarget
+from config.clock import SystemClock
+from config.fault_code_files import load_fault_codes
+from crm_core.domain.catalogue import Catalogue
+from crm_core.domain.telemetry import DeviceReading
+from crm_core.domain.wire import decode_reading, encode_reading
+from simulators.recordings import RecordingPlayer
+from tests.snmp_scores import FACTS_OF_ALL, Score
+
+DATA = Path(os.environ.get("DRUMBEAT_SHARED", "../shared")) / "real_printers"
+pytestmark = [
+    pytest.mark.shared,
+    pytest.mark.skipif(not DATA.is_dir(), reason="set DRUMBEAT_SHARED to the folder with real_printers"),
+]
+PROFILES = load_profiles()
+BOOK = load_fault_codes()
+
+
+@pytest.fixture(scope="module")
+def player():
+    with RecordingPlayer(DATA / "dumps", SystemClock(), first_address="127.2.0.1") as serving:
+        yield serving
+
+
+def poller(engine: SnmpEngine, **options) -> Poller:
+    return Poller(
+        engine, profiles=PROFILES, catalogue=Catalogue([]), book=BOOK, clock=SystemClock(), **options
+    )
+
+
+async def poll_all(engine, player, credential, times: int = 1) -> dict[str, DeviceReading]:
+    polling = poller(engine)
+    readings: dict[str, DeviceReading] = {}
+
+    async def keep(target, reading):
+        readings[target.device_id] = reading
+
+    async def fail(target, error):
+        raise AssertionError(f"{target.device_id}: {error}")
+
+    targets = [
+        PollTarget(host=address, port=player.port, credential=credential, device_id=name, site_id=name)
+        for name, address in player.addresses.items()
+    ]
+    try:
+        for _ in range(times):
+            await polling.sweep(targets, keep, fail, in_flight=16)
+    finally:
+        await engine.close()
+    return readings
+
+
+def assert_exact(readings: dict[str, DeviceReading]) -> None:
+    score = Score()
+    for path in sorted((DATA / "expected").glob("*.json")):
+        reading = readings[path.stem]
+        assert reading.incomplete == (), (path.stem, reading.incomplete)
+        assert decode_reading(encode_reading(reading)) == reading
+        score.compare(
+            path.stem, json.loads(path.read_text("utf-8"))["facts"], json.loads(encode_reading(reading))
+        )
+    assert score.differences == []
+    assert score.inventions == []
+    assert score.right == FACTS_OF_ALL
+
+
+@pytest.mark.parametrize("version", ["1", "2c"])
+def test_all_recordings_are_read_exactly(player, version):
+    assert_exact(asyncio.run(poll_all(DatagramEngine(), player, Community("public", version))))
+
+
+def test_an_ordinary_poll_after_the_first_says_the_same(player):
+    engine = DatagramEngine()
+    readings = asyncio.run(poll_all(engine, player, Community("public"), times=2))
+    assert_exact(readings)
