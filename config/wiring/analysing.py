@@ -1,0 +1,74 @@
+"""Analytics, triage and dispatch of a process: what turns telemetry into tickets and work orders."""
+
+import socket
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from analytics.forecasting import Forecaster
+from config.supervision import LeaderLease
+from config.wiring.core import Core
+from config.wiring.telemetry import Telemetry
+from crm_core.dispatching import Dispatcher
+from crm_core.ports import TelemetryStore
+from crm_core.servicedesk import ServiceDesk
+from crm_core.triage import Triage
+
+LEASE_SECONDS: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """The service side of a process."""
+
+    triage: Triage
+    dispatcher: Dispatcher
+    servicedesk: ServiceDesk
+    forecaster: Forecaster
+
+
+def build_desk(core: Core, store: TelemetryStore) -> Desk:
+    """Return triage, dispatch, service desk and forecasts over one store and CRM database."""
+    return Desk(
+        triage=Triage(core.uow_factory, core.clock, core.policy, core.fault_codes, core.catalogue),
+        dispatcher=Dispatcher(core.uow_factory, core.clock, core.policy, core.catalogue, core.fault_codes),
+        servicedesk=ServiceDesk(core.uow_factory, core.clock, core.policy, store),
+        forecaster=Forecaster(
+            store,
+            core.uow_factory,
+            core.catalogue,
+            core.policy,
+            core.clock,
+            core.settings.models_folder,
+            holidays=core.policy.sla.calendar.holidays,
+        ),
+    )
+
+
+def leader_lease(core: Core) -> LeaderLease:
+    """Return the lease under which one process at a time triages and dispatches."""
+    holder = f"{socket.gethostname()}:{uuid.uuid4().hex[:8]}"
+    return LeaderLease(
+        core.uow_factory, core.clock, name="triage", holder=holder, duration=timedelta(seconds=LEASE_SECONDS)
+    )
+
+
+def triage_round(core: Core, desk: Desk) -> None:
+    """Take in all waiting signals and plan what came out of them."""
+    desk.triage.run_all()
+    desk.dispatcher.dispatch(core.tenant)
+
+
+def silence_round(core: Core, telemetry: Telemetry, desk: Desk) -> None:
+    """Look for devices that fell silent."""
+    desk.triage.consider_silence(core.tenant, telemetry.store.states(core.tenant))
+    desk.servicedesk.close_settled(core.tenant)
+
+
+def forecast_round(core: Core, desk: Desk) -> int:
+    """Forecast as of yesterday's end (UTC), let triage see it, plan the result; return how many forecasts."""
+    report = desk.forecaster.run(core.tenant, core.clock.now().date() - timedelta(days=1))
+    desk.triage.consider_forecasts(core.tenant)
+    desk.dispatcher.dispatch(core.tenant)
+    return report.forecasts
