@@ -83,7 +83,7 @@ class SnmpAgent:
             rows = self._source(now)
             layout = self._layouts.of(rows)
             self.layout = layout
-            self.values = layout.encode(rows)
+            self.values = layout.encode(rows, self._layouts.pool)
             if self.refresh is not None:
                 self._fresh_until = now + self.refresh
         return layout

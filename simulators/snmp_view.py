@@ -27,6 +27,7 @@ REPORT: Final = 0xA8
 NO_ERROR, TOO_BIG, NO_SUCH_NAME, GEN_ERR, NOT_WRITABLE = 0, 1, 2, 5, 17
 
 MOST_PLANS: Final = 512
+_TEXTS: Final = frozenset({ber.OCTETS, ber.OID})
 MOST_REPETITIONS: Final = 200
 _COUNTERS: Final = (
     "1.3.6.1.2.1.43.10.2.1.4.",
@@ -93,11 +94,14 @@ class Layout:
         self.tags = [tags[name] for name in self.order]
         self._plans: dict[tuple[int, int, bytes], Plan] = {}
 
-    def encode(self, rows: Mapping[str, Value]) -> list[bytes]:
-        """Return the encoded varbinds of an agent with these rows."""
+    def encode(self, rows: Mapping[str, Value], pool: "Pool") -> list[bytes]:
+        """Return the encoded varbinds of an agent with these rows; equal ones of many agents are one object."""
         values = []
         for name, oid, tag in zip(self.order, self.names, self.tags, strict=True):
-            values.append(ber.tlv(ber.SEQUENCE, oid + encode_value(tag, rows[name])))
+            value = rows[name]
+            varbind = ber.tlv(ber.SEQUENCE, oid + encode_value(tag, value))
+            common = isinstance(value, int) and tag == ber.INTEGER and -4 < value < 1200
+            values.append(pool.shared(varbind) if common or tag in _TEXTS else varbind)
         return values
 
     def plan(self, version: int, pdu: int, question: bytes) -> Plan:
@@ -184,10 +188,27 @@ def _asked_oids(data: bytes, at: int, end: int) -> list[bytes]:
     return asked
 
 
+class Pool:
+    """One object for equal octets, up to a bound; what comes later is not shared."""
+
+    __slots__ = ("_known", "_most")
+
+    def __init__(self, most: int = 30_000) -> None:
+        self._known: dict[bytes, bytes] = {}
+        self._most = most
+
+    def shared(self, octets: bytes) -> bytes:
+        """Return the object kept for these octets."""
+        if len(self._known) >= self._most:
+            return self._known.get(octets, octets)
+        return self._known.setdefault(octets, octets)
+
+
 class Layouts:
     """The layouts in use, by their names in the order given; old ones are forgotten when there are many."""
 
     def __init__(self, most: int = 2048) -> None:
+        self.pool = Pool()
         self._known: dict[tuple[str, ...], Layout] = {}
         self._most = most
 
