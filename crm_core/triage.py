@@ -114,11 +114,16 @@ class Triage:
         now = self._clock.now()
         report = TriageReport()
         with self._uow_factory() as uow:
+            remembered = {
+                track.device_id
+                for track in uow.signals.all_tracks(tenant)
+                if track.origin is SignalOrigin.FORECAST
+            }
             for device_id, forecasts in sorted(uow.forecasts.for_devices(tenant).items()):
                 signal = forecast_causes.signal_of(tenant, device_id, forecasts, self._policy)
-                if signal is None or signal.observed_at == uow.signals.watermark(
-                    tenant, device_id, SignalOrigin.FORECAST
-                ):
+                if signal is None or not (signal.conditions or device_id in remembered):
+                    continue  # all is well and was well: nothing to raise and nothing to clear
+                if signal.observed_at == uow.signals.watermark(tenant, device_id, SignalOrigin.FORECAST):
                     continue
                 report.signals += 1
                 self._take(uow, signal, now, report)

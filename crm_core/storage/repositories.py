@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, and_, func, select
+from sqlalchemy import Connection, Select, Table, and_, bindparam, func, select
 
 from crm_core.domain.errors import Conflict, NotFound
 from crm_core.domain.fleet import Contract, Customer, Device, DeviceBundle, InstalledPeriod, Site
@@ -32,13 +33,13 @@ class SqlDeviceRepository(TableRepository[Device]):
         super().__init__(connection, schema.devices, Device, "device_id")
 
     def bundle(self, tenant: TenantId, device_id: DeviceId) -> DeviceBundle:
-        found = self._bundles(_bundle_query(tenant).where(schema.devices.c.device_id == device_id))
+        found = self._bundles(_one_bundle(), {"wanted_tenant": tenant, "wanted_device": device_id})
         if not found:
             raise NotFound(f"there is no device {device_id!r}; register it first")
         return found[0]
 
     def bundles(self, tenant: TenantId) -> Sequence[DeviceBundle]:
-        return self._bundles(_bundle_query(tenant).order_by(schema.devices.c.device_id))
+        return self._bundles(_all_bundles(), {"wanted_tenant": tenant})
 
     def find_by_serial(self, tenant: TenantId, serial: str) -> Device | None:
         rows = self._of_tenant(tenant).where(schema.devices.c.serial == serial)
@@ -62,7 +63,7 @@ class SqlDeviceRepository(TableRepository[Device]):
         address = entity.snmp
         return row_of(entity, host=address and address.host, port=address and address.port)
 
-    def _bundles(self, query: Select[Any]) -> list[DeviceBundle]:
+    def _bundles(self, query: Select[Any], arguments: dict[str, Any]) -> list[DeviceBundle]:
         return [
             DeviceBundle(
                 device=entity_of(_part(row, "device"), Device),
@@ -70,7 +71,7 @@ class SqlDeviceRepository(TableRepository[Device]):
                 customer=entity_of(_part(row, "customer"), Customer) if row["customer_customer_id"] else None,
                 contract=entity_of(_part(row, "contract"), Contract) if row["contract_contract_id"] else None,
             )
-            for row in self._rows(query)
+            for row in self._connection.execute(query, arguments).mappings()
         ]
 
 
@@ -82,7 +83,18 @@ _BUNDLE_TABLES: dict[str, Table] = {
 }
 
 
-def _bundle_query(tenant: TenantId) -> Select[Any]:
+@cache
+def _one_bundle() -> Select[Any]:
+    """Return the query of one device; a join of four tables is costly to build for each signal."""
+    return _bundle_query().where(schema.devices.c.device_id == bindparam("wanted_device"))
+
+
+@cache
+def _all_bundles() -> Select[Any]:
+    return _bundle_query().order_by(schema.devices.c.device_id)
+
+
+def _bundle_query() -> Select[Any]:
     """Join a device with its place and people; the columns are prefixed by the part that they belong to."""
     device = schema.devices
     joined = device
@@ -97,7 +109,7 @@ def _bundle_query(tenant: TenantId) -> Select[Any]:
         for prefix, table in _BUNDLE_TABLES.items()
         for column in table.columns
     ]
-    return select(*columns).select_from(joined).where(device.c.tenant == tenant)
+    return select(*columns).select_from(joined).where(device.c.tenant == bindparam("wanted_tenant"))
 
 
 def _part(row: Mapping[Any, Any], prefix: str) -> dict[str, Any]:
