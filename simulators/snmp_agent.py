@@ -29,6 +29,7 @@ Source = Callable[[datetime], Mapping[str, Value]]
 
 LARGEST_MESSAGE: Final = 65_507
 LARGEST_BULK: Final = 1_400  # printers keep bulk answers within one Ethernet frame
+SYS_UP_TIME: Final = "1.3.6.1.2.1.1.3.0"
 _NO_ERRORS: Final = ber.integer(0) + ber.integer(0)
 _VERSIONS: Final = {0: ber.integer(0), 1: ber.integer(1)}
 
@@ -47,6 +48,7 @@ class SnmpAgent:
         "engine",
         "faults",
         "layout",
+        "rebooted_at",
         "refresh",
         "values",
     )
@@ -69,18 +71,36 @@ class SnmpAgent:
         self.faults = faults
         self.layout: Layout | None = None
         self.values: list[bytes] = []
+        self.rebooted_at: datetime | None = None
         self._fresh_until: datetime | None = None
 
     def show(self, layout: Layout, values: list[bytes]) -> None:
         """Show fixed rows from now on."""
         self.layout, self.values, self.refresh = layout, values, None
 
+    def rows(self, now: datetime) -> Mapping[str, Value]:
+        """Return the rows of the source at `now`."""
+        return self._source(now)
+
+    def reboot(self, now: datetime) -> None:
+        """Start the agent anew: sysUpTime and the engine's time from zero, one engine boot more."""
+        self.rebooted_at = now
+        self._fresh_until = None
+        if self.engine is not None:
+            self.engine.reboot(now)
+
+    def _since_reboot(self, rows: Mapping[str, Value], now: datetime) -> Mapping[str, Value]:
+        if self.rebooted_at is None or SYS_UP_TIME not in rows:
+            return rows
+        ticks = int((now - self.rebooted_at) / timedelta(milliseconds=10))
+        return {**rows, SYS_UP_TIME: ticks}
+
     def look(self, now: datetime) -> Layout:
         """Return the layout after bringing the rows up to date."""
         layout = self.layout
         stale = self.refresh is not None and (self._fresh_until is None or now >= self._fresh_until)
         if layout is None or stale:
-            rows = self._source(now)
+            rows = self._since_reboot(self.rows(now), now)
             layout = self._layouts.of(rows)
             self.layout = layout
             self.values = layout.encode(rows, self._layouts.pool)
@@ -118,7 +138,7 @@ class SnmpAgent:
         layout = self.look(now)
         plan = layout.plan(version, tag, data[id_end:end])
         if self.faults is not None and self.faults.bites_answer:
-            spoiled = spoil(self.faults, tag, request_id, plan, self)
+            spoiled = spoil(self.faults, tag, request_id, data[id_end:end], plan, self)
             if spoiled is not None:
                 return spoiled
         varbinds = plan.varbinds(self.values)

@@ -1,18 +1,18 @@
 """What can be wrong with an agent or the way to it, as data per device; each kind has a test that shows its effect."""
 
 import random
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from simulators import ber
-from simulators.snmp_view import GET, GET_BULK, GET_NEXT, RESPONSE, TOO_BIG, Plan
+from simulators.snmp_view import GET, GET_BULK, GET_NEXT, RESPONSE, TOO_BIG, Plan, asked_oids
 
 if TYPE_CHECKING:
     from simulators.snmp_agent import SnmpAgent
 
 #: Kinds of broken answers that `malformed` chooses from.
 MALFORMED: Final = ("cut", "garbage", "long_length", "wrong_tag", "empty")
-ENDLESS_ROOT: Final = "1.3.6.1.2.1.43.18.1.1.8.1"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,7 +50,9 @@ class SnmpFaults:
         )
 
 
-def spoil(faults: SnmpFaults, pdu: int, request_id: bytes, plan: Plan, agent: "SnmpAgent") -> bytes | None:
+def spoil(
+    faults: SnmpFaults, pdu: int, request_id: bytes, question: bytes, plan: Plan, agent: "SnmpAgent"
+) -> bytes | None:
     """Return a spoiled response PDU, or None when these faults do not touch this question."""
     parts = [agent.values[part] if isinstance(part, int) else part for part in plan.parts]
     if faults.too_big_over is not None and pdu == GET and len(parts) > faults.too_big_over:
@@ -60,7 +62,7 @@ def spoil(faults: SnmpFaults, pdu: int, request_id: bytes, plan: Plan, agent: "S
         number, _ = ber.read_integer(request_id, 0)
         request_id = ber.integer((number + 1) % 2**31)
     elif faults.endless and walking:
-        parts = _endless(faults, plan, agent, pdu)
+        parts = _endless(agent, pdu, question)
     elif faults.decreasing and walking:
         parts = list(reversed(parts)) if len(parts) > 1 else agent.values[:1]
     elif faults.wrong_oid and parts:
@@ -72,18 +74,26 @@ def spoil(faults: SnmpFaults, pdu: int, request_id: bytes, plan: Plan, agent: "S
     return _response(request_id, parts)
 
 
-def _endless(faults: SnmpFaults, plan: Plan, agent: "SnmpAgent", pdu: int) -> list[bytes]:
-    """Return rows of a table that grows as it is read: after the last row comes always another one."""
-    rows = [agent.values[part] for part in plan.parts if isinstance(part, int)]
-    if rows and pdu == GET_NEXT and len(rows) == len(plan.parts) and faults.chance.random() < 0.5:
-        return rows
-    faults.seed += 1
-    return [
-        ber.tlv(
-            ber.SEQUENCE, ber.oid(f"{ENDLESS_ROOT}.{1_000_000 + faults.seed * 64 + i}") + ber.octets(b"again")
-        )
-        for i in range(1 if pdu == GET_NEXT else 20)
-    ]
+def _endless(agent: "SnmpAgent", pdu: int, question: bytes) -> list[bytes]:
+    """Return the next rows, but where a column would end, invent another row of it: the walk never gets out."""
+    layout = agent.layout
+    if layout is None:
+        return []
+    answers = []
+    asked = [ber.oid_from_body(body) for body in asked_oids(question)]
+    for _ in range(1 if pdu == GET_NEXT else 20):
+        for i, numbers in enumerate(asked):
+            at = bisect_right(layout.numbers, numbers)
+            inside = at > 0 and layout.numbers[at - 1][:-1] == numbers[:-1]
+            goes_on = at < len(layout.numbers) and layout.numbers[at][:-1] == numbers[:-1]
+            if inside and not goes_on:
+                asked[i] = (*numbers[:-1], numbers[-1] + 1)
+                name = ber.tlv(ber.OID, ber.oid_body(asked[i]))
+                answers.append(ber.tlv(ber.SEQUENCE, name + ber.integer(1)))
+            elif at < len(layout.numbers):
+                asked[i] = layout.numbers[at]
+                answers.append(agent.values[at])
+    return answers
 
 
 def _response(request_id: bytes, varbinds: list[bytes], status: int = 0) -> bytes:

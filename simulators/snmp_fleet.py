@@ -19,7 +19,7 @@ from simulators import ber
 from simulators.device import Fleet, SimulatedDevice, devices_of
 from simulators.snmp_agent import SnmpAgent
 from simulators.snmp_faults import SnmpFaults, break_datagram
-from simulators.snmp_view import TRAP_V2, Layouts
+from simulators.snmp_view import TRAP_V2, Layouts, Value
 from simulators.usm import Engine, UsmUser, users_by_name
 
 IP_PKTINFO: Final = 8  # linux/in.h; the socket module lacks it before Python 3.14
@@ -263,9 +263,12 @@ class _FleetAgent(SnmpAgent):
         faults: SnmpFaults | None,
     ) -> None:
         super().__init__(
-            device.varbinds, layouts, refresh=refresh, community=community, engine=engine, faults=faults
+            _nothing, layouts, refresh=refresh, community=community, engine=engine, faults=faults
         )
         self._device = device
+
+    def rows(self, now: datetime) -> Mapping[str, Value]:
+        return self._device.varbinds(now)
 
     def answer(
         self, data: bytes, now: datetime, users: Mapping[bytes, UsmUser] | None = None
@@ -274,3 +277,7 @@ class _FleetAgent(SnmpAgent):
         if stale and not self._device.answers(now):
             return None
         return super().answer(data, now, users)
+
+
+def _nothing(_: datetime) -> Mapping[str, Value]:
+    return {}

@@ -119,7 +119,7 @@ class Layout:
         first, at = ber.read_integer(question, 0)
         second, at = ber.read_integer(question, at)
         start, end = ber.expect(question, at, ber.SEQUENCE)
-        asked = _asked_oids(question, start, end)
+        asked = asked_oids(question)
         if pdu == GET_BULK and version > 0:
             return self._bulk(asked, max(first, 0), min(max(second, 0), MOST_REPETITIONS))
         if pdu in {GET, GET_NEXT}:
@@ -175,15 +175,18 @@ def _exception(oid: bytes, marker: bytes) -> bytes:
     return ber.tlv(ber.SEQUENCE, ber.tlv(ber.OID, oid) + marker)
 
 
-def _asked_oids(data: bytes, at: int, end: int) -> list[bytes]:
-    """Return the content octets of the names in a varbind list. Raises `BerError`."""
+def asked_oids(question: bytes) -> list[bytes]:
+    """Return the content octets of the names in a question (a PDU after its request-id). Raises `BerError`."""
+    _, at = ber.read_integer(question, 0)
+    _, at = ber.read_integer(question, at)
+    at, end = ber.expect(question, at, ber.SEQUENCE)
     asked = []
     while at < end:
-        start, stop = ber.expect(data, at, ber.SEQUENCE)
-        name, name_end = ber.expect(data, start, ber.OID)
-        ber.read(data, name_end)
-        ber.oid_from_body(data[name:name_end])
-        asked.append(data[name:name_end])
+        start, stop = ber.expect(question, at, ber.SEQUENCE)
+        name, name_end = ber.expect(question, start, ber.OID)
+        ber.read(question, name_end)
+        ber.oid_from_body(question[name:name_end])
+        asked.append(question[name:name_end])
         at = stop
     return asked
 

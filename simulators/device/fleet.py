@@ -123,9 +123,9 @@ class Fleet:
         shares = self._shares()
         self._meters[:] = (total[:, None] * shares).astype(np.int64)
         self.used: Floats = np.where(self.slots.exists, rng.random(shape) * 0.95, 0.0)
-        self._unit_yield = rng.normal(1.0, 0.05, shape).clip(0.8, 1.2)
-        self._early = self._draw_early(rng.random((2, *shape)))
-        self.due = np.full(shape, NEVER, np.int64)
+        self._unit_yield = rng.normal(1.0, 0.05, shape).clip(0.8, 1.2).astype(np.float32)
+        self._early = self._draw_early(rng.random((2, *shape))).astype(np.float32)
+        self.due = np.full(shape, NEVER, np.int32)
         self.unit = np.ones(shape, np.int32)
         design = np.array([m.part_lives for m in self.model_of], float)
         self.parts: PartState = draw_parts(rng, self.habits, design, self.start_share)
@@ -256,8 +256,8 @@ class Fleet:
     def _install(self, changed: Bools, used: Floats, unit_yield: Floats, draw: Floats) -> None:
         """Put new units in where `changed`."""
         self.used = np.where(changed, used, self.used)
-        self._unit_yield = np.where(changed, unit_yield, self._unit_yield)
-        self._early = np.where(changed, self._draw_early(draw), self._early)
+        self._unit_yield = np.where(changed, unit_yield.astype(np.float32), self._unit_yield)
+        self._early = np.where(changed, self._draw_early(draw).astype(np.float32), self._early)
         self.due[changed] = NEVER
         self.unit[changed] += 1
 

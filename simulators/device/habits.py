@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from simulators.device.arrays import Bools, Floats
+from simulators.device.arrays import Bools, Floats, Singles
 from simulators.device.roster import OPEN_HOURS, WEEK_PROFILES, Roster
 from simulators.models import COLOURS, COMPONENTS, SimulatedModel
 
@@ -59,8 +59,8 @@ class SlotTable:
     """[N, S] facts of the slots: which exist, what a mono and a colour page takes from each."""
 
     exists: Bools
-    mono_use: Floats  # share of the unit per mono page at 5 % coverage
-    colour_use: Floats
+    mono_use: Singles  # share of the unit per mono page at 5 % coverage
+    colour_use: Singles
     colour_index: npt.NDArray[np.int8]  # index in KCMY for toner, -1 = coverage does not matter
     blocks: Bools  # the machine stops when this one is used up
     component: npt.NDArray[np.int8]  # index in COMPONENTS, -1 none
@@ -128,8 +128,8 @@ def slot_table(roster: Roster, models: Mapping[str, SimulatedModel]) -> SlotTabl
     shape = (len(model_of), max(len(m.slots) for m in model_of))
     table = SlotTable(
         exists=np.zeros(shape, bool),
-        mono_use=np.zeros(shape),
-        colour_use=np.zeros(shape),
+        mono_use=np.zeros(shape, np.float32),
+        colour_use=np.zeros(shape, np.float32),
         colour_index=np.full(shape, -1, np.int8),
         blocks=np.zeros(shape, bool),
         component=np.full(shape, -1, np.int8),

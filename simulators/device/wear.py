@@ -43,10 +43,10 @@ class PartState:
     design: Floats
     pages: Floats
     life: Floats  # share of the design life at which the defect begins
-    onset: npt.NDArray[np.int64]  # day the defect began, NEVER = none
-    fails_on: npt.NDArray[np.int64]
-    heals_on: npt.NDArray[np.int64]
-    installed_on: npt.NDArray[np.int64]
+    onset: npt.NDArray[np.int32]  # day the defect began, NEVER = none
+    fails_on: npt.NDArray[np.int32]
+    heals_on: npt.NDArray[np.int32]
+    installed_on: npt.NDArray[np.int32]
     fitted: npt.NDArray[np.int32]
 
     @property
@@ -66,7 +66,7 @@ def draw_parts(rng: np.random.Generator, habits: Habits, design: Floats, age: Fl
     life = draw_life(rng, habits, shape)
     share = rng.random(shape)
     wear = np.where(np.arange(shape[1]) >= 5, np.minimum(age[:, None], life * 0.98), share * life)
-    never = np.full(shape, NEVER, np.int64)
+    never = np.full(shape, NEVER, np.int32)
     return PartState(
         design=design,
         pages=np.maximum(wear, 0.0) * design,
@@ -74,7 +74,7 @@ def draw_parts(rng: np.random.Generator, habits: Habits, design: Floats, age: Fl
         onset=never.copy(),
         fails_on=never.copy(),
         heals_on=never.copy(),
-        installed_on=-(share * 500).astype(np.int64) - 1,
+        installed_on=-(share * 500).astype(np.int32) - 1,
         fitted=np.ones(shape, np.int32),
     )
 

@@ -62,7 +62,7 @@ def agents():
 @pytest.mark.parametrize("tool", ["snmpwalk", "snmpbulkwalk"])
 def test_a_walk_over_a_simulated_printer_shows_every_row_in_order(agents, tool):
     _, server = agents
-    expected = sorted(server.agents[2]._source(NOON), key=ber.oid_numbers)
+    expected = sorted(server.agents[2].rows(NOON), key=ber.oid_numbers)
     shown = net_snmp(tool, "-v2c", "-c", "public", f"{server.address_of(2)}:{server.port}", ".1")
     assert names_in(shown) == expected
 
