@@ -63,7 +63,9 @@ class ApiSettings:
     sign_in_attempts: int = 10  # per account and per address within the window
     sign_in_window: timedelta = timedelta(minutes=15)
     tenant: TenantId = DEFAULT_TENANT  # whose people sign in at the form
-    sign_in_hint: tuple[tuple[str, str], ...] = ()  # demo only: (name, password) pairs shown on the sign-in page
+    sign_in_hint: tuple[
+        tuple[str, str], ...
+    ] = ()  # demo only: (name, password) pairs shown on the sign-in page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,7 @@ class ApiServices:
     """The product behind the HTTP side."""
 
     uow_factory: UnitOfWorkFactory
+    read_uow_factory: UnitOfWorkFactory  # read-only: readers never wait for writers, nor make them wait
     store: TelemetryStore
     fleet_health: FleetHealth
     servicedesk: ServiceDesk

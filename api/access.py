@@ -1,0 +1,255 @@
+"""Who is asking, and what they may see and do: role x region x ownership, decided here and nowhere else.
+
+Every route declares one `Rule` as a dependency; a test fails when a route has none. A record outside somebody's
+sight is answered exactly like one that does not exist.
+"""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from starlette.requests import Request
+
+from api.problem import Problem
+from api.services import ApiServices
+from crm_core.domain.fleet import DeviceBundle
+from crm_core.domain.identity import DeviceId, TechnicianId, TenantId, UserId
+from crm_core.domain.service import AccessToken, Role, Ticket, User, WorkOrder
+from crm_core.ports import UnitOfWork, WorkOrderFilter
+
+SESSION_COOKIE: Final = "drumbeat_session"
+LANGUAGE_COOKIE: Final = "drumbeat_lang"
+THEME_COOKIE: Final = "drumbeat_theme"
+CSRF_HEADER: Final = "X-CSRF-Token"
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+SCOPES: Final = ("read", "write")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """A signed-in person or a machine with a person's token. Empty `regions` = every region (not for technicians)."""
+
+    tenant: TenantId
+    user_id: UserId
+    name: str
+    role: Role
+    regions: tuple[str, ...]
+    technician_id: TechnicianId | None
+    language: str
+    token_hash: str
+    by_cookie: bool
+    csrf: str
+    scopes: tuple[str, ...]
+
+    def sees_region(self, region: str | None) -> bool:
+        """Return True if records of that region are in sight; None (no site) only for those without a limit."""
+        if not self.regions:
+            return self.role is not Role.TECHNICIAN
+        return region in self.regions
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a route demands: one of `roles`. As a dependency it answers the principal or raises the problem."""
+
+    roles: frozenset[Role]
+
+    def __call__(self, request: Request) -> Principal:
+        principal = authenticate(request)
+        if principal.role not in self.roles:
+            raise Problem("forbidden")
+        _check_scope(principal, request.method)
+        if principal.by_cookie and request.method not in SAFE_METHODS and not is_page_form(request):
+            check_csrf(principal, request.headers.get(CSRF_HEADER, ""))
+        request.state.principal = principal
+        return principal
+
+
+@dataclass(frozen=True, slots=True)
+class Public:
+    """What a route that needs no sign-in declares; `reason` is for the reader of the rule list."""
+
+    reason: str
+
+    def __call__(self) -> None:
+        return None
+
+
+EVERYBODY: Final = Rule(frozenset(Role))
+OFFICE: Final = Rule(frozenset({Role.ADMIN, Role.MANAGER, Role.DISPATCHER}))
+MANAGERS: Final = Rule(frozenset({Role.ADMIN, Role.MANAGER}))
+DISPATCHERS: Final = Rule(frozenset({Role.ADMIN, Role.DISPATCHER}))
+ADMINS: Final = Rule(frozenset({Role.ADMIN}))
+FIELD: Final = Rule(frozenset({Role.ADMIN, Role.DISPATCHER, Role.TECHNICIAN}))
+
+
+def services_of(request: Request) -> ApiServices:
+    """Return the services of the application that serves this request."""
+    services: ApiServices = request.app.state.services
+    return services
+
+
+def hash_token(token: str) -> str:
+    """Return the form in which a token is stored."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def issue_token(
+    uow: UnitOfWork,
+    user: User,
+    *,
+    purpose: str,
+    now: datetime,
+    expires_at: datetime,
+    name: str = "",
+    scopes: tuple[str, ...] = (),
+) -> str:
+    """Store a new opaque 256-bit token of the user and return it; it can never be read again."""
+    token = secrets.token_urlsafe(32)
+    uow.users.save_token(
+        AccessToken(
+            tenant=user.tenant,
+            token_hash=hash_token(token),
+            user_id=user.user_id,
+            purpose=purpose,
+            created_at=now,
+            expires_at=expires_at,
+            name=name,
+            scopes=scopes,
+        )
+    )
+    return token
+
+
+def authenticate(request: Request) -> Principal:
+    """Return who asks, from the bearer token or the session cookie; looked up anew for every request."""
+    header = request.headers.get("Authorization", "")
+    scheme, _, credentials = header.partition(" ")
+    by_cookie = not header
+    token = request.cookies.get(SESSION_COOKIE, "") if by_cookie else credentials.strip()
+    if not token or len(token) > 200 or (not by_cookie and scheme.lower() != "bearer"):
+        raise Problem("unauthenticated")
+    principal = principal_of_token(services_of(request), token, by_cookie=by_cookie)
+    if principal is None:
+        raise Problem("unauthenticated")
+    return principal
+
+
+def principal_of_token(services: ApiServices, token: str, *, by_cookie: bool) -> Principal | None:
+    """Return the principal of a token that exists, has not expired, and belongs to an active user."""
+    hashed = hash_token(token)
+    with services.read_uow_factory() as uow:
+        stored = uow.users.find_token(hashed)
+        if stored is None or stored.expires_at <= services.clock.now():
+            return None
+        if stored.purpose != ("session" if by_cookie else "api"):
+            return None
+        user = uow.users.find(stored.tenant, stored.user_id)
+        if user is None or not user.active:
+            return None
+        regions = user.regions or _regions_of_technician(uow, user)
+    return Principal(
+        tenant=user.tenant,
+        user_id=user.user_id,
+        name=user.name,
+        role=user.role,
+        regions=regions,
+        technician_id=user.technician_id,
+        language=user.language,
+        token_hash=hashed,
+        by_cookie=by_cookie,
+        csrf=csrf_of(token),
+        scopes=stored.scopes,
+    )
+
+
+def _regions_of_technician(uow: UnitOfWork, user: User) -> tuple[str, ...]:
+    """Return the regions of the technician behind a user, empty for everybody else."""
+    if user.role is not Role.TECHNICIAN or user.technician_id is None:
+        return ()
+    technician = uow.technicians.find(user.tenant, user.technician_id)
+    return technician.regions if technician else ()
+
+
+def _check_scope(principal: Principal, method: str) -> None:
+    """Refuse what the token's scopes do not cover; sessions have all scopes."""
+    if principal.by_cookie:
+        return
+    if ("read" if method in SAFE_METHODS else "write") not in principal.scopes:
+        raise Problem("forbidden")
+
+
+def csrf_of(token: str) -> str:
+    """Return the token that forms of this session must send back; derived, so that nothing is kept on the server."""
+    return hmac.new(token.encode(), b"drumbeat csrf", hashlib.sha256).hexdigest()[:32]
+
+
+def check_csrf(principal: Principal, sent: str) -> None:
+    """Raise a problem unless `sent` is the CSRF token of the principal's session."""
+    if not hmac.compare_digest(principal.csrf.encode(), sent.encode()):
+        raise Problem("csrf")
+
+
+def is_page_form(request: Request) -> bool:
+    """Return True for forms of the pages: these carry the CSRF token in the body, and `pages.forms` checks it."""
+    return not request.url.path.startswith("/api/")
+
+
+def check_same_origin(request: Request) -> None:
+    """Refuse a form that another site sent: used where there is no session yet (sign-in)."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None and site not in ("same-origin", "none"):
+        raise Problem("csrf")
+    origin = request.headers.get("Origin")
+    if origin is not None and origin.partition("://")[2] != request.headers.get("Host", ""):
+        raise Problem("csrf")
+
+
+# --- what is in sight --------------------------------------------------------------------------------------------
+
+
+def sees_bundle(principal: Principal, uow: UnitOfWork, bundle: DeviceBundle) -> bool:
+    """Return True if the device is in the principal's regions, or a technician has a work order at it."""
+    if principal.sees_region(bundle.site.region if bundle.site else None):
+        return True
+    return _has_order_at(principal, uow, bundle.device.device_id)
+
+
+def visible_bundle(principal: Principal, uow: UnitOfWork, device_id: str) -> DeviceBundle:
+    """Return the device with its place, or raise the same problem for an absent and an invisible one."""
+    bundle = uow.devices.bundle(principal.tenant, DeviceId(device_id))
+    if not sees_bundle(principal, uow, bundle):
+        raise Problem("not_found")
+    return bundle
+
+
+def check_sees_ticket(principal: Principal, uow: UnitOfWork, ticket: Ticket) -> None:
+    """Raise `not_found` unless the ticket's site is in sight, or a technician has a work order for the ticket."""
+    if not (_sees_site(principal, uow, ticket.site_id) or _has_order_at(principal, uow, ticket.device_id)):
+        raise Problem("not_found")
+
+
+def check_sees_order(principal: Principal, uow: UnitOfWork, order: WorkOrder) -> None:
+    """Raise `not_found` unless the order is the technician's own, or its site is in the office's sight."""
+    if principal.role is Role.TECHNICIAN:
+        if principal.technician_id is None or order.technician_id != principal.technician_id:
+            raise Problem("not_found")
+    elif not _sees_site(principal, uow, order.site_id):
+        raise Problem("not_found")
+
+
+def _sees_site(principal: Principal, uow: UnitOfWork, site_id: str | None) -> bool:
+    """Return True if the site's region is in sight."""
+    site = uow.sites.find(principal.tenant, site_id) if site_id else None
+    return principal.sees_region(site.region if site else None)
+
+
+def _has_order_at(principal: Principal, uow: UnitOfWork, device_id: DeviceId) -> bool:
+    """Return True if the principal is a technician with any work order at the device."""
+    if principal.role is not Role.TECHNICIAN or principal.technician_id is None:
+        return False
+    which = WorkOrderFilter(technician_id=principal.technician_id, device_id=device_id, limit=1)
+    return bool(uow.work_orders.list(principal.tenant, which))

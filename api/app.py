@@ -1,0 +1,146 @@
+"""Puts the HTTP side together: routes, pages, error answers and what stands around every request."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Scope
+
+from api.idempotency import AnswerMemory, Idempotency
+from api.middleware import FRAME_HEADERS, HttpMetrics, RequestFrame
+from api.openapi import describe
+from api.pages import views as pages
+from api.pages.rendering import Renderer
+from api.passwords import Throttle
+from api.problem import (
+    MEDIA_TYPE,
+    Problem,
+    api_language,
+    body_of,
+    field_errors,
+    problem_for_status,
+    problem_headers,
+    problem_of,
+)
+from api.routes import accounts, devices, fleet, jobs, operations, session, tickets, work_orders
+from api.services import ApiServices
+from crm_core.domain.errors import DrumbeatError
+
+_log = logging.getLogger("drumbeat.api")
+_TEMPLATES: Final = Path(__file__).parent / "pages" / "templates"
+_STATIC: Final = Path(__file__).parent / "pages" / "static"
+
+API_PREFIX: Final = "/api/v1"
+
+Handler = Callable[[Request, Any], Awaitable[Response]]
+
+
+def create_app(services: ApiServices) -> FastAPI:
+    """Return the application over these services. It holds no state of its own but the throttle and answer memory."""
+    app = FastAPI(
+        title="Drumbeat",
+        version=services.version,
+        openapi_url="/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        max_body_size=services.settings.max_body_bytes,
+    )
+    app.state.services = services
+    app.state.throttle = Throttle(services.settings.sign_in_attempts, services.settings.sign_in_window)
+    app.state.renderer = Renderer(services, _TEMPLATES, _STATIC)
+    for module in (session, fleet, devices, tickets, work_orders, jobs, accounts):
+        app.include_router(module.router, prefix=API_PREFIX)
+    app.include_router(operations.router)
+    app.include_router(pages.router)
+    describe(app)
+    _answer_errors(app)
+    app.add_middleware(Idempotency, memory=AnswerMemory(), answer_problem=_answer_in(app))
+    app.add_middleware(GZipMiddleware, minimum_size=600, compresslevel=6)
+    app.add_middleware(
+        RequestFrame, metrics=HttpMetrics(services.metrics), secure=services.settings.secure_cookies
+    )
+    return app
+
+
+def _answer_errors(app: FastAPI) -> None:
+    """Register the handlers that turn every error into a problem."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(DrumbeatError, _on_product_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_input)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(Exception, _on_defect)
+
+
+async def _on_problem(request: Request, error: Exception) -> Response:
+    """Answer a problem that a route raised."""
+    assert isinstance(error, Problem)
+    return answer(request, error)
+
+
+async def _on_product_error(request: Request, error: Exception) -> Response:
+    """Answer an exception of the product."""
+    assert isinstance(error, DrumbeatError)
+    return answer(request, problem_of(error))
+
+
+async def _on_invalid_input(request: Request, error: Exception) -> Response:
+    """Answer a body, path or query that breaks its model; JSON that cannot be read is a bad request."""
+    assert isinstance(error, RequestValidationError)
+    rows = error.errors()
+    code = "bad_request" if any(row.get("type") == "json_invalid" for row in rows) else "invalid_input"
+    return answer(request, Problem(code, errors=field_errors(rows)))
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    """Answer what the framework refused by itself."""
+    assert isinstance(error, HTTPException)
+    problem = problem_for_status(error.status_code)
+    problem.headers.update(error.headers or {})
+    return answer(request, problem)
+
+
+async def _on_defect(request: Request, error: Exception) -> Response:
+    """Answer a defect of ours: the request id leads to the log entry, nothing else leaves the house."""
+    _log.error("defect while answering", exc_info=error, extra={"request_id": request_id_of(request.scope)})
+    response = answer(request, Problem("internal"))
+    response.headers.update(FRAME_HEADERS)  # this answer is made outside the frame
+    response.headers["X-Request-Id"] = request_id_of(request.scope)
+    return response
+
+
+def answer(request: Request, problem: Problem) -> Response:
+    """Return the problem as JSON for the API and as a page for a browser."""
+    if not request.url.path.startswith("/api/") and "text/html" in request.headers.get("Accept", ""):
+        return pages.problem_page(request, problem)
+    services: ApiServices = request.app.state.services
+    body = body_of(
+        problem,
+        services.messages,
+        api_language(request.headers.get("Accept-Language")),
+        request.url.path,
+        request_id_of(request.scope),
+    )
+    headers = problem_headers(problem) | {"Vary": "Accept-Language"}
+    return JSONResponse(body, problem.status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def _answer_in(app: FastAPI) -> Callable[[Scope, Problem], Response]:
+    """Return `answer` for middleware, which has a scope but no request."""
+
+    def answer_scope(scope: Scope, problem: Problem) -> Response:
+        scope.setdefault("app", app)
+        return answer(Request(scope), problem)
+
+    return answer_scope
+
+
+def request_id_of(scope: Scope) -> str:
+    """Return the id that the frame gave this request."""
+    return str(scope.get("state", {}).get("request_id", ""))

@@ -1,0 +1,116 @@
+"""What every request passes: its id, the time it took, security headers, and one line in the log.
+
+Pure ASGI, so that streamed answers stay streams. Bodies are bounded by FastAPI's own `max_body_size`.
+"""
+
+import logging
+import re
+import secrets
+import time
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_log = logging.getLogger("drumbeat.api")
+_REQUEST_ID = re.compile(r"^[A-Za-z0-9-]{8,64}$")
+
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "manifest-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+FRAME_HEADERS: Final = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), geolocation=(), microphone=()",
+}
+
+
+class HttpMetrics:
+    """The figures of the HTTP side: `drumbeat_http_requests_total` and `drumbeat_http_request_seconds`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "drumbeat_http_requests", "HTTP requests by route template, method and status", ("route", "method", "status"), registry=registry
+        )  # fmt: skip
+        self.seconds = Histogram(
+            "drumbeat_http_request_seconds", "Time to answer an HTTP request, in seconds", ("route",),
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5), registry=registry,
+        )  # fmt: skip
+
+
+class RequestFrame:
+    """The frame around each request. `secure` adds HSTS, for installations behind HTTPS."""
+
+    def __init__(self, app: ASGIApp, metrics: HttpMetrics, *, secure: bool) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._headers = dict(FRAME_HEADERS)
+        if secure:
+            self._headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(Headers(scope=scope).get("X-Request-Id"))
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = time.perf_counter()
+        status = 500
+
+        async def framed_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                self._frame(MutableHeaders(scope=message), request_id)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, framed_send)
+        finally:
+            self._account(scope, status, time.perf_counter() - started, request_id)
+
+    def _frame(self, headers: MutableHeaders, request_id: str) -> None:
+        """Add our headers; what a route has set itself stays."""
+        headers["X-Request-Id"] = request_id
+        for name, value in self._headers.items():
+            headers.setdefault(name, value)
+        headers.setdefault("Cache-Control", "no-store")
+
+    def _account(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
+        """Count the request by its route template (never the raw path: that would be unbounded) and log it."""
+        route = route_template(scope)
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self._metrics.requests.labels(route, method, str(status)).inc()
+        self._metrics.seconds.labels(route).observe(seconds)
+        principal = scope.get("state", {}).get("principal")
+        _log.info(
+            "request",
+            extra={
+                "request_id": request_id,
+                "method": method,
+                "route": route,
+                "status": status,
+                "milliseconds": round(seconds * 1000, 1),
+                "user": principal.user_id if principal else None,
+            },
+        )
+
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def route_template(scope: Scope) -> str:
+    """Return the matched route's template such as `/api/v1/devices/{device_id}`; 'unmatched' when there is none."""
+    route = scope.get("route")
+    path = getattr(route, "path_format", None) or getattr(route, "path", None)
+    return str(path) if path else "unmatched"
+
+
+def _request_id(sent: str | None) -> str:
+    """Return the caller's id if it is harmless, else a new one."""
+    return sent if sent and _REQUEST_ID.fullmatch(sent) else secrets.token_hex(8)

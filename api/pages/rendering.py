@@ -1,0 +1,135 @@
+"""Renders pages: templates with the visitor's language, theme, times and rights, and fingerprinted static files."""
+
+import hashlib
+import mimetypes
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+import jinja2
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from api.access import THEME_COOKIE, Principal
+from api.language import THEMES, page_language
+from api.pages.formats import Formats
+from api.problem import Problem
+from api.services import ApiServices
+from api.wording import term, ticket_title
+from crm_core.domain.identity import ticket_number, work_order_number
+from crm_core.domain.service import Role
+
+
+@dataclass(frozen=True, slots=True)
+class StaticFile:
+    """A file of ours with its fingerprint; the address carries it, so browsers may keep it for ever."""
+
+    body: bytes
+    media_type: str
+    fingerprint: str
+
+
+class Renderer:
+    """Templates and static files, read once at start."""
+
+    def __init__(self, services: ApiServices, templates: Path, static: Path) -> None:
+        self._services = services
+        self.zone = ZoneInfo(services.settings.time_zone)
+        self._static = {path.name: _load(path) for path in sorted(static.iterdir()) if path.is_file()}
+        self._environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(templates),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._environment.globals.update(
+            static=self.static_url,
+            ticket_number=ticket_number,
+            work_order_number=work_order_number,
+            navigation=navigation,
+        )
+
+    def static_url(self, name: str) -> str:
+        """Return the address of a static file."""
+        return f"/static/{name}?{urlencode({'v': self._static[name].fingerprint})}"
+
+    def static_file(self, name: str) -> StaticFile:
+        """Return a static file, or raise `not_found`."""
+        found = self._static.get(name)
+        if found is None:
+            raise Problem("not_found")
+        return found
+
+    def language(self, request: Request, principal: Principal | None) -> str:
+        """Return the language of a page."""
+        default = self._services.settings.default_language
+        return page_language(request, default, principal.language if principal else None)
+
+    def page(
+        self,
+        request: Request,
+        template: str,
+        *,
+        principal: Principal | None = None,
+        status: int = 200,
+        **context: Any,
+    ) -> Response:
+        """Return the rendered template as a page in the visitor's language."""
+        language = self.language(request, principal)
+        now = self._services.clock.now()
+        words = self._words(language, now)
+        theme = request.cookies.get(THEME_COOKIE)
+        body = self._environment.get_template(template).render(
+            **words,
+            **context,
+            language=language,
+            theme=theme if theme in THEMES else "auto",
+            principal=principal,
+            csrf=principal.csrf if principal else "",
+            path=request.url.path,
+            here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+            now=now,
+            version=self._services.version,
+        )
+        response = HTMLResponse(body, status)
+        response.headers["Vary"] = "Cookie, Accept-Language"
+        response.headers["Content-Language"] = language
+        return response
+
+    def _words(self, language: str, now: datetime) -> dict[str, Any]:
+        """Return what a template needs to speak one language."""
+        messages = self._services.messages
+
+        def t(key: str, /, **arguments: object) -> str:
+            return messages.text(language, f"pages.{key}", **arguments)
+
+        return {
+            "t": t,
+            "text": lambda key, /, **arguments: messages.text(language, key, **arguments),
+            "term": lambda family, value: term(family, value, messages, language),
+            "title_of": lambda ticket: ticket_title(ticket, messages, language),
+            "f": Formats(language, self.zone, now),
+            "svg": Markup,
+        }
+
+
+def navigation(principal: Principal | None) -> list[tuple[str, str]]:
+    """Return the places that a person may go to: (text key, address)."""
+    if principal is None:
+        return []
+    if principal.role is Role.TECHNICIAN:
+        return [("my_work", "/work"), ("devices", "/devices"), ("tickets", "/tickets")]
+    return [("fleet", "/"), ("devices", "/devices"), ("tickets", "/tickets"), ("work_orders", "/work-orders")]
+
+
+def _load(path: Path) -> StaticFile:
+    """Read a static file."""
+    body = path.read_bytes()
+    media_type = "text/javascript" if path.suffix == ".js" else mimetypes.guess_type(path.name)[0]
+    return StaticFile(body, media_type or "application/octet-stream", hashlib.sha256(body).hexdigest()[:12])

@@ -1,0 +1,238 @@
+"""Devices: lists, the newest reading, history, series and forecasts."""
+
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any, Final
+
+import msgspec
+from fastapi import APIRouter, Depends, Path, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.access import EVERYBODY, Principal, services_of, visible_bundle
+from api.fleet_lists import visible_bundles
+from api.language import language_of
+from api.paging import Cursor, Limit, decode_cursor, encode_cursor
+from api.problem import Problem
+from api.schemas.base import Page
+from api.schemas.fleet import (
+    DeviceDetail,
+    DeviceForecastsBody,
+    DeviceRow,
+    RunningOutRow,
+    SeriesBody,
+    meters_day,
+    number_of,
+    running_out_row,
+    supply_series,
+)
+from crm_core.domain.identity import DeviceId
+from crm_core.domain.telemetry import DeviceReading
+from crm_core.domain.wire import encode_reading
+
+router = APIRouter(tags=["devices"])
+
+DeviceKey = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="the device's id")]
+MAX_SERIES_DAYS: Final = 400
+_READING_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "description": "one reading as in docs/reading.schema.json",
+    "required": ["schema", "polled_at", "identity", "supplies", "trays", "alerts", "status", "counters"],
+}
+
+
+@router.get("/devices", summary="Devices")
+def list_devices(
+    request: Request,
+    principal: Annotated[Principal, Depends(EVERYBODY)],
+    cursor: Cursor = None,
+    limit: Limit = 50,
+    customer_id: Annotated[str | None, Query(max_length=64)] = None,
+    site_id: Annotated[str | None, Query(max_length=64)] = None,
+    region: Annotated[str | None, Query(max_length=64)] = None,
+    q: Annotated[
+        str | None, Query(max_length=64, description="part of id, serial, model or customer")
+    ] = None,
+) -> Page[DeviceRow]:
+    """Return the devices in sight, ordered by id."""
+    services = services_of(request)
+    after = decode_cursor(cursor) or ""
+    with services.read_uow_factory() as uow:
+        rows = [
+            bundle
+            for bundle in visible_bundles(principal, uow, q=q)
+            if bundle.device.device_id > after
+            and customer_id in (None, bundle.device.customer_id)
+            and site_id in (None, bundle.device.site_id)
+            and region in (None, bundle.site.region if bundle.site else None)
+        ]
+    shown = rows[:limit]
+    states = {state.device_id: state for state in services.store.states(principal.tenant)}
+    return Page(
+        items=[DeviceRow.of(bundle, states.get(bundle.device.device_id)) for bundle in shown],
+        next_cursor=encode_cursor(shown[-1].device.device_id) if len(rows) > limit else None,
+    )
+
+
+@router.get("/devices/{device_id}", summary="One device")
+def one_device(
+    request: Request, principal: Annotated[Principal, Depends(EVERYBODY)], device_id: DeviceKey
+) -> DeviceDetail:
+    """Return a device with its place, people and newest state."""
+    services = services_of(request)
+    with services.read_uow_factory() as uow:
+        bundle = visible_bundle(principal, uow, device_id)
+    states = {state.device_id: state for state in services.store.states(principal.tenant)}
+    return DeviceDetail.full(bundle, states.get(device_id))
+
+
+@router.get(
+    "/devices/{device_id}/reading",
+    summary="The newest reading",
+    response_class=Response,
+    responses={
+        200: {"content": {"application/json": {"schema": _READING_SCHEMA}}, "description": "the reading"}
+    },
+)
+def newest_reading(
+    request: Request, principal: Annotated[Principal, Depends(EVERYBODY)], device_id: DeviceKey
+) -> Response:
+    """Return what the device said last; 404 when it has never answered."""
+    services = services_of(request)
+    with services.read_uow_factory() as uow:
+        visible_bundle(principal, uow, device_id)
+    reading = services.store.newest(principal.tenant, DeviceId(device_id))
+    if reading is None:
+        raise Problem("not_found")
+    return Response(encode_reading(reading), media_type="application/json")
+
+
+@router.get(
+    "/devices/{device_id}/readings",
+    summary="Readings of a span of time",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "readings, oldest first",
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["items", "next_cursor"],
+                        "properties": {
+                            "items": {"type": "array", "items": _READING_SCHEMA},
+                            "next_cursor": {"type": ["string", "null"]},
+                        },
+                    }
+                }
+            },
+        }
+    },
+)
+def readings(
+    request: Request,
+    principal: Annotated[Principal, Depends(EVERYBODY)],
+    device_id: DeviceKey,
+    since: Annotated[datetime | None, Query(description="RFC 3339; default 24 hours before `until`")] = None,
+    until: Annotated[datetime | None, Query(description="RFC 3339; default now")] = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Response:
+    """Return readings with since <= polled_at < until, oldest first."""
+    services = services_of(request)
+    end = _aware(until, "until") or services.clock.now()
+    begin = _aware(since, "since") or end - timedelta(hours=24)
+    position = decode_cursor(cursor)
+    if position is not None:
+        begin = max(begin, _instant(position))
+    with services.read_uow_factory() as uow:
+        visible_bundle(principal, uow, device_id)
+    rows = services.store.readings(principal.tenant, DeviceId(device_id), begin, end, limit + 1)
+    return Response(_readings_page(rows, limit), media_type="application/json")
+
+
+def _readings_page(rows: Any, limit: int) -> bytes:
+    """Return one page of readings; the cursor is the instant of the first reading of the next page."""
+    shown: list[DeviceReading] = list(rows[:limit])
+    following = encode_cursor(rows[limit].polled_at.isoformat()) if len(rows) > limit else None
+    items = [msgspec.Raw(encode_reading(row)) for row in shown]
+    return msgspec.json.encode({"items": items, "next_cursor": following})
+
+
+@router.get("/devices/{device_id}/series", summary="Pages a day and supply levels")
+def series(
+    request: Request,
+    principal: Annotated[Principal, Depends(EVERYBODY)],
+    device_id: DeviceKey,
+    first_day: Annotated[date | None, Query(description="default 90 days before the last")] = None,
+    last_day: Annotated[date | None, Query(description="default today (UTC)")] = None,
+) -> SeriesBody:
+    """Return daily roll-ups, both ends included; at most 400 days."""
+    services = services_of(request)
+    last = last_day or services.clock.now().date()
+    first = first_day or last - timedelta(days=min(90, (last - date.min).days))
+    if not 0 <= (last - first).days <= MAX_SERIES_DAYS:
+        raise Problem("invalid_input", f"first_day may lie 0 to {MAX_SERIES_DAYS} days before last_day")
+    with services.read_uow_factory() as uow:
+        visible_bundle(principal, uow, device_id)
+    key, begin, end = DeviceId(device_id), number_of(first), number_of(last)
+    meters = services.store.daily_meters(principal.tenant, begin, end, key)
+    supplies = list(services.store.daily_supplies(principal.tenant, begin, end, key))
+    return SeriesBody(
+        device_id=device_id,
+        first_day=first,
+        last_day=last,
+        meters=[meters_day(row) for row in meters],
+        supplies=supply_series(supplies),
+    )
+
+
+@router.get("/devices/{device_id}/forecasts", summary="Forecasts with reasons")
+def forecasts(
+    request: Request, principal: Annotated[Principal, Depends(EVERYBODY)], device_id: DeviceKey
+) -> DeviceForecastsBody:
+    """Return the newest forecasts of a device: interval, basis, age of the data, model and reasons."""
+    services = services_of(request)
+    with services.read_uow_factory() as uow:
+        visible_bundle(principal, uow, device_id)
+        found = uow.forecasts.for_device(principal.tenant, DeviceId(device_id))
+    language = language_of(request)
+    return DeviceForecastsBody.of(device_id, found, services.messages, language)
+
+
+@router.get("/forecasts/running-out", summary="What runs out soon")
+def running_out(
+    request: Request,
+    principal: Annotated[Principal, Depends(EVERYBODY)],
+    within_days: Annotated[float, Query(gt=0, le=365, allow_inf_nan=False)] = 14.0,
+    limit: Limit = 100,
+) -> Page[RunningOutRow]:
+    """Return the supplies in sight whose median day of running out lies within `within_days`, soonest first."""
+    services = services_of(request)
+    with services.read_uow_factory() as uow:
+        bundles = {bundle.device.device_id: bundle for bundle in visible_bundles(principal, uow)}
+        found = uow.forecasts.running_out(principal.tenant, within_days, 10_000)
+    language = language_of(request)
+    rows = [
+        running_out_row(row, bundles[row.device_id], services.messages, language)
+        for row in found
+        if row.device_id in bundles
+    ]
+    return Page(items=rows[:limit])
+
+
+def _aware(instant: datetime | None, name: str) -> datetime | None:
+    """Return the instant if it says its offset, or raise `invalid_input`."""
+    if instant is not None and instant.tzinfo is None:
+        raise Problem("invalid_input", f"{name} needs an offset, for example 2026-01-01T00:00:00Z")
+    return instant
+
+
+def _instant(position: str) -> datetime:
+    """Return the instant inside a cursor."""
+    try:
+        instant = datetime.fromisoformat(position)
+    except ValueError:
+        raise Problem("invalid_input") from None
+    if instant.tzinfo is None:
+        raise Problem("invalid_input")
+    return instant

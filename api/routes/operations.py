@@ -1,0 +1,69 @@
+"""For operators: is it alive, can it serve, and what do the figures say."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from api.access import Public, services_of
+from api.schemas.base import Output
+from crm_core.domain.errors import DrumbeatError
+
+router = APIRouter(tags=["operations"])
+
+
+class Health(Output):
+    """The process answers."""
+
+    status: str
+    version: str
+
+
+class Readiness(Output):
+    """Whether each part can serve; the value is 'ok' or says what is wrong."""
+
+    status: str
+    parts: dict[str, str]
+
+
+@router.get("/healthz", summary="Is the process alive")
+def healthz(request: Request, _rule: Annotated[None, Depends(Public("probes have no token"))]) -> Health:
+    """Answer 200 as long as the process serves requests; asks no other part."""
+    return Health(status="ok", version=services_of(request).version)
+
+
+@router.get(
+    "/readyz",
+    summary="Can the parts behind it serve",
+    response_model=Readiness,
+    responses={503: {"model": Readiness, "description": "at least one part cannot serve now"}},
+)
+def readyz(request: Request, _rule: Annotated[None, Depends(Public("probes have no token"))]) -> Response:
+    """Ask every part that this process needs; 503 when one cannot serve."""
+    parts = {}
+    for name, check in services_of(request).readiness.items():
+        try:
+            check()
+            parts[name] = "ok"
+        except DrumbeatError as error:
+            parts[name] = str(error)[:200] or type(error).__name__
+    ready = all(state == "ok" for state in parts.values())
+    body = Readiness(status="ok" if ready else "not ready", parts=parts)
+    return JSONResponse(body.model_dump(), 200 if ready else 503)
+
+
+@router.get(
+    "/metrics",
+    summary="Figures for Prometheus",
+    response_class=Response,
+    responses={
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "text format"}
+    },
+)
+def metrics(
+    request: Request, _rule: Annotated[None, Depends(Public("figures name no person or device"))]
+) -> Response:
+    """Return all metrics of this process in Prometheus' text format."""
+    return Response(generate_latest(services_of(request).metrics), media_type=CONTENT_TYPE_LATEST)

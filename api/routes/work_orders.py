@@ -1,0 +1,177 @@
+"""Work orders: lists, one with everything for the job, assigning, and the technician's three steps."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.access import DISPATCHERS, EVERYBODY, FIELD, Principal, services_of
+from api.conditional import check_if_match, set_etag
+from api.language import language_of
+from api.paging import Cursor, Limit, decode_number, encode_cursor
+from api.problem import Problem
+from api.routes.tickets import IdempotencyKey, IfMatch
+from api.schemas.base import Page
+from api.schemas.service import AssignInput, CompleteInput, NoteInput, WorkOrderDetail, WorkOrderRow
+from api.service_lists import list_orders, visible_order
+from crm_core.domain.identity import DeviceId, TechnicianId, WorkOrderId
+from crm_core.domain.service import WorkOrder, WorkOrderState
+from crm_core.ports import WorkOrderFilter
+from crm_core.servicedesk import Outcome
+
+router = APIRouter(tags=["work orders"])
+
+WorkOrderKey = Annotated[int, Path(ge=1, le=2**53, description="the work order's id")]
+ACTIVE_ORDERS = frozenset(WorkOrderState) - {WorkOrderState.DONE, WorkOrderState.CANCELLED}
+
+
+@router.get("/work-orders", summary="Work orders")
+def work_orders(
+    request: Request,
+    principal: Annotated[Principal, Depends(EVERYBODY)],
+    cursor: Cursor = None,
+    limit: Limit = 50,
+    state: Annotated[str, Query(pattern=r"^[a-z_]{1,32}$", description="a state, `open` or `all`")] = "open",
+    technician_id: Annotated[str | None, Query(max_length=64)] = None,
+    device_id: Annotated[str | None, Query(max_length=64)] = None,
+) -> Page[WorkOrderRow]:
+    """Return the work orders in sight, newest first; technicians see their own."""
+    before = decode_number(cursor)
+    which = WorkOrderFilter(
+        states=_states(state),
+        technician_id=TechnicianId(technician_id) if technician_id else None,
+        device_id=DeviceId(device_id) if device_id else None,
+        before=WorkOrderId(before) if before is not None else None,
+        limit=limit + 1,
+    )
+    with services_of(request).read_uow_factory() as uow:
+        rows = list_orders(principal, uow, which)
+    return Page(
+        items=[WorkOrderRow.of(order) for order in rows[:limit]],
+        next_cursor=encode_cursor(str(rows[limit - 1].work_order_id)) if len(rows) > limit else None,
+    )
+
+
+@router.get("/work-orders/{work_order_id}", summary="One work order")
+def one_work_order(
+    request: Request,
+    response: Response,
+    principal: Annotated[Principal, Depends(EVERYBODY)],
+    work_order_id: WorkOrderKey,
+) -> WorkOrderDetail:
+    """Return a work order with parts to bring, guide steps and outcome."""
+    with services_of(request).read_uow_factory() as uow:
+        order = visible_order(principal, uow, work_order_id)
+    return _detail(request, response, order)
+
+
+@router.post("/work-orders/{work_order_id}/assign", summary="Assign to a technician")
+def assign(
+    request: Request,
+    response: Response,
+    principal: Annotated[Principal, Depends(DISPATCHERS)],
+    work_order_id: WorkOrderKey,
+    body: AssignInput,
+    _if_match: IfMatch = None,
+    _key: IdempotencyKey = None,
+) -> WorkOrderDetail:
+    """Give the work order to a technician; the reason is kept with it."""
+    version = _version(request, principal, work_order_id)
+    order = services_of(request).dispatcher.reassign(
+        principal.tenant,
+        WorkOrderId(work_order_id),
+        TechnicianId(body.technician_id),
+        actor=principal.name,
+        reason=body.reason,
+        expected_version=version,
+    )
+    return _detail(request, response, order)
+
+
+@router.post("/work-orders/{work_order_id}/start", summary="On the way")
+def start(
+    request: Request,
+    response: Response,
+    principal: Annotated[Principal, Depends(FIELD)],
+    work_order_id: WorkOrderKey,
+    _body: NoteInput,
+    _if_match: IfMatch = None,
+    _key: IdempotencyKey = None,
+) -> WorkOrderDetail:
+    """Depart to the device: the tickets are in progress."""
+    version = _version(request, principal, work_order_id)
+    order = services_of(request).servicedesk.depart(
+        principal.tenant, WorkOrderId(work_order_id), actor=principal.name, expected_version=version
+    )
+    return _detail(request, response, order)
+
+
+@router.post("/work-orders/{work_order_id}/arrive", summary="On site")
+def arrive(
+    request: Request,
+    response: Response,
+    principal: Annotated[Principal, Depends(FIELD)],
+    work_order_id: WorkOrderKey,
+    _body: NoteInput,
+    _if_match: IfMatch = None,
+    _key: IdempotencyKey = None,
+) -> WorkOrderDetail:
+    """Arrive at the device: the arrival promise is met."""
+    version = _version(request, principal, work_order_id)
+    order = services_of(request).servicedesk.arrive(
+        principal.tenant, WorkOrderId(work_order_id), actor=principal.name, expected_version=version
+    )
+    return _detail(request, response, order)
+
+
+@router.post("/work-orders/{work_order_id}/complete", summary="Done")
+def complete(
+    request: Request,
+    response: Response,
+    principal: Annotated[Principal, Depends(FIELD)],
+    work_order_id: WorkOrderKey,
+    body: CompleteInput,
+    _if_match: IfMatch = None,
+    _key: IdempotencyKey = None,
+) -> WorkOrderDetail:
+    """End the visit. Telemetry confirms the repair afterwards; until then the tickets wait as unverified."""
+    version = _version(request, principal, work_order_id)
+    order = services_of(request).servicedesk.done(
+        principal.tenant,
+        WorkOrderId(work_order_id),
+        actor=principal.name,
+        outcome=Outcome(body.outcome),
+        confirmed_cause=body.confirmed_cause,
+        note=body.note,
+        count_after=body.count_after,
+        expected_version=version,
+    )
+    return _detail(request, response, order)
+
+
+def _version(request: Request, principal: Principal, work_order_id: int) -> int:
+    """Return the version to change after checking that the order is in sight and is the one the client saw."""
+    with services_of(request).read_uow_factory() as uow:
+        order = visible_order(principal, uow, work_order_id)
+    check_if_match(request, order.version)
+    return order.version
+
+
+def _detail(request: Request, response: Response, order: WorkOrder) -> WorkOrderDetail:
+    """Return the body of one work order and its entity tag."""
+    set_etag(response, order.version)
+    return WorkOrderDetail.full(order, services_of(request).messages, language_of(request))
+
+
+def _states(state: str) -> frozenset[WorkOrderState] | None:
+    """Return the states that a filter word means; an unknown word is invalid input."""
+    if state == "all":
+        return None
+    if state == "open":
+        return ACTIVE_ORDERS
+    try:
+        return frozenset({WorkOrderState(state)})
+    except ValueError:
+        known = ", ".join(("open", "all", *(item.value for item in WorkOrderState)))
+        raise Problem("invalid_input", f"state is one of {known}") from None

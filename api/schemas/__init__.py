@@ -1,0 +1,1 @@
+"""The bodies that travel over the HTTP API, one module a subject."""

@@ -1,0 +1,122 @@
+"""Sentences about tickets and work orders, made from keys and arguments in the reader's language."""
+
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from crm_core.domain.forecast import Reason
+from crm_core.domain.messages import Messages
+from crm_core.domain.policy import PolicyBook
+from crm_core.domain.service import SlaClock, Ticket, WorkOrder
+from crm_core.domain.sla import BusinessCalendar
+from crm_core.sla import elapsed_business
+from crm_core.ticket_states import pauses_of
+
+
+def ticket_title(ticket: Ticket, messages: Messages, language: str) -> str:
+    """Return the ticket's title in words."""
+    return messages.text(language, ticket.title_key, **worded_detail(ticket.detail, messages, language))
+
+
+def worded_detail(
+    detail: dict[str, str | int | float | None], messages: Messages, language: str
+) -> dict[str, object]:
+    """Return the arguments of a title with kinds, colours and components as words and empty ones as a dash.
+
+    `label` is what people call a supply: colour and kind in the reader's language where both are known.
+    """
+    words = {name: worded(name, value, messages, language) for name, value in detail.items()}
+    kind, colour = detail.get("kind"), detail.get("colour")
+    if (
+        isinstance(kind, str)
+        and kind
+        and messages.text(language, f"pages.term.kind.{kind}") != f"pages.term.kind.{kind}"
+    ):
+        words["label"] = (
+            messages.text(language, "pages.supply.named", kind=words["kind"], colour=words["colour"])
+            if isinstance(colour, str) and colour
+            else words["kind"]
+        )
+    return words
+
+
+def reason_text(reason: Reason, messages: Messages, language: str) -> str:
+    """Return a forecast's reason in words."""
+    arguments = {name: worded(name, value, messages, language) for name, value in reason.arguments.items()}
+    return messages.text(language, reason.key, **arguments)
+
+
+def worded(name: str, value: str | float | None, messages: Messages, language: str) -> object:
+    """Return one argument as people read it."""
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.1f}".removesuffix(".0")
+    if name in ("kind", "colour", "component", "category") and isinstance(value, str):
+        return term(name, value, messages, language)
+    return value
+
+
+def term(family: str, value: str | None, messages: Messages, language: str) -> str:
+    """Return a word of the trade (`pages.term.<family>.<value>`); a word without a text stays as it is."""
+    if value is None:
+        return ""
+    key = f"pages.term.{family}.{value}"
+    text = messages.text(language, key)
+    return value.replace("_", " ") if text == key else text
+
+
+def guide_steps(order: WorkOrder, messages: Messages, language: str) -> list[str]:
+    """Return the steps of the guide in words, in order."""
+    return [messages.text(language, key) for key in order.guide_keys]
+
+
+def clock_reasons(
+    clock: SlaClock, ticket: Ticket, policy: PolicyBook, messages: Messages, language: str
+) -> list[str]:
+    """Return why a promise is due when it is: what was promised, from when, and which hours of which days counted."""
+    calendar = policy.sla.calendar
+    zone = ZoneInfo(calendar.time_zone)
+    key = "why_business" if clock.business_hours else "why_wall"
+    lines = [
+        messages.text(
+            language,
+            f"pages.clock.{key}",
+            promised=span_text(timedelta(seconds=clock.duration_seconds), messages, language),
+            start=clock.started_at.astimezone(zone).strftime("%Y-%m-%d %H:%M"),
+            due=clock.due_at.astimezone(zone).strftime("%Y-%m-%d %H:%M"),
+        )
+    ]
+    if clock.business_hours:
+        days = _days_that_counted(clock, calendar, messages, language)
+        lines.append(messages.text(language, "pages.clock.why_days", days=", ".join(days)))
+    if any(pause.start < clock.due_at for pause in pauses_of(ticket)):
+        lines.append(messages.text(language, "pages.clock.why_paused"))
+    return lines
+
+
+def _days_that_counted(
+    clock: SlaClock, calendar: BusinessCalendar, messages: Messages, language: str
+) -> list[str]:
+    """Return each local day between start and due time with the business time that it gave; at most ten."""
+    zone = ZoneInfo(calendar.time_zone)
+    day, last = clock.started_at.astimezone(zone).date(), clock.due_at.astimezone(zone).date()
+    shown: list[str] = []
+    while day <= last and len(shown) < 10:
+        opens = datetime.combine(day, time.min, zone)
+        closes = datetime.combine(day + timedelta(days=1), time.min, zone)
+        counted = elapsed_business(calendar, max(opens, clock.started_at), min(closes, clock.due_at))
+        if counted:
+            shown.append(f"{day:%m-%d} {span_text(counted, messages, language)}")
+        day += timedelta(days=1)
+    return shown
+
+
+def span_text(span: timedelta, messages: Messages, language: str) -> str:
+    """Return a duration in hours and minutes."""
+    minutes = round(span.total_seconds() / 60)
+    hours, rest = divmod(minutes, 60)
+    if not rest and hours:
+        return messages.text(language, "pages.span.hours", hours=hours)
+    if not hours:
+        return messages.text(language, "pages.span.minutes", minutes=rest)
+    return messages.text(language, "pages.span.both", hours=hours, minutes=rest)

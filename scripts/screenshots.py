@@ -1,0 +1,95 @@
+"""Takes pictures of every page of a running Drumbeat, to be looked at before a release and shown in the documents.
+
+    python scripts/screenshots.py http://127.0.0.1:8080 --people manager:... --people technician:... --into docs/screenshots
+
+Widths 1280 and 390, light and dark, zh-CN and English. Needs Playwright and Debian's chromium.
+"""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+ARGUMENTS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+OFFICE_PAGES = {
+    "fleet": "/", "devices": "/devices", "tickets": "/tickets", "work-orders": "/work-orders", "docs": "/docs",
+    "device": "/devices", "ticket": "/tickets",
+}  # fmt: skip
+FIELD_PAGES = {"work": "/work", "work-order": "/work"}
+#: On these pages the first link of that selector is followed.
+FOLLOW = {"device": "main table a.lead", "ticket": "main a.tile", "work-order": "main .job a"}
+
+
+def main() -> int:
+    """Take all pictures; return the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("address")
+    parser.add_argument(
+        "--people",
+        action="append",
+        required=True,
+        help="name:password; the first sees the office pages, the second those of a technician",
+    )
+    parser.add_argument("--into", type=Path, default=Path("screenshots"))
+    parser.add_argument("--only", help="part of the file name")
+    parser.add_argument("--whole", action="store_true", help="the whole page instead of one screen")
+    arguments = parser.parse_args()
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        sys.stderr.write("chromium is not installed: sudo apt-get install chromium\n")
+        return 1
+    arguments.into.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        for path in shots(browser, arguments):
+            sys.stdout.write(f"{path}\n")
+        browser.close()
+    return 0
+
+
+def shots(browser: Browser, arguments: argparse.Namespace) -> Iterator[Path]:
+    """Yield the path of each picture taken."""
+    pages = [(arguments.people[0], OFFICE_PAGES)] + [(who, FIELD_PAGES) for who in arguments.people[1:2]]
+    for width, theme, language in product((1280, 390), ("light", "dark"), ("zh-CN", "en")):
+        suffix = f"{width}-{theme}-{language}"
+        for who, addresses in pages:
+            wanted = {
+                name: path
+                for name, path in addresses.items()
+                if not arguments.only or arguments.only in f"{name}-{suffix}"
+            }
+            if not wanted:
+                continue
+            context = browser.new_context(
+                viewport={"width": width, "height": 860 if width > 600 else 844},
+                color_scheme=theme, locale=language, device_scale_factor=1 if width > 600 else 2,
+            )  # fmt: skip
+            context.add_cookies([{"name": "drumbeat_lang", "value": language, "url": arguments.address}])
+            page = context.new_page()
+            page.goto(f"{arguments.address}/sign-in")
+            name, _, password = who.partition(":")
+            page.fill("#name", name)
+            page.fill("#password", password)
+            page.click("button.primary")
+            for shot, path in wanted.items():
+                page.goto(arguments.address + path)
+                if shot in FOLLOW:
+                    page.locator(FOLLOW[shot]).first.click()
+                    page.wait_for_load_state()
+                target = arguments.into / f"{shot}-{suffix}.png"
+                page.screenshot(path=target, full_page=arguments.whole)
+                yield target
+            context.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,430 @@
+"""A small real world for tests of the HTTP side: three customers in two regions, seven printers, two technicians.
+
+Readings go through the rules into the real stores, tickets come from triage, work orders from dispatching; only the
+forecasts are written down by hand, so that tests can name their figures.
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from api.access import issue_token
+from api.app import create_app
+from api.passwords import hash_password
+from api.services import ApiServices, ApiSettings, JobInfo
+from collector.stores.sqlite import SqliteTelemetryStore
+from config.catalogue_files import load_catalogue
+from config.clock import VirtualClock
+from config.fault_code_files import load_fault_codes
+from config.locale_files import load_messages
+from config.policy_files import load_policies, policy_on
+from crm_core.dispatching import Dispatcher
+from crm_core.domain.catalogue import Catalogue
+from crm_core.domain.errors import NotFound
+from crm_core.domain.fault_codes import FaultCodeBook
+from crm_core.domain.fleet import Contract, Customer, CustomerTier, Device, Site, SnmpAddress
+from crm_core.domain.forecast import (
+    FailureForecast,
+    ForecastBasis,
+    Interval,
+    LifeForecast,
+    Provenance,
+    Reason,
+    SupplyForecast,
+)
+from crm_core.domain.identity import (
+    DEFAULT_TENANT,
+    ContractId,
+    CustomerId,
+    DeviceId,
+    SiteId,
+    TechnicianId,
+    TenantId,
+    UserId,
+)
+from crm_core.domain.money import Money
+from crm_core.domain.service import Role, Technician, User
+from crm_core.domain.telemetry import (
+    Counters,
+    Derived,
+    DerivedSupply,
+    DeviceIdentity,
+    DeviceReading,
+    DeviceStatus,
+    LevelState,
+    MarkerSupply,
+)
+from crm_core.fleet_health import FleetHealth
+from crm_core.ports import Landing
+from crm_core.registry import Registry
+from crm_core.servicedesk import ServiceDesk
+from crm_core.signals import conclude
+from crm_core.storage.sqlalchemy_uow import make_uow_factory, migrate
+from crm_core.triage import Triage
+
+NOW = datetime(2026, 3, 11, 2, 30, tzinfo=UTC)  # a Wednesday, 10:30 in Shanghai
+PASSWORD = "correct horse 42"
+COLOURS = ("black", "cyan", "magenta", "yellow")
+OTHER_TENANT = TenantId("rival")
+
+#: (device, site, model, levels of the four colours in percent or raw -3, error bits)
+ROSTER = (
+    ("c3525-01", "hq", "Canon iR-ADV C3525i", (4, 55, 61, 70), ("lowToner",)),
+    ("c3525-02", "hq", "Canon iR-ADV C3525i", (82, 91, 90, 88), ()),
+    ("m126-01", "branch", "HP LaserJet M126nw", (35,), ("jammed",)),
+    ("c7773-01", "school", "ApeosPort-VII C7773", (66, 40, 12, 80), ()),
+    ("c7773-02", "school", "ApeosPort-VII C7773", (-3, 40, 44, 80), ("serviceRequested",)),
+    ("m126-02", "studio", "HP LaserJet M126nw", (51,), ()),
+    ("m126-03", "studio", "HP LaserJet M126nw", (77,), ()),
+)
+REGION_OF_SITE = {"hq": "east", "branch": "east", "school": "west", "studio": "west"}
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """The files of knowledge, read once."""
+
+    catalogue: Catalogue
+    fault_codes: FaultCodeBook
+
+
+KNOWLEDGE = Knowledge(load_catalogue(), load_fault_codes())
+
+
+class FakeJobs:
+    """Two jobs that count their runs: the supervisor itself is tested where it lives."""
+
+    def __init__(self) -> None:
+        self.rows = {name: JobInfo(name=name, schedule="every 60 s") for name in ("forecasts", "poll.a")}
+
+    def list(self) -> list[JobInfo]:
+        return list(self.rows.values())
+
+    def run(self, name: str) -> JobInfo:
+        if name not in self.rows:
+            raise NotFound(f"no job {name}")
+        self.rows[name] = replace(self.rows[name], runs=self.rows[name].runs + 1, running=True)
+        return self.rows[name]
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything a test may look at."""
+
+    services: ApiServices
+    clock: VirtualClock
+    store: SqliteTelemetryStore
+    close: Callable[[], None]
+
+    def app(self) -> FastAPI:
+        return create_app(self.services)
+
+    def token(
+        self, user_id: str, *scopes: str, tenant: TenantId = DEFAULT_TENANT, purpose: str = "api"
+    ) -> str:
+        """Return a new token of a user, with all scopes unless told."""
+        with self.services.uow_factory() as uow:
+            user = uow.users.get(tenant, user_id)
+            token = issue_token(
+                uow,
+                user,
+                purpose=purpose,
+                now=self.clock.now(),
+                expires_at=self.clock.now() + timedelta(days=1),
+                scopes=scopes or ("read", "write"),
+            )
+            uow.commit()
+        return token
+
+
+def open_world(folder: Path, settings: ApiSettings | None = None) -> World:
+    """Open the world in `folder`; its databases must exist already (see `build_world`)."""
+    clock = VirtualClock(NOW)
+    uow_factory = make_uow_factory(f"sqlite:///{folder / 'crm.db'}")
+    readers = make_uow_factory(f"sqlite:///{folder / 'crm.db'}", read_only=True)
+    store = SqliteTelemetryStore(folder / "telemetry.db", clock)
+    knowledge = KNOWLEDGE
+    policy = policy_on(load_policies(), NOW.date()).book
+    services = ApiServices(
+        uow_factory=uow_factory,
+        read_uow_factory=readers,
+        store=store,
+        fleet_health=FleetHealth(readers, store, policy, clock),
+        servicedesk=ServiceDesk(uow_factory, clock, policy, store),
+        dispatcher=Dispatcher(uow_factory, clock, policy, knowledge.catalogue, knowledge.fault_codes),
+        registry=Registry(uow_factory, clock, knowledge.catalogue),
+        jobs=FakeJobs(),
+        messages=load_messages(),
+        catalogue=knowledge.catalogue,
+        policy=policy,
+        clock=clock,
+        metrics=CollectorRegistry(),
+        version="0.0-test",
+        settings=settings or ApiSettings(),
+        readiness={"crm": lambda: None},
+    )
+
+    def close() -> None:
+        store.close()
+        uow_factory.close()
+        readers.close()
+
+    return World(services=services, clock=clock, store=store, close=close)
+
+
+def copy_world(template: Path, folder: Path) -> Path:
+    """Return a private copy of a built world."""
+    shutil.copytree(template, folder, dirs_exist_ok=True)
+    return folder
+
+
+def build_world(folder: Path) -> None:
+    """Create the databases of the world in `folder`."""
+    migrate(f"sqlite:///{folder / 'crm.db'}")
+    world = open_world(folder)
+    _customers(world.services.registry, DEFAULT_TENANT)
+    _devices(world.services.registry, DEFAULT_TENANT, ROSTER)
+    _customers(world.services.registry, OTHER_TENANT)
+    _devices(world.services.registry, OTHER_TENANT, (("rival-01", "hq", "Canon iR-ADV C3525i", (9,), ()),))
+    _people(world)
+    _history(world)
+    _forecasts(world)
+    knowledge = KNOWLEDGE
+    services = world.services
+    triage = Triage(
+        services.uow_factory, world.clock, services.policy, knowledge.fault_codes, knowledge.catalogue
+    )
+    triage.run_all()
+    triage.consider_forecasts(DEFAULT_TENANT)
+    services.dispatcher.dispatch(DEFAULT_TENANT)
+    services.dispatcher.dispatch(OTHER_TENANT)
+    world.close()
+
+
+def _customers(registry: Registry, tenant: TenantId) -> None:
+    tiers = (CustomerTier.CORE, CustomerTier.IMPORTANT, CustomerTier.ORDINARY)
+    names = ("华东设计院", "Riverside School", "Studio Null")
+    for number, (name, tier) in enumerate(zip(names, tiers, strict=True), 1):
+        registry.save_customer(
+            Customer(
+                tenant=tenant,
+                customer_id=CustomerId(f"cust-{number}"),
+                name=name,
+                tier=tier,
+                contact_name="王芳",
+                phone="021-5555 0101",
+            )
+        )
+    places = (
+        ("hq", 1, "总部", "上海市黄浦区北京东路 666 号"),
+        ("branch", 1, "分部", "上海市杨浦区国定路 1 号"),
+    )
+    places += (("school", 2, "Main building", "12 School Lane"), ("studio", 3, "Studio", "3 Harbour Street"))
+    for site_id, customer, name, address in places:
+        registry.save_site(
+            Site(
+                tenant=tenant,
+                site_id=SiteId(site_id),
+                customer_id=CustomerId(f"cust-{customer}"),
+                name=name,
+                address=address,
+                region=REGION_OF_SITE[site_id],
+                access_notes="Ring at the gate." if site_id == "school" else "",
+            )
+        )
+    registry.save_contract(
+        Contract(
+            tenant=tenant,
+            contract_id=ContractId("k-1"),
+            customer_id=CustomerId("cust-1"),
+            starts_on=date(2025, 1, 1),
+            ends_on=date(2027, 12, 31),
+            monthly_rent=Money(Decimal(600)),
+            on_site_hours=24,
+        )
+    )
+
+
+def _devices(registry: Registry, tenant: TenantId, roster: tuple[tuple[object, ...], ...]) -> None:
+    customer_of = {"hq": "cust-1", "branch": "cust-1", "school": "cust-2", "studio": "cust-3"}
+    for number, (device_id, site, model, _, _) in enumerate(roster, 1):
+        registry.register(
+            Device(
+                tenant=tenant,
+                device_id=DeviceId(str(device_id)),
+                site_id=SiteId(str(site)),
+                customer_id=CustomerId(customer_of[str(site)]),
+                contract_id=ContractId("k-1") if site == "hq" else None,
+                vendor=str(model).split()[0],
+                model_name=str(model),
+                serial=f"SN{number:05d}",
+                snmp=SnmpAddress(host=f"127.9.{len(tenant)}.{number}"),
+                installed_on=date(2025, 6, 1),
+            )
+        )
+
+
+def _people(world: World) -> None:
+    password = hash_password(PASSWORD)
+    registry = world.services.registry
+    for tenant in (DEFAULT_TENANT, OTHER_TENANT):
+        for name, region in (("li", "east"), ("zhao", "west")):
+            registry.save_technician(
+                Technician(
+                    tenant=tenant,
+                    technician_id=TechnicianId(name),
+                    name={"li": "李强", "zhao": "Zhao Min"}[name],
+                    regions=(region,),
+                    skills=("*",),
+                )
+            )
+    rows = (
+        ("admin", Role.ADMIN, None, ()),
+        ("manager", Role.MANAGER, None, ()),
+        ("manager-east", Role.MANAGER, None, ("east",)),
+        ("dispatcher", Role.DISPATCHER, None, ()),
+        ("dispatcher-west", Role.DISPATCHER, None, ("west",)),
+        ("tech-li", Role.TECHNICIAN, "li", ()),
+        ("tech-zhao", Role.TECHNICIAN, "zhao", ()),
+    )
+    with world.services.uow_factory() as uow:
+        for tenant in (DEFAULT_TENANT, OTHER_TENANT):
+            for name, role, technician, regions in rows:
+                uow.users.save(
+                    User(
+                        tenant=tenant,
+                        user_id=UserId(name),
+                        name=name,
+                        role=role,
+                        password_hash=password,
+                        technician_id=TechnicianId(technician) if technician else None,
+                        regions=regions,
+                        language="en",
+                    )
+                )
+        uow.commit()
+
+
+def reading_of(
+    device_id: str,
+    at: datetime,
+    levels: tuple[int, ...],
+    errors: tuple[str, ...],
+    count: int,
+    tenant: str = DEFAULT_TENANT,
+) -> DeviceReading:
+    """Return a reading with toners at `levels` percent (-3: some remaining) and the given error bits."""
+    supplies = tuple(
+        MarkerSupply(
+            index=f"1.{number}",
+            name=f"{colour.title()} Toner",
+            type="toner",
+            cls="supplyThatIsConsumed",
+            colorant=colour,
+            unit="percent",
+            capacity=100,
+            level=level,
+            level_state=LevelState.KNOWN if level >= 0 else LevelState.SOME_REMAINING,
+            percent=float(level) if level >= 0 else None,
+        )
+        for number, (colour, level) in enumerate(zip(COLOURS, levels, strict=False), 1)
+    )
+    derived = tuple(
+        DerivedSupply(index=row.index, kind="toner", colour=row.colorant, source={"kind": "name"})
+        for row in supplies
+    )
+    return DeviceReading(
+        tenant=tenant,
+        device_id=device_id,
+        polled_at=at,
+        identity=DeviceIdentity(vendor="Canon", model="iR-ADV", serial="X1", firmware="1.2"),
+        supplies=supplies,
+        status=DeviceStatus(errors={"1": errors} if errors else {}),
+        counters=Counters(prt_marker_life_count={"1.1": count}),
+        derived=Derived(vendor="canon", supplies=derived),
+    )
+
+
+def _history(world: World) -> None:
+    """Ten days of readings, two a day; the error bits of the roster are on in the last three."""
+    knowledge = KNOWLEDGE
+    signals = []
+    landings = []
+    rows = [(DEFAULT_TENANT, *row) for row in ROSTER] + [(OTHER_TENANT, "rival-01", "hq", "", (9,), ())]
+    for tenant, device_id, _, _, levels, errors in rows:
+        previous = None
+        for step in range(20):
+            at = NOW - timedelta(hours=12 * (19 - step), minutes=5)
+            shown = tuple(level if level < 0 else min(level + 19 - step, 100) for level in levels)
+            reading = reading_of(
+                device_id, at, shown, errors if step > 16 else (), 20_000 + 150 * step, tenant
+            )
+            conclusion = conclude(reading, previous, knowledge.fault_codes)
+            found = (conclusion.signal,) if conclusion.signal else ()
+            landings.append(Landing(reading=reading, events=conclusion.events, signals=found))
+            signals.extend(found)
+            previous = reading
+    world.store.append(landings)
+    with world.services.uow_factory() as uow:
+        uow.signals.append(signals)
+        uow.commit()
+
+
+def _forecasts(world: World) -> None:
+    origin = Provenance(
+        made_at=NOW,
+        as_of=NOW.date(),
+        model="supplies-test/1",
+        basis=ForecastBasis.OWN_HISTORY,
+        age_of_data_days=0.1,
+        reasons=(Reason("reasons.supply_pages_left", {"pages": 900, "pages_per_day": 300.0}),),
+    )
+    forecasts: list[SupplyForecast | LifeForecast | FailureForecast] = []
+    for device_id, _, _, levels, _ in ROSTER:
+        for number, level in enumerate(levels, 1):
+            days = Interval(level * 0.4, level * 0.6, level * 0.9) if level >= 0 else None
+            forecasts.append(
+                SupplyForecast(
+                    tenant=DEFAULT_TENANT,
+                    device_id=DeviceId(device_id),
+                    supply_index=f"1.{number}",
+                    kind="toner",
+                    colour=COLOURS[number - 1],
+                    level_percent=float(level) if level >= 0 else None,
+                    days_to_empty=days,
+                    pages_per_day=Interval(200, 300, 420) if days else None,
+                    missing_reason=None if days else "reasons.missing_some_remaining",
+                    replenish=bool(days and days.p50 < 7),
+                    provenance=origin,
+                )
+            )
+        forecasts.append(
+            LifeForecast(
+                tenant=DEFAULT_TENANT,
+                device_id=DeviceId(device_id),
+                component="device",
+                used_share=0.41,
+                design_life_pages=600_000,
+                days_to_replacement=Interval(200, 260, 400),
+                provenance=origin,
+            )
+        )
+        forecasts.append(
+            FailureForecast(
+                tenant=DEFAULT_TENANT,
+                device_id=DeviceId(device_id),
+                component="fuser",
+                p_fail_7d=0.02,
+                p_fail_14d=0.04,
+                provenance=origin,
+            )
+        )
+    with world.services.uow_factory() as uow:
+        uow.forecasts.save_all(forecasts)
+        uow.commit()
