@@ -93,7 +93,7 @@ class Log(_Section):
 class Snmp(_Section):
     """How devices are polled."""
 
-    engine: Literal["gufo", "pysnmp"]
+    engine: Literal["datagram", "gufo", "pysnmp"]
     community: Annotated[str, Field(min_length=1, max_length=255, repr=False)]
     poll_interval_seconds: Annotated[int, Field(ge=5, le=86400)]
     timeout_seconds: Seconds

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -43,6 +44,7 @@ from simulators.device.roster import DeviceSpec, Roster, SiteSpec
 WORLD: Final = Path(__file__).with_name("world.toml")
 NEAR_END_EVERY: Final = 12  # each twelfth machine starts close to 80 % of its design life
 NEAR_END_SHARE: Final = 0.77
+FIRST_ADDRESS: Final = "127.44.0.1"  # the simulated printers answer on loopback addresses from here on
 AGE_DAYS: Final = 700  # contracts began about two years before the history ends
 
 
@@ -235,15 +237,15 @@ def _device(
         asset_tag=f"DB-{position + 1:04d}",
         owner_state=OwnerState.INSTALLED,
         transport=Transport.SNMP if polled else Transport.MQTT,
-        snmp=SnmpAddress(host=loopback_address(position), port=1161) if polled else None,
+        snmp=SnmpAddress(host=loopback_address(position // 2), port=1161) if polled else None,
         installed_on=start.date() - timedelta(days=30 + 7 * (position % 50)),
         registered_at=start,
     )
 
 
-def loopback_address(position: int) -> str:
-    """Return the loopback address at which the printer of that position is served over SNMP."""
-    return f"127.44.{position // 200}.{position % 200 + 1}"
+def loopback_address(number: int) -> str:
+    """Return the loopback address of the polled printer of that number, counted from 0."""
+    return str(IPv4Address(FIRST_ADDRESS) + number)
 
 
 def _customer(tenant: TenantId, row: _Customer) -> Customer:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from collector.agents import SqliteAgentBook
 from collector.dead_letters import SqliteDeadLetters
 from collector.ingest import CollectorStore, Ingest
 from collector.outbox import Outbox, SignalForwarder
@@ -18,6 +19,7 @@ class Telemetry:
     store: CollectorStore
     outbox: Outbox
     dead_letters: SqliteDeadLetters
+    agents: SqliteAgentBook
     directory: CrmDirectory
     ingest: Ingest
     deliver: Callable[[], int]
@@ -35,6 +37,7 @@ def open_telemetry(core: Core) -> Telemetry:
         store=store,
         outbox=outbox,
         dead_letters=dead_letters,
+        agents=SqliteAgentBook(store),
         directory=directory,
         ingest=Ingest(store, core.conclude, dead_letters, core.clock, directory=directory),
         deliver=forwarder.drain,

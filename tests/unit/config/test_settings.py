@@ -31,7 +31,7 @@ def test_environment_wins_over_file_over_defaults(tmp_path: Path) -> None:
     file = write(tmp_path, '[telemetry]\nstore = "influxdb"\nretention_days = 10\n')
     settings = load_settings(file, {"DRUMBEAT_TELEMETRY_RETENTION_DAYS": "11"})
     assert (settings.telemetry.store, settings.telemetry.retention_days) == ("influxdb", 11)
-    assert settings.snmp.engine == "gufo"
+    assert settings.snmp.engine == "datagram"
 
 
 @pytest.mark.parametrize("separator", ["_", "__"])

@@ -1,0 +1,91 @@
+"""The collecting side of a process: the SNMP engine of the settings, the poller, the broker and the MQTT listener."""
+
+from functools import partial
+from pathlib import Path
+
+from collector.mqtt.broker import EmbeddedBroker
+from collector.mqtt.connection import MqttEndpoint
+from collector.mqtt.listener import MqttListener
+from collector.normalise import complete_derived
+from collector.profiles import Profiles
+from collector.snmp.engine import SnmpEngine
+from collector.snmp.engine_datagram import DatagramEngine
+from collector.snmp.engine_gufo import GufoEngine
+from collector.snmp.engine_pysnmp import PysnmpEngine
+from collector.snmp.poller import Poller
+from config.polling import PollGroups
+from config.settings import Settings
+from config.wiring.core import Core
+from config.wiring.telemetry import Telemetry
+
+
+def make_engine(settings: Settings) -> SnmpEngine:
+    """Return the SNMP engine that the settings name; use it in one event loop."""
+    match settings.snmp.engine:
+        case "datagram":
+            return DatagramEngine(window=settings.snmp.max_in_flight)
+        case "gufo":
+            return GufoEngine(window=settings.snmp.max_in_flight)
+        case "pysnmp":
+            return PysnmpEngine(window=settings.snmp.max_in_flight)
+
+
+def make_poller(core: Core, engine: SnmpEngine, profiles: Profiles) -> Poller:
+    """Return a poller over an engine, with the limits of the settings."""
+    return Poller(
+        engine,
+        profiles=profiles,
+        catalogue=core.catalogue,
+        book=core.fault_codes,
+        clock=core.clock,
+        seconds_a_poll=core.settings.snmp.device_deadline_seconds,
+        repeats=core.settings.snmp.retries,
+    )
+
+
+def build_polling(core: Core, telemetry: Telemetry, profiles: Profiles) -> PollGroups:
+    """Return the poll groups of this process."""
+    engine = make_engine(core.settings)
+    return PollGroups(
+        poller=make_poller(core, engine, profiles),
+        engine=engine,
+        ingest=telemetry.ingest,
+        uow_factory=core.uow_factory,
+        tenant=core.tenant,
+        settings=core.settings.snmp,
+        groups=core.settings.schedule.poll_groups,
+    )
+
+
+def build_broker(settings: Settings) -> EmbeddedBroker | None:
+    """Return the broker of this process, or None when one elsewhere is used."""
+    if not settings.mqtt.enabled or settings.mqtt.broker != "embedded":
+        return None
+    return EmbeddedBroker(settings.mqtt.host, settings.mqtt.port)
+
+
+def build_listener(
+    core: Core, telemetry: Telemetry, profiles: Profiles, *, port: int | None = None
+) -> MqttListener | None:
+    """Return the listener at the broker of the settings (`port` of an embedded one that chose it), or None."""
+    mqtt = core.settings.mqtt
+    if not mqtt.enabled:
+        return None
+    endpoint = MqttEndpoint(
+        host=mqtt.host,
+        port=mqtt.port if port is None else port,
+        client_id=mqtt.client_id,
+        username=mqtt.username or None,
+        password=mqtt.password or None,
+        tls=mqtt.tls,
+        ca_file=Path(mqtt.ca_file) if mqtt.ca_file else None,
+    )
+    complete = partial(complete_derived, profiles=profiles, catalogue=core.catalogue, book=core.fault_codes)
+    return MqttListener(
+        endpoint,
+        telemetry.ingest,
+        telemetry.store,
+        core.clock,
+        agents=telemetry.agents,
+        complete=complete,
+    )
