@@ -6,10 +6,12 @@ session is kept per device and timeout step. See docs/decisions for why it is no
 """
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from time import monotonic
 from typing import Final, TypeVar
+from weakref import WeakValueDictionary
 
 from gufo.snmp import (
     Aes128Key,
@@ -65,6 +67,7 @@ class GufoEngine:
         self.statistics = EngineStatistics()
         self._slots = asyncio.Semaphore(window)
         self._sessions: OrderedDict[SnmpTarget, SnmpSession] = OrderedDict()
+        self._turns: WeakValueDictionary[SnmpTarget, asyncio.Lock] = WeakValueDictionary()
 
     async def get(self, target: SnmpTarget, wanted: Sequence[str], allowance: Allowance) -> dict[str, Value]:
         """Return the values of exact OIDs in one request (see `SnmpEngine.get`)."""
@@ -83,11 +86,12 @@ class GufoEngine:
         """Ask for all at once; in v1 one unknown name spoils the reply and gufo hides which: find it by halving."""
         if not asked:
             return {}
-        try:
-            return dict(await self._repeated(target, allowance, lambda session: session.get_many(asked)))
-        except NoSuchInstance:
-            if len(asked) == 1:
-                return {}
+        v1 = isinstance(target.credential, Community) and target.credential.version == "1"
+        found: dict[str, object] = {}
+        with contextlib.suppress(NoSuchInstance):
+            found = dict(await self._repeated(target, allowance, lambda session: session.get_many(asked)))
+        if found or not v1 or len(asked) == 1:
+            return found
         middle = len(asked) // 2
         first = await self._get_many(target, asked[:middle], allowance)
         return {**first, **await self._get_many(target, asked[middle:], allowance)}
@@ -135,7 +139,7 @@ class GufoEngine:
         """Walk one column with own limits: gufo's iterators have none on rows and none on time."""
         last, rows = column, 0
         bulk = not (isinstance(target.credential, Community) and target.credential.version == "1")
-        iterator: AsyncIterator[tuple[str, Value]] | None = None
+        iterator: AsyncIterator[tuple[str, object]] | None = None
         while rows < most:
             if iterator is None or rows % repetitions == 0 or not bulk:
                 seconds = allowance.take()
@@ -165,7 +169,7 @@ class GufoEngine:
     ) -> T:
         """Ask, and ask again after a timeout, as often as the allowance has repeats."""
         timeout = allowance.trips.timeout_seconds
-        async with self._slots:
+        async with self._slots, self._turn(target):  # a session bears one question at a time
             for attempt in range(allowance.repeats + 1):
                 left = allowance.take()
                 session = await self._session(target, allowance)
@@ -189,6 +193,12 @@ class GufoEngine:
                     allowance.trips.learn(monotonic() - started)
                 return found
         raise self._timed_out(target, None)
+
+    def _turn(self, target: SnmpTarget) -> asyncio.Lock:
+        turn = self._turns.get(target)
+        if turn is None:
+            turn = self._turns[target] = asyncio.Lock()
+        return turn
 
     async def _session(self, target: SnmpTarget, allowance: Allowance) -> SnmpSession:
         session = self._sessions.get(target)

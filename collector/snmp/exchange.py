@@ -133,6 +133,8 @@ class UsmExchange:
             raise Malformed("the reply is of another engine or security level")
         if opened.authentic and not security.is_timely(opened.head):
             raise Malformed("an old reply was sent again")
+        if pdu.pdu_head(opened.plain, at, end)[1] != opened.head.message_id:
+            raise Malformed("the request-id is another one")
         return read_pdu(opened.plain, at, end, self._expected)
 
     def _read_report(self, opened: usm.Opened, at: int, end: int) -> Reply:
