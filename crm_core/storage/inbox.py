@@ -3,15 +3,16 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, assert_never
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, case, func, select
 
-from crm_core.domain.forecast import FailureForecast, Forecast, LifeForecast, SupplyForecast
+from crm_core.domain.forecast import Forecast, SupplyForecast
 from crm_core.domain.identity import DeviceId, SignalId, TenantId
 from crm_core.domain.service import AccessToken, CauseTrack, Signal, SignalOrigin, User
 from crm_core.ports import DeviceForecasts, Lease
 from crm_core.storage import schema
+from crm_core.storage.forecast_rows import FORECAST_KINDS, grouped_forecasts, subject_of
 from crm_core.storage.rows import entity_of, row_of
 from crm_core.storage.tables import TableRepository, insert_into, upsert, upsert_many
 
@@ -107,7 +108,7 @@ class SqlForecastRepository:
     def save_all(self, forecasts: Sequence[Forecast]) -> None:
         rows = []
         for forecast in forecasts:
-            kind, subject, p50 = _subject(forecast)
+            kind, subject, p50 = subject_of(forecast)
             row = {
                 "tenant": forecast.tenant,
                 "device_id": forecast.device_id,
@@ -152,39 +153,8 @@ class SqlForecastRepository:
         )
         found: dict[DeviceId, list[Forecast]] = defaultdict(list)
         for device_id, kind, body in self._connection.execute(query):
-            found[DeviceId(device_id)].append(entity_of(body, _FORECAST_KINDS[kind]))
+            found[DeviceId(device_id)].append(entity_of(body, FORECAST_KINDS[kind]))
         return {device_id: grouped_forecasts(rows) for device_id, rows in found.items()}
-
-
-_FORECAST_KINDS: dict[str, type[Forecast]] = {
-    "supply": SupplyForecast,
-    "life": LifeForecast,
-    "failure": FailureForecast,
-}
-
-
-def _subject(forecast: Forecast) -> tuple[str, str, float | None]:
-    """Return kind, subject within the device, and P50 in days (None where there is none)."""
-    match forecast:
-        case SupplyForecast():
-            days = forecast.days_to_empty
-            return "supply", forecast.supply_index, days.p50 if days else None
-        case LifeForecast():
-            days = forecast.days_to_replacement
-            return "life", forecast.component, days.p50 if days else None
-        case FailureForecast():
-            return "failure", "", None
-        case _:
-            assert_never(forecast)
-
-
-def grouped_forecasts(rows: Sequence[Forecast]) -> DeviceForecasts:
-    """Return the forecasts of one device by their kind."""
-    return DeviceForecasts(
-        supplies=tuple(row for row in rows if isinstance(row, SupplyForecast)),
-        life=tuple(row for row in rows if isinstance(row, LifeForecast)),
-        failure=next((row for row in rows if isinstance(row, FailureForecast)), None),
-    )
 
 
 class SqlUserRepository(TableRepository[User]):
@@ -232,7 +202,7 @@ class SqlLeaseRepository:
                     set_={
                         "holder": holder,
                         "until": now + duration,
-                        "fencing": table.c.fencing + (table.c.holder != holder).cast(schema.NUMBER),
+                        "fencing": table.c.fencing + case((table.c.holder == holder, 0), else_=1),
                     },
                     where=(table.c.holder == holder) | (table.c.until <= now),
                 ).returning(table)

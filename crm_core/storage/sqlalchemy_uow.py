@@ -6,7 +6,6 @@ fails half-way for another writer; a busy database is waited for. A reader that 
 """
 
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -27,7 +26,6 @@ from crm_core.ports import (
     Repository,
     SignalRepository,
     TicketRepository,
-    UnitOfWorkFactory,
     UserRepository,
     WorkOrderRepository,
 )
@@ -139,11 +137,23 @@ def _prepare_sqlite(engine: Engine, *, read_only: bool) -> None:
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
-def make_uow_factory(url: str, *, read_only: bool = False) -> UnitOfWorkFactory:
+class SqlUnitOfWorkFactory:
+    """Gives units of work over one database (`ports.UnitOfWorkFactory`); `close` ends its pooled connections."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __call__(self) -> SqlUnitOfWork:
+        return SqlUnitOfWork(self._engine)
+
+    def close(self) -> None:
+        """End the pooled connections; the factory may be used again and then opens new ones."""
+        self._engine.dispose()
+
+
+def make_uow_factory(url: str, *, read_only: bool = False) -> SqlUnitOfWorkFactory:
     """Return a factory of units of work over the database at `url`; call `migrate` once before its first use."""
-    engine = make_engine(url, read_only=read_only)
-    factory: Callable[[], SqlUnitOfWork] = lambda: SqlUnitOfWork(engine)  # noqa: E731 - typed against the port
-    return factory
+    return SqlUnitOfWorkFactory(make_engine(url, read_only=read_only))
 
 
 def migrate(url: str) -> None:

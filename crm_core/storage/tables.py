@@ -128,7 +128,12 @@ class VersionedTable(EntityTable[Entity]):
             table.c.tenant == row["tenant"], self._key == key, table.c.version == row["version"]
         )
         values = {**row, "version": row["version"] + 1}
-        changed = self._connection.execute(query.values(values).returning(table)).mappings().first()
+        try:
+            changed = self._connection.execute(query.values(values).returning(table)).mappings().first()
+        except IntegrityError as error:
+            raise Conflict(
+                f"{table.name} {key}: {_first_line(error)}; read the other record first"
+            ) from error
         if changed is None:
             self._must_find(row["tenant"], key)
             raise Conflict(f"{table.name} {key} was changed meanwhile; read it again and repeat the change")
