@@ -156,8 +156,8 @@ def _colour(
         if pattern.search(name):
             return colour, "name"
     for marker in profile.part_number_colours if profile else ():
-        if (hit := re.search(marker.match, name)) and (colour := marker.letters.get(hit.group(1))):
-            return colour, f"part number ({profile.id if profile else ''})"
+        if (hit := re.search(marker.match, name)) and (said := marker.letters.get(hit.group(1))):
+            return said, f"part number ({profile.id if profile else ''})"
     return None, None
 
 

@@ -69,7 +69,9 @@ class Score:
     def _status(self, name: str, wanted: dict[str, Any], got: dict[str, Any]) -> None:
         for key, value in wanted.items():
             self._same(name, "errors" if key == "errors" else "status", key, value, got.get(key))
-        self.inventions += [(name, f"status.{key}", got[key]) for key in got.keys() - wanted.keys() if got[key]]
+        self.inventions += [
+            (name, f"status.{key}", got[key]) for key in got.keys() - wanted.keys() if got[key]
+        ]
 
     def _counters(self, name: str, wanted: dict[str, Any], got: dict[str, Any]) -> None:
         for group in _COUNTERS:
