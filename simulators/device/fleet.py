@@ -123,7 +123,7 @@ class Fleet:
         shares = self._shares()
         self._meters[:] = (total[:, None] * shares).astype(np.int64)
         self.used: Floats = np.where(self.slots.exists, rng.random(shape) * 0.95, 0.0)
-        self._unit_yield = rng.normal(1.0, 0.05, shape).clip(0.8, 1.2).astype(np.float32)
+        self.unit_yield = rng.normal(1.0, 0.05, shape).clip(0.8, 1.2).astype(np.float32)
         self._early = self._draw_early(rng.random((2, *shape))).astype(np.float32)
         self.due = np.full(shape, NEVER, np.int32)
         self.unit = np.ones(shape, np.int32)
@@ -256,7 +256,7 @@ class Fleet:
     def _install(self, changed: Bools, used: Floats, unit_yield: Floats, draw: Floats) -> None:
         """Put new units in where `changed`."""
         self.used = np.where(changed, used, self.used)
-        self._unit_yield = np.where(changed, unit_yield.astype(np.float32), self._unit_yield)
+        self.unit_yield = np.where(changed, unit_yield.astype(np.float32), self.unit_yield)
         self._early = np.where(changed, self._draw_early(draw).astype(np.float32), self._early)
         self.due[changed] = NEVER
         self.unit[changed] += 1
@@ -310,7 +310,7 @@ class Fleet:
         coverage = habits.coverage / 0.05 * spread[:, None]
         rows = np.arange(len(self))[:, None]
         times = np.where(slots.colour_index >= 0, coverage[rows, slots.colour_index], 1.0)
-        per_page = times / self._unit_yield
+        per_page = times / self.unit_yield
         wanted = ((pages - colour)[:, None] * slots.mono_use + colour[:, None] * slots.colour_use) * per_page
         left = 1.0 - self.used
         share = np.where(

@@ -187,7 +187,11 @@ def _scale(moment: Moment, slot: SupplySlot, percent: int, share: float, gauge: 
     """Return unit, capacity and level in the vendor's way of stating them."""
     style = moment.model.vendor
     toner = slot.kind == "toner"
-    only_some = (toner and (style.toner_some_remaining or gauge == "some_remaining")) or (
+    flag = 100.0 * float(moment.fleet.habits.low_flag[moment.device])
+    until_low = (
+        gauge == "some_remaining" and percent > flag
+    )  # this gauge measures only what is nearly used up
+    only_some = (toner and (style.toner_some_remaining or until_low)) or (
         slot.kind == "waste" and style.waste_unknown
     )
     if only_some:
