@@ -40,6 +40,7 @@ class _Job:
     info: JobInfo
     trigger: BaseTrigger
     action: Action
+    first_after: timedelta | None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -58,10 +59,10 @@ class Supervisor:
         )
         self._scheduler.add_listener(self._failed, EVENT_JOB_ERROR)
 
-    def every(self, name: str, seconds: float, action: Action) -> None:
-        """Run `action` every `seconds`, for the first time at once after the start."""
+    def every(self, name: str, seconds: float, action: Action, *, first_after: float = 0.0) -> None:
+        """Run `action` every `seconds`, for the first time `first_after` seconds after the start."""
         trigger = IntervalTrigger(seconds=seconds, timezone=self._zone)
-        self._add(name, f"every {seconds:g} s", trigger, action)
+        self._add(name, f"every {seconds:g} s", trigger, action, timedelta(seconds=first_after))
 
     def daily(self, name: str, at: str, action: Action, weekday: str | None = None) -> None:
         """Run `action` at the local time `HH:MM`, each day or only on one weekday (`mon` .. `sun`)."""
@@ -85,16 +86,11 @@ class Supervisor:
         )
 
     def start(self) -> None:
-        """Begin to run jobs; interval jobs run at once, the others at their time."""
+        """Begin to run jobs; interval jobs run soon, the others at their time."""
+        now = self._clock.now()
         for job in self._jobs.values():
-            at_once = isinstance(job.trigger, IntervalTrigger)
-            self._scheduler.add_job(
-                self._run,
-                job.trigger,
-                args=[job],
-                id=job.info.name,
-                **({"next_run_time": self._clock.now()} if at_once else {}),
-            )
+            first = {} if job.first_after is None else {"next_run_time": now + job.first_after}
+            self._scheduler.add_job(self._run, job.trigger, args=[job], id=job.info.name, **first)
         self._scheduler.start()
 
     def stop(self) -> None:
@@ -126,8 +122,15 @@ class Supervisor:
             raise NotFound(f"no job {name!r}; there are: {', '.join(sorted(self._jobs)) or 'none'}")
         return self._jobs[name]
 
-    def _add(self, name: str, words: str, trigger: BaseTrigger, action: Action) -> None:
-        self._jobs[name] = _Job(JobInfo(name=name, schedule=words), trigger, action)
+    def _add(
+        self,
+        name: str,
+        words: str,
+        trigger: BaseTrigger,
+        action: Action,
+        first_after: timedelta | None = None,
+    ) -> None:
+        self._jobs[name] = _Job(JobInfo(name=name, schedule=words), trigger, action, first_after)
 
     def _run(self, job: _Job) -> None:
         with job.lock:
@@ -217,7 +220,7 @@ class Lifecycle:
     """Starts parts in order, waits for a signal, stops them in reverse order, also when a start fails."""
 
     def __init__(self, parts: Iterable[NamedPart]) -> None:
-        self._parts = list(parts)
+        self.parts = tuple(parts)
         self._running: list[NamedPart] = []
         self._stop_asked = threading.Event()
 
@@ -225,7 +228,7 @@ class Lifecycle:
         """Start all parts; when one fails the started ones are stopped and the error is raised."""
         complete = False
         try:
-            for part in self._parts:
+            for part in self.parts:
                 part.start()
                 self._running.append(part)
             complete = True

@@ -18,6 +18,11 @@ from crm_core.domain.errors import DrumbeatError
 
 #: Command -> (module of config.cli, what it does). What is not here does not exist.
 COMMANDS: Final = {
+    "serve": ("run", "Run the whole product in one process: collector, analytics, service desk, API."),
+    "collector": ("run", "Run only the collector: poll devices, listen to MQTT, land readings."),
+    "analytics": ("run", "Run only analytics and triage: forecasts, tickets, work orders."),
+    "api": ("run", "Run only the API and the pages."),
+    "jobs": ("jobs", "List the recurring jobs, or run one now."),
     "store": ("store", "Show the telemetry store."),
     "migrate": ("migrate", "Create the CRM database or bring it up to date."),
     "user": ("people", "Manage the people who sign in."),

@@ -1,5 +1,6 @@
 """The collecting side of a process: the SNMP engine of the settings, the poller, the broker and the MQTT listener."""
 
+import socket
 from functools import partial
 from pathlib import Path
 
@@ -61,7 +62,15 @@ def build_broker(settings: Settings) -> EmbeddedBroker | None:
     """Return the broker of this process, or None when one elsewhere is used."""
     if not settings.mqtt.enabled or settings.mqtt.broker != "embedded":
         return None
-    return EmbeddedBroker(settings.mqtt.host, settings.mqtt.port)
+    port = settings.mqtt.port or _free_port(settings.mqtt.host)
+    return EmbeddedBroker(settings.mqtt.host, port)
+
+
+def _free_port(host: str) -> int:
+    """Return a port that is free now, so that the listener knows it before the broker listens."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
 
 
 def build_listener(

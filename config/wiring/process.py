@@ -1,0 +1,179 @@
+"""Whole processes: collector, analytics and API, each alone or all in one, from the same parts."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import Flag, auto
+from functools import partial
+from typing import Final
+
+from prometheus_client import CollectorRegistry
+
+from collector.mqtt.broker import EmbeddedBroker
+from collector.profiles import load_profiles
+from config.metrics import register_collecting
+from config.settings import Settings
+from config.supervision import Lifecycle, NamedPart, Supervisor
+from config.wiring.analysing import (
+    Desk,
+    build_desk,
+    forecast_round,
+    leader_lease,
+    silence_round,
+    triage_round,
+)
+from config.wiring.collecting import build_broker, build_listener, build_polling
+from config.wiring.core import Core, open_core
+from config.wiring.serving import HttpServer, build_api
+from config.wiring.telemetry import Telemetry, open_telemetry
+from crm_core.ports import Clock
+
+TIMERS: Final = "timers"
+
+
+class Shape(Flag):
+    """Which sides of the product a process runs."""
+
+    COLLECTOR = auto()
+    ANALYTICS = auto()
+    API = auto()
+    ALL = COLLECTOR | ANALYTICS | API
+
+
+@dataclass(slots=True)
+class Process:
+    """A process ready to start. `address` is where people reach it, once it has an API."""
+
+    core: Core
+    telemetry: Telemetry
+    desk: Desk
+    supervisor: Supervisor
+    life: Lifecycle
+    http: HttpServer | None = None
+    broker: EmbeddedBroker | None = None
+    metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
+
+    @property
+    def address(self) -> str:
+        """The address of the API, with the port that is really used."""
+        if self.http is None:
+            return ""
+        api = self.core.settings.api
+        host = "127.0.0.1" if api.host in {"0.0.0.0", "::"} else api.host  # noqa: S104 - compared, not bound
+        return api.public_url or f"http://{host}:{self.http.port}"
+
+
+def build_process(
+    settings: Settings,
+    clock: Clock,
+    shape: Shape = Shape.ALL,
+    *,
+    sign_in_hint: tuple[tuple[str, str], ...] = (),
+) -> Process:
+    """Open databases and put the parts of `shape` together; nothing runs before `life.start()`."""
+    core = open_core(settings, clock)
+    telemetry = open_telemetry(core)
+    supervisor = Supervisor(clock, settings.schedule.time_zone)
+    process = Process(core, telemetry, build_desk(core, telemetry.store), supervisor, Lifecycle([]))
+    parts: list[NamedPart] = [NamedPart("telemetry store", lambda: None, telemetry.close)]
+    if Shape.COLLECTOR in shape:
+        parts += _collecting(process)
+    if Shape.ANALYTICS in shape:
+        parts += _analysing(process)
+    if Shape.API in shape:
+        parts += _serving(process, sign_in_hint)
+    parts.append(NamedPart(TIMERS, supervisor.start, supervisor.stop))
+    process.life = Lifecycle(parts)
+    return process
+
+
+def build_jobs(settings: Settings, clock: Clock) -> Process:
+    """Return a process that has all jobs but no timers, no broker and no server: for running one job by hand."""
+    quiet = settings.changed(mqtt={"enabled": False})
+    process = build_process(quiet, clock, Shape.COLLECTOR | Shape.ANALYTICS)
+    process.life = Lifecycle(part for part in process.life.parts if part.name != TIMERS)
+    return process
+
+
+def _collecting(process: Process) -> list[NamedPart]:
+    core, telemetry, supervisor = process.core, process.telemetry, process.supervisor
+    schedule = core.settings.schedule
+    profiles = load_profiles()
+    parts: list[NamedPart] = []
+    broker = process.broker = build_broker(core.settings)
+    if broker is not None:
+        parts.append(NamedPart("MQTT broker", broker.start, broker.stop))
+    listener = build_listener(core, telemetry, profiles, port=None if broker is None else broker.port)
+    if listener is not None:
+        parts.append(NamedPart("MQTT listener", listener.start, listener.stop))
+    polling = build_polling(core, telemetry, profiles)
+    parts.append(NamedPart("SNMP poller", polling.start, polling.stop))
+    interval = core.settings.snmp.poll_interval_seconds
+    for group in range(schedule.poll_groups):
+        supervisor.every(
+            f"poll-{group + 1}",
+            interval,
+            partial(polling.sweep, group),
+            first_after=group * interval / schedule.poll_groups,
+        )
+    supervisor.every("outbox", schedule.outbox_seconds, telemetry.deliver)
+    supervisor.daily("retention", schedule.retention_at, partial(_drop_old, core, telemetry))
+    register_collecting(
+        process.metrics,
+        ingest=telemetry.ingest.counters,
+        outbox=telemetry.outbox,
+        dead_letters=telemetry.dead_letters.count,
+        polls=polling.counters,
+    )
+    return parts
+
+
+def _analysing(process: Process) -> list[NamedPart]:
+    core, telemetry, desk, supervisor = process.core, process.telemetry, process.desk, process.supervisor
+    schedule = core.settings.schedule
+    lease = leader_lease(core)
+    one_at_a_time = threading.Lock()  # the forecaster and the desk's rounds do not run beside each other
+
+    def job(action: Callable[[], object]) -> Callable[[], object]:
+        return lease.only_as_leader(partial(_within, one_at_a_time, action))
+
+    supervisor.every("triage", schedule.triage_seconds, job(partial(triage_round, core, desk)))
+    supervisor.every("silence", schedule.silence_seconds, job(partial(silence_round, core, telemetry, desk)))
+    supervisor.daily("forecast", schedule.forecast_at, job(partial(forecast_round, core, desk)))
+    supervisor.daily(
+        "training", schedule.training_at, job(partial(_train, core, desk)), schedule.training_weekday
+    )
+    return [NamedPart("leader lease", lambda: None, lease.release)]
+
+
+def _serving(process: Process, sign_in_hint: tuple[tuple[str, str], ...]) -> list[NamedPart]:
+    api = process.core.settings.api
+    http = process.http = HttpServer(api.host, api.port)
+
+    def start() -> None:
+        app = build_api(
+            process.core,
+            process.telemetry.store,
+            process.desk,
+            process.supervisor,
+            process.metrics,
+            public_url=process.address,
+            sign_in_hint=sign_in_hint,
+        )
+        http.start(app)
+
+    return [NamedPart("HTTP server", start, http.stop)]
+
+
+def _within(lock: threading.Lock, action: Callable[[], object]) -> None:
+    with lock:
+        action()
+
+
+def _train(core: Core, desk: Desk) -> None:
+    desk.forecaster.train(core.tenant, core.clock.now().date() - timedelta(days=1))
+
+
+def _drop_old(core: Core, telemetry: Telemetry) -> None:
+    telemetry.store.drop_before(core.clock.now() - timedelta(days=core.settings.telemetry.retention_days))

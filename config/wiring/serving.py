@@ -1,0 +1,121 @@
+"""The HTTP side of a process: the API's services put together, and the server that carries them."""
+
+import socket
+import threading
+from datetime import timedelta
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from api.app import create_app
+from api.services import ApiServices, ApiSettings
+from config.cli.common import version
+from config.supervision import Supervisor
+from config.wiring.analysing import Desk
+from config.wiring.core import Core
+from crm_core.domain.errors import InvalidConfiguration
+from crm_core.fleet_health import FleetHealth
+from crm_core.ports import TelemetryStore
+from crm_core.storage.sqlalchemy_uow import make_uow_factory
+
+_START_SECONDS: Final = 20.0
+
+
+def build_api(
+    core: Core,
+    store: TelemetryStore,
+    desk: Desk,
+    jobs: Supervisor,
+    metrics: CollectorRegistry,
+    *,
+    public_url: str,
+    sign_in_hint: tuple[tuple[str, str], ...] = (),
+) -> FastAPI:
+    """Return the application over the services of this process."""
+    settings = core.settings
+    reading = make_uow_factory(settings.crm_url, read_only=True)
+    services = ApiServices(
+        uow_factory=core.uow_factory,
+        read_uow_factory=reading,
+        store=store,
+        fleet_health=FleetHealth(reading, store, core.policy, core.clock),
+        servicedesk=desk.servicedesk,
+        dispatcher=desk.dispatcher,
+        registry=core.registry,
+        jobs=jobs,
+        messages=core.messages,
+        catalogue=core.catalogue,
+        policy=core.policy,
+        clock=core.clock,
+        metrics=metrics,
+        version=version(),
+        settings=ApiSettings(
+            public_url=public_url,
+            secure_cookies=settings.api.secure_cookies,
+            time_zone=settings.schedule.time_zone,
+            session_lifetime=timedelta(hours=settings.api.session_hours),
+            tenant=core.tenant,
+            sign_in_hint=sign_in_hint,
+        ),
+        readiness={
+            "crm": lambda: _ask_crm(core),
+            "telemetry": lambda: _ask_telemetry(core, store),
+        },
+    )
+    return create_app(services)
+
+
+class HttpServer:
+    """uvicorn in a thread; the port is bound at once, so that its number is known before the application is."""
+
+    def __init__(self, host: str, port: int) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_STREAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._socket.bind((host, port))
+        except OSError as error:
+            self._socket.close()
+            raise InvalidConfiguration(
+                f"api: cannot listen on {host}:{port}: {error.strerror or error}; choose another api.port"
+            ) from error
+        self.port: int = self._socket.getsockname()[1]
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self, app: FastAPI) -> None:
+        """Serve `app`; return when it answers."""
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5
+        )
+        server = self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=server.run, kwargs={"sockets": [self._socket]}, name="http", daemon=True
+        )
+        self._thread.start()
+        pause = threading.Event()
+        for _ in range(int(_START_SECONDS / 0.02)):
+            if server.started or not self._thread.is_alive():
+                break
+            pause.wait(0.02)
+        if not server.started:
+            raise InvalidConfiguration("the HTTP server did not start; see the log")
+
+    def stop(self) -> None:
+        """Finish running requests and stop; harmless when not started."""
+        if self._server is not None and self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join()
+            self._server = self._thread = None
+        self._socket.close()
+
+
+def _ask_crm(core: Core) -> None:
+    with core.uow_factory() as uow:
+        uow.technicians.all(core.tenant)
+
+
+def _ask_telemetry(core: Core, store: TelemetryStore) -> None:
+    store.states(core.tenant)
