@@ -8,6 +8,7 @@ not spend more than an `Allowance`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from time import monotonic
 from typing import Final, Literal, Protocol
 
@@ -119,9 +120,13 @@ class RoundTrips:
 
 
 class Allowance:
-    """What one poll of one device may still cost; shared by all its requests, repeats included."""
+    """What one poll of one device may still cost; shared by all its requests, repeats included.
 
-    __slots__ = ("deadline", "repeats", "requests", "requests_left", "trips")
+    The clock starts with the first request, and time spent waiting for a free slot of our own window is given back: a busy
+    poller must never make a living printer look dead.
+    """
+
+    __slots__ = ("_seconds", "deadline", "repeats", "requests", "requests_left", "trips")
 
     def __init__(
         self,
@@ -133,18 +138,26 @@ class Allowance:
     ) -> None:
         self.requests = requests
         self.requests_left = requests
-        self.deadline = monotonic() + seconds
+        self._seconds = seconds
+        self.deadline = inf
         self.repeats = repeats
         self.trips = trips if trips is not None else RoundTrips()
 
     def take(self) -> float:
         """Count one request and return the seconds left; raise `AllowanceSpent` when there is nothing left."""
-        left = self.deadline - monotonic()
+        now = monotonic()
+        if self.deadline == inf:
+            self.deadline = now + self._seconds
+        left = self.deadline - now
         if self.requests_left <= 0 or left <= 0:
             what = "requests" if self.requests_left <= 0 else "seconds"
             raise AllowanceSpent(f"the poll used up its {what}: the device answers too slowly or without end")
         self.requests_left -= 1
         return left
+
+    def give_back(self, seconds: float) -> None:
+        """Do not count the time that the poller itself made the device wait."""
+        self.deadline += seconds
 
     @property
     def is_spent(self) -> bool:

@@ -226,7 +226,9 @@ class DatagramEngine:
     async def _send(self, address: Address, exchange: Exchange, allowance: Allowance) -> Reply:
         assert self._loop is not None
         assert self._slots is not None
+        asked_at = monotonic()
         async with self._slots:
+            allowance.give_back(monotonic() - asked_at)
             allowance.take()
             request = _Request(address, exchange, allowance, self._loop.create_future())
             self._transmit(request)

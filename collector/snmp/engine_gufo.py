@@ -169,7 +169,9 @@ class GufoEngine:
     ) -> T:
         """Ask, and ask again after a timeout, as often as the allowance has repeats."""
         timeout = allowance.trips.timeout_seconds
+        asked_at = monotonic()
         async with self._slots, self._turn(target):  # a session bears one question at a time
+            allowance.give_back(monotonic() - asked_at)
             for attempt in range(allowance.repeats + 1):
                 left = allowance.take()
                 session = await self._session(target, allowance)

@@ -229,7 +229,9 @@ class PysnmpEngine:
     ) -> Reply:
         """Send one request with the allowance's repeats and return what came back."""
         timeout = allowance.trips.timeout_seconds
+        asked_at = monotonic()
         async with self._slots:
+            allowance.give_back(monotonic() - asked_at)
             for attempt in range(allowance.repeats + 1):
                 left = allowance.take()
                 started = monotonic()

@@ -9,12 +9,13 @@ not come with this poll and may change is absent, and its part stands in `incomp
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import Final
 
 from collector.normalise import reading_from_varbinds
 from collector.profiles import DeviceProfile, Profiles
+from collector.schedule import Action, PollSchedule
 from collector.snmp import host_resources, oids
 from collector.snmp.asking import (
     ALERT_COLUMNS,
@@ -47,6 +48,7 @@ from crm_core.ports import Clock
 
 RELEARN_SECONDS: Final = 6 * 3600.0
 SITE_CAP: Final = 16
+_DEFAULT_INTERVAL: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,11 @@ class PollTarget:
     tenant: str = DEFAULT_TENANT
     site_id: str | None = None
     device_id: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The device in the schedule: by id, or by address while it has none."""
+        return f"{self.tenant}/{self.device_id or f'{self.host}:{self.port}'}"
 
     @property
     def snmp(self) -> SnmpTarget:
@@ -101,6 +108,7 @@ class Poller:
         seconds_a_poll: float = MAX_SECONDS,
         repeats: int = 2,
         relearn_seconds: float = RELEARN_SECONDS,
+        schedule: PollSchedule | None = None,
     ) -> None:
         self._engine = engine
         self._profiles = profiles
@@ -111,6 +119,7 @@ class Poller:
         self._seconds_a_poll = seconds_a_poll
         self._repeats = repeats
         self._relearn_seconds = relearn_seconds
+        self.schedule = schedule or PollSchedule(interval=_DEFAULT_INTERVAL)
         self._known: dict[tuple[str, int, str | None], _Known] = {}
         self._sizes: dict[str, int] = {}
 
@@ -153,7 +162,10 @@ class Poller:
         site_cap: int = SITE_CAP,
         in_flight: int = 512,
     ) -> None:
-        """Poll every target once, at most `site_cap` of one site and `in_flight` in all at a time."""
+        """Poll every target once, at most `site_cap` of one site and `in_flight` in all at a time.
+
+        Devices in back-off are left out until their time comes, and then asked one small question first.
+        """
         queue = iter(targets)
         sites: dict[str | None, asyncio.Semaphore] = {}
 
@@ -168,11 +180,19 @@ class Poller:
                 group.create_task(work())
 
     async def _poll_into(self, target: PollTarget, on_reading: OnReading, on_failure: OnFailure) -> None:
+        key = target.key
+        action = self.schedule.decide(key, self._clock.now())
+        if action is Action.WAIT:
+            return
         try:
+            if action is Action.PROBE:
+                await self.probe(target)
             reading = await self.poll(target)
         except (DeviceUnreachable, DeviceMisbehaved) as error:
+            self.schedule.failed(key, self._clock.now())
             await on_failure(target, error)
         else:
+            self.schedule.answered(key, self._clock.now())
             await on_reading(target, reading)
 
     # --- first contact -------------------------------------------------------------------------------------------
