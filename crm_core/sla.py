@@ -229,8 +229,9 @@ def _explained(calendar: BusinessCalendar, start: datetime, due: datetime) -> It
 
 
 def _hours(duration: timedelta) -> str:
-    minutes = round(duration.total_seconds() / 60)
-    return f"{minutes} min" if minutes % 60 else f"{minutes // 60} h"
+    hours, minutes = divmod(round(duration.total_seconds() / 60), 60)
+    parts = [f"{hours} h"] if hours else []
+    return " ".join([*parts, f"{minutes} min"] if minutes or not hours else parts)
 
 
 def _local(calendar: BusinessCalendar, instant: datetime) -> str:
