@@ -18,6 +18,7 @@ import numpy.typing as npt
 from simulators.device import incidents
 from simulators.device.arrays import METERS, MINUTES_A_DAY, NEVER, Bools, DayRecord, Floats
 from simulators.device.habits import Habits, SlotTable, draw_habits, slot_table
+from simulators.device.meters import mean_growth, split_by_meter
 from simulators.device.orders import Orders
 from simulators.device.roster import Roster, Script
 from simulators.device.wear import PartState, begin_defects, draw_parts, fit_new
@@ -118,9 +119,10 @@ class Fleet:
             [np.nan if s.start_life_share is None else s.start_life_share for s in self.roster.devices]
         )
         self.start_share: Floats = np.where(np.isnan(stated), rng.uniform(0.03, 0.7, count), stated)
-        total = (self.start_share * life).astype(np.int64)
+        counters = [-1 if s.start_counter is None else s.start_counter for s in self.roster.devices]
+        total = np.where(np.array(counters) < 0, (self.start_share * life).astype(np.int64), counters)
         self._meters = np.zeros((count, len(METERS)), np.int64)
-        shares = self._shares()
+        shares = mean_growth(self.habits)
         self._meters[:] = (total[:, None] * shares).astype(np.int64)
         self.used: Floats = np.where(self.slots.exists, rng.random(shape) * 0.95, 0.0)
         self.unit_yield = rng.normal(1.0, 0.05, shape).clip(0.8, 1.2).astype(np.float32)
@@ -139,26 +141,8 @@ class Fleet:
         self._booted = -rng.integers(60, 30 * MINUTES_A_DAY, count)
         self._at_boot = (self._meters[:, 0] - self.habits.base_pages * 3).clip(0).astype(np.int64)
         self._carried = incidents.Carried()
-
-    def _shares(self) -> Floats:
-        """Return [N, METERS] the mean growth of each meter per page."""
-        h = self.habits
-        ones = np.ones(len(self))
-        return np.stack(
-            [
-                ones,
-                h.colour_share,
-                h.copy_share,
-                h.copy_share * h.colour_share,
-                h.fax_share,
-                ones * 0.0,
-                h.duplex_share * 0.7,
-                h.scan_ratio,
-                h.jam_rate,
-                h.large_share,
-            ],
-            axis=1,
-        )
+        self.taken_out: dict[tuple[int, int], tuple[float, int]] = {}  # (device, slot) -> used, unit number
+        self._newest_unit: dict[tuple[int, int], int] = {}
 
     def _sync_slots_with_parts(self) -> None:
         """Let the slots that are parts (fuser, drum) start with the wear of their component."""
@@ -263,13 +247,19 @@ class Fleet:
 
     def _obey(self, day: int, changed: Bools) -> Bools:
         """Carry out scripted swaps and board changes of the day."""
-        for device, swap in self.orders.swaps.get(day, ()):
-            self.used[device, swap.slot] = swap.used
-            self.due[device, swap.slot] = NEVER
-            self.unit[device, swap.slot] += 1
-            changed[device, swap.slot] = True
+        for device, swap in self.orders.swaps_due(day, self.used):
+            place = (device, swap.slot)
+            taken_out = (float(self.used[place]), int(self.unit[place]))
+            newest = max(self._newest_unit.get(place, 0), taken_out[1]) + 1
+            used, unit = (
+                self.taken_out.get(place, (swap.used, newest)) if swap.reinsert else (swap.used, newest)
+            )
+            self._newest_unit[place] = max(newest, unit) if not swap.reinsert else newest - 1
+            self.taken_out[place] = taken_out
+            self.used[place], self.unit[place], self.due[place] = used, unit, NEVER
+            changed[place] = True
         for device, board in self.orders.boards.get(day, ()):
-            self._meters[device] = (board.counter * self._shares()[device]).astype(np.int64)
+            self._meters[device] = (board.counter * mean_growth(self.habits)[device]).astype(np.int64)
             self._at_boot[device] = self._meters[device, 0]
         return changed
 
@@ -330,7 +320,9 @@ class Fleet:
         minute = np.where(stopped, habits.open_from + stop * window, float(NEVER))
         minute = self._scripted_minutes(day, failed, minute)
         minute = np.where(waiting, 0.0, minute)
-        meters = self._split(done, np.minimum(np.rint(colour * stop).astype(np.int64), done), rng)
+        meters = split_by_meter(
+            self.habits, done, np.minimum(np.rint(colour * stop).astype(np.int64), done), rng
+        )
         component = np.where(failed.any(axis=1), failed.argmax(axis=1), -1).astype(np.int8)
         component = np.where(waiting, self.failed, component).astype(np.int8)
         return _Use(meters, used, ran_empty, minute, component, failed)
@@ -360,24 +352,6 @@ class Fleet:
             if int(order.at_minute // MINUTES_A_DAY) == day and failed[order.device, order.component]:
                 minute[order.device] = order.at_minute - day * MINUTES_A_DAY
         return minute
-
-    def _split(
-        self, pages: npt.NDArray[np.int64], colour: npt.NDArray[np.int64], rng: np.random.Generator
-    ) -> npt.NDArray[np.int64]:
-        """Return [N, METERS] the day's growth of every meter; parts never exceed their whole."""
-        habits = self.habits
-        copy_colour = rng.binomial(colour, habits.copy_share)
-        mono = pages - colour
-        copy_mono = rng.binomial(mono, habits.copy_share)
-        fax = rng.binomial(mono - copy_mono, habits.fax_share)
-        duplex = rng.binomial(pages // 2, habits.duplex_share)
-        scan = rng.poisson(pages * habits.scan_ratio)
-        large = rng.binomial(pages, habits.large_share)
-        none = np.zeros_like(pages)
-        return np.stack(
-            [pages, colour, copy_mono + copy_colour, copy_colour, fax, none, duplex, scan, none, large],
-            axis=1,
-        )
 
     def _after(self, day: int, use: _Use, rng: np.random.Generator) -> None:
         """Close the day: wear, what is now due, and when help comes."""

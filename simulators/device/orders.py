@@ -62,9 +62,7 @@ class Orders:
         self.campaigns = tuple(
             self._campaign_order(script, i, roster, seed) for i in range(len(script.campaigns))
         )
-        self.swaps: dict[int, list[tuple[int, ScriptedSwap]]] = {}
-        for swap in script.swaps:
-            self.swaps.setdefault((swap.day - start).days, []).append((number[swap.device_id], swap))
+        self._waiting = [((swap.day - start).days, number[swap.device_id], swap) for swap in script.swaps]
         self.boards: dict[int, list[tuple[int, BoardSwap]]] = {}
         for board in script.board_swaps:
             self.boards.setdefault((board.day - start).days, []).append((number[board.device_id], board))
@@ -87,6 +85,17 @@ class Orders:
         )
         fixed = float(NEVER) if campaign.fixed_on is None else self.minute(campaign.fixed_on)
         return CampaignOrder(campaign.code, campaign.firmware, begins, fixed)
+
+    def swaps_due(self, day: int, used: npt.NDArray[np.float64]) -> list[tuple[int, ScriptedSwap]]:
+        """Return the scripted swaps of this morning and strike them off; `used` [N, S] is the share used up."""
+        due = [
+            order
+            for order in self._waiting
+            if day >= order[0]
+            and (order[2].when_left is None or 1.0 - used[order[1], order[2].slot] <= order[2].when_left)
+        ]
+        self._waiting = [order for order in self._waiting if order not in due]
+        return [(device, swap) for _, device, swap in due]
 
     def in_power_cut(self, site: int, minute: float) -> bool:
         """Return True if the site is without electricity at that minute."""

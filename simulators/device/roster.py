@@ -49,6 +49,7 @@ class DeviceSpec:
     pages_a_day: float | None = None
     gauge: str | None = None
     start_life_share: float | None = None
+    start_counter: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,13 +77,18 @@ class ScriptedFault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptedSwap:
-    """A cartridge changed at the start of `day`, whatever its level. `used` > 0: a part-used one is put in."""
+    """A cartridge changed at the start of `day`, or with `when_left` on the first morning from then on with no more left.
+
+    `slot` is the row of the supplies table minus one. `used` > 0: a part-used one is put in; with `reinsert` the one
+    taken out last from that slot comes back with what was left in it.
+    """
 
     device_id: str
     slot: int
     day: date
     used: float = 0.0
-    serial: str | None = None
+    when_left: float | None = None
+    reinsert: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,7 +65,10 @@ def draw_parts(rng: np.random.Generator, habits: Habits, design: Floats, age: Fl
     shape = (len(design), design.shape[1])
     life = draw_life(rng, habits, shape)
     share = rng.random(shape)
-    wear = np.where(np.arange(shape[1]) >= 5, np.minimum(age[:, None], life * 0.98), share * life)
+    first_one = (np.arange(shape[1]) >= 5) & (
+        age[:, None] < life
+    )  # laser and board last as long as the machine
+    wear = np.where(first_one, age[:, None], share * life)
     never = np.full(shape, NEVER, np.int32)
     return PartState(
         design=design,
