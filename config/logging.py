@@ -13,7 +13,17 @@ SECRET_WORDS: Final = (
 )  # fmt: skip
 HIDDEN: Final = "[hidden]"
 _URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^/\s:@]*:)[^@\s/]+(?=@)", re.IGNORECASE)
-_NOISY: Final = ("alembic", "apscheduler", "amqtt", "transitions", "asyncio", "uvicorn", "uvicorn.access", "uvicorn.error", "httpx")
+_NOISY: Final = (
+    "alembic",
+    "apscheduler",
+    "amqtt",
+    "transitions",
+    "asyncio",
+    "uvicorn",
+    "uvicorn.access",
+    "uvicorn.error",
+    "httpx",
+)
 
 
 def configure_logging(level: str = "info", layout: str = "console") -> None:

@@ -18,6 +18,7 @@ from crm_core.domain.errors import DrumbeatError
 
 #: Command -> (module of config.cli, what it does). What is not here does not exist.
 COMMANDS: Final = {
+    "demo": ("demo", "Start the whole product with a simulated fleet and open the browser on it."),
     "serve": ("run", "Run the whole product in one process: collector, analytics, service desk, API."),
     "collector": ("run", "Run only the collector: poll devices, listen to MQTT, land readings."),
     "analytics": ("run", "Run only analytics and triage: forecasts, tickets, work orders."),

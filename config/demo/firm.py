@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from api.passwords import hash_password
+from config.demo.staff import Hands
 from config.demo.world import SignIn, World, build_world, sign_ins, user_names, user_of
 from config.wiring.core import Core
 from crm_core.domain.errors import InvalidConfiguration
@@ -15,6 +16,7 @@ from simulators.device.device import SimulatedDevice, devices_of
 from simulators.device.fleet import Fleet
 
 NOTE: Final = "demo.json"
+JOURNAL: Final = "visits.jsonl"
 _WORDS: Final = [
     "toner",
     "paper",
@@ -43,7 +45,7 @@ class DemoNote:
     start: datetime
     until: datetime
     passwords: dict[str, str]
-    complete: bool = False
+    runs: int = 0  # how often it went live: each is a new boot of the pushing printers
 
     def write(self, folder: Path) -> None:
         """Keep the note, readable by its owner alone."""
@@ -85,18 +87,25 @@ class Firm:
     """The rows of the firm and the printers that are simulated for it, in the same order."""
 
     world: World
+    fleet: Fleet
     devices: tuple[SimulatedDevice, ...]
     people: tuple[SignIn, ...]
+    hands: Hands
 
 
 def build_firm(core: Core, note: DemoNote) -> Firm:
-    """Return the firm of a note; the same note gives the same firm."""
+    """Return the firm of a note; the same note and journal give the same firm."""
     world = _world(core, note.seed, note.devices, note.start, note.until)
     fleet = Fleet(world.roster, seed=note.seed, start=note.start.date(), keep_days=3)
+    devices = devices_of(fleet)
+    hands = Hands({device.device_id: device for device in devices}, core.settings.general.folder / JOURNAL)
+    hands.repeat()
     return Firm(
         world=world.with_serials(fleet.serials),
-        devices=devices_of(fleet),
+        fleet=fleet,
+        devices=devices,
         people=sign_ins(world.technicians, note.passwords),
+        hands=hands,
     )
 
 

@@ -25,6 +25,7 @@ from simulators.device.device import SimulatedDevice
 #: Minutes after midnight UTC: 09:10, 12:40 and 16:50 in Shanghai, when machines are on and people at work.
 POLL_MINUTES: Final = (70, 280, 530)
 BOOT_ID: Final = "history"
+_DAY: Final = timedelta(days=1)
 
 Progress = Callable[[int, int], None]
 
@@ -43,19 +44,34 @@ class History:
     forecasts: int = 0
     _seq: dict[int, int] = field(default_factory=dict)
 
-    def run(self, start: datetime, until: datetime, progress: Progress) -> None:
-        """Live through the days from `start` to `until` (both UTC midnight); `progress` gets day and days."""
-        days = (until - start).days
+    def run(self, since: datetime, until: datetime, progress: Progress) -> None:
+        """Live through everything after `since`, up to `until`; `progress` gets the day and how many there are.
+
+        What is stored already may come again: a history that was killed goes on where it stopped.
+        """
+        first = since.replace(hour=0, minute=0, second=0, microsecond=0)
+        days = max((until - first) // _DAY + 1, 1)
+        self._go_on_counting()
         for day in range(days):
-            midnight = start + timedelta(days=day)
-            for minute in POLL_MINUTES:
-                self._round(midnight + timedelta(minutes=minute))
-            self._end_of_day(midnight + timedelta(days=1))
+            midnight = first + day * _DAY
+            for instant in (midnight + timedelta(minutes=minute) for minute in POLL_MINUTES):
+                if since < instant <= until:
+                    self._round(instant)
+            if since < midnight + _DAY <= until:
+                self._end_of_day(midnight + _DAY)
             progress(day + 1, days)
+        self.clock.move_to(max(until, self.clock.now()))
+
+    def _go_on_counting(self) -> None:
+        """Let the sequences of pushed readings go on after those that are accounted for."""
+        for number, device in enumerate(self.devices):
+            received = self.telemetry.store.received(self.core.tenant, device.device_id).get(BOOT_ID)
+            if received is not None and received.ranges:
+                self._seq[number] = received.ranges[-1][1]
 
     def _round(self, now: datetime) -> None:
         """One look at the fleet, what follows from it, and what people then do."""
-        self.clock.move_to(now)
+        self.clock.move_to(max(now, self.clock.now()))
         self.telemetry.ingest.land(list(self._readings(now)))
         self.telemetry.deliver()
         triage_round(self.core, self.desk)

@@ -1,22 +1,32 @@
-"""`drumbeat demo --once`: the firm's history from nothing, and the figures of what came out of it."""
+"""The demonstration's history from nothing or from where it stopped, and the figures of what came out of it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from collector.profiles import load_profiles
 from config.clock import VirtualClock
-from config.demo.firm import DemoNote, Firm, build_firm, save_firm
-from config.demo.history import History
+from config.demo.firm import DemoNote, Firm, build_firm, new_note, read_note, save_firm
+from config.demo.history import History, Progress
 from config.demo.staff import Staff
 from config.settings import Settings
 from config.wiring.analysing import build_desk
 from config.wiring.core import Core, open_core
 from config.wiring.telemetry import Telemetry, open_telemetry
+from crm_core.domain.errors import Conflict, InvalidConfiguration
 from crm_core.domain.service import TicketLevel
 
-_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-MakeNote = Callable[[Core], DemoNote]
+MAX_AGE: Final = timedelta(days=390)  # senders may not speak of older days (collector.ingest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a demonstration is asked to be."""
+
+    seed: int
+    devices: int
+    days: int
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,28 +41,30 @@ class DemoCounts:
     seed: int
 
 
-def make_history(settings: Settings, make_note: MakeNote, progress: Callable[[int, int], None]) -> DemoNote:
-    """Found the firm in an empty data folder and live through its history; return the note that it left."""
+def make_history(settings: Settings, wanted: Wanted, progress: Progress) -> DemoCounts:
+    """Found the firm in the data folder, or find it again, and live through its time up to `wanted.until`.
+
+    Raises `Conflict` when the folder holds another demonstration or the data of a real firm.
+    """
     clock = VirtualClock(_EPOCH)
     core = open_core(settings, clock)
-    note = make_note(core)
+    note = _note(core, wanted)
     core = replace(core, policy=core.knowledge.policy_on(note.start.date()))
     clock.move_to(note.start)
     firm = build_firm(core, note)
-    note.write(settings.general.folder)
-    save_firm(core, firm)
     telemetry = open_telemetry(core)
     try:
-        _live_through(core, telemetry, clock, firm, note, progress)
+        if not _is_founded(core):
+            note.write(settings.general.folder)
+            save_firm(core, firm)
+        _live_through(core, telemetry, clock, firm, max(wanted.until, note.start), progress)
+        return count_all(core, telemetry, note)
     finally:
         telemetry.close()
-    note = replace(note, complete=True)
-    note.write(settings.general.folder)
-    return note
 
 
 def count_all(core: Core, telemetry: Telemetry, note: DemoNote) -> DemoCounts:
-    """Count what is in the stores: tickets of all states by level, all work orders, the newest forecasts."""
+    """Count what is in the stores: readings, newest forecasts, tickets of all states by level, all work orders."""
     with core.uow_factory() as uow:
         levels = uow.tickets.counts_by_level(core.tenant, open_only=False)
         forecasts = uow.forecasts.count(core.tenant)
@@ -68,13 +80,33 @@ def count_all(core: Core, telemetry: Telemetry, note: DemoNote) -> DemoCounts:
     )
 
 
+def _note(core: Core, wanted: Wanted) -> DemoNote:
+    """Return the note of the folder, or a new one for an empty folder."""
+    folder = core.settings.general.folder
+    note = read_note(folder)
+    if note is None:
+        if _is_founded(core):
+            raise Conflict(f"{folder} holds the data of a real firm; choose another folder with --data")
+        return new_note(core, seed=wanted.seed, devices=wanted.devices, days=wanted.days, until=wanted.until)
+    if (note.seed, note.devices) != (wanted.seed, wanted.devices):
+        raise Conflict(
+            f"{folder} holds a demonstration with seed {note.seed} and {note.devices} devices; "
+            "choose another folder with --data, or delete this one"
+        )
+    if wanted.until - note.start > MAX_AGE:
+        raise InvalidConfiguration(
+            f"the demonstration in {folder} began on {note.start.date()}, too long ago to go on; delete the folder"
+        )
+    return note
+
+
+def _is_founded(core: Core) -> bool:
+    with core.uow_factory() as uow:
+        return bool(uow.customers.all(core.tenant))
+
+
 def _live_through(
-    core: Core,
-    telemetry: Telemetry,
-    clock: VirtualClock,
-    firm: Firm,
-    note: DemoNote,
-    progress: Callable[[int, int], None],
+    core: Core, telemetry: Telemetry, clock: VirtualClock, firm: Firm, until: datetime, progress: Progress
 ) -> None:
     desk = build_desk(core, telemetry.store)
     history = History(
@@ -84,6 +116,10 @@ def _live_through(
         clock=clock,
         devices=firm.devices,
         profiles=load_profiles(),
-        staff=Staff(core, desk, {device.device_id: device for device in firm.devices}),
+        staff=Staff(core, desk, firm.hands),
     )
-    history.run(note.start, note.until, progress)
+    lived = telemetry.store.stats(core.tenant).last_at
+    history.run(clock.now() if lived is None else lived, until, progress)
+
+
+_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)

@@ -3,9 +3,12 @@
 They work through the same service desk as real people, and what they do at a machine shows in its next readings.
 """
 
+import contextlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from config.wiring.analysing import Desk
@@ -24,12 +27,69 @@ JOBS_A_ROUND: Final = 5
 
 
 @dataclass(slots=True)
+class Hands:
+    """What people do at the simulated machines, noted in a journal so that a restart finds the machines as they were."""
+
+    devices: dict[str, SimulatedDevice]
+    journal: Path
+
+    def help(self, device_id: str, tickets: Sequence[Ticket], now: datetime) -> None:
+        """Do at a machine what its tickets ask for: change supplies, fit parts, clear and repair."""
+        device = self.devices.get(device_id)
+        if device is None:
+            return
+        slots, components = set[int](), set[str]()
+        repair = False
+        for ticket in tickets:
+            family, _, rest = ticket.cause.partition(".")
+            if family == "supply":
+                slots.update(_slot_of(device, rest))
+            elif family in {"life", "failure_risk"} and rest in COMPONENTS:
+                components.add(rest)
+            else:
+                repair = True
+        act = {
+            "device": device_id,
+            "slots": sorted(slots),
+            "components": sorted(components),
+            "repair": repair,
+        }
+        with self.journal.open("a", encoding="utf-8") as journal:
+            journal.write(json.dumps({"at": now.isoformat(), **act}) + "\n")
+        help_now(
+            device.fleet,
+            device.number,
+            now,
+            slots=sorted(slots),
+            components=sorted(components),
+            repair=repair,
+        )
+
+    def repeat(self) -> None:
+        """Do again, on fresh machines, what the journal tells; a torn last line is left out."""
+        if not self.journal.exists():
+            return
+        for line in self.journal.read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(json.JSONDecodeError):
+                row = json.loads(line)
+                device = self.devices[row["device"]]
+                help_now(
+                    device.fleet,
+                    device.number,
+                    datetime.fromisoformat(row["at"]),
+                    slots=row["slots"],
+                    components=row["components"],
+                    repair=row["repair"],
+                )
+
+
+@dataclass(slots=True)
 class Staff:
     """Does what is due: phone calls soon, visits on the next working day, at most a few jobs per person and round."""
 
     core: Core
     desk: Desk
-    devices: dict[str, SimulatedDevice]
+    hands: Hands
 
     def work(self, now: datetime) -> int:
         """Do the jobs that people would do about now; return how many were done."""
@@ -58,28 +118,9 @@ class Staff:
         desk, tenant = self.desk.servicedesk, self.core.tenant
         if order.kind is not WorkOrderKind.PHONE:
             desk.arrive(tenant, order.work_order_id, actor=actor)
-        device = self.devices.get(order.device_id)
-        if device is not None:
-            help_at_device(device, tickets, now)
+        self.hands.help(order.device_id, tickets, now)
         cause = tickets[0].cause if tickets else None
         desk.done(tenant, order.work_order_id, actor=actor, confirmed_cause=cause)
-
-
-def help_at_device(device: SimulatedDevice, tickets: Sequence[Ticket], now: datetime) -> None:
-    """Do at a simulated device what its tickets ask for: change supplies, fit parts, clear and repair."""
-    slots, components = set[int](), set[str]()
-    repair = False
-    for ticket in tickets:
-        family, _, rest = ticket.cause.partition(".")
-        if family == "supply":
-            slots.update(_slot_of(device, rest))
-        elif family in {"life", "failure_risk"} and rest in COMPONENTS:
-            components.add(rest)
-        else:
-            repair = True
-    help_now(
-        device.fleet, device.number, now, slots=sorted(slots), components=sorted(components), repair=repair
-    )
 
 
 def _slot_of(device: SimulatedDevice, supply_index: str) -> list[int]:

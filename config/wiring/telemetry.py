@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from collector.agents import SqliteAgentBook
 from collector.dead_letters import SqliteDeadLetters
 from collector.ingest import CollectorStore, Ingest
-from collector.outbox import Outbox, SignalForwarder
+from collector.outbox import InfluxForwarder, Outbox, SignalForwarder
+from collector.stores.influx_store import InfluxTelemetryStore
+from collector.stores.influxdb import InfluxEndpoint, InfluxServer
 from collector.stores.sqlite import SqliteTelemetryStore
 from config.bridges import CrmDirectory, CrmInbox
 from config.wiring.core import Core
@@ -28,18 +30,47 @@ class Telemetry:
 
 def open_telemetry(core: Core) -> Telemetry:
     """Open the store that the settings name and build ingest over it."""
-    store = SqliteTelemetryStore(core.settings.telemetry_file, core.clock)
-    outbox = Outbox(store, core.clock)
-    dead_letters = SqliteDeadLetters(store)
+    with_influx = core.settings.telemetry.store == "influxdb"
+    embedded = SqliteTelemetryStore(core.settings.telemetry_file, core.clock, lines=with_influx)
+    outbox = Outbox(embedded, core.clock)
+    dead_letters = SqliteDeadLetters(embedded)
     directory = CrmDirectory(core.uow_factory, core.clock)
-    forwarder = SignalForwarder(outbox, CrmInbox(core.uow_factory))
+    signals = SignalForwarder(outbox, CrmInbox(core.uow_factory))
+    store, deliver = (
+        _over_influx(core, embedded, outbox, signals) if with_influx else (embedded, signals.drain)
+    )
     return Telemetry(
         store=store,
         outbox=outbox,
         dead_letters=dead_letters,
-        agents=SqliteAgentBook(store),
+        agents=SqliteAgentBook(embedded),
         directory=directory,
-        ingest=Ingest(store, core.conclude, dead_letters, core.clock, directory=directory),
-        deliver=forwarder.drain,
+        # ingest lands in the journal, so that readings come in while InfluxDB is away
+        ingest=Ingest(embedded, core.conclude, dead_letters, core.clock, directory=directory),
+        deliver=deliver,
         close=store.close,
     )
+
+
+def _over_influx(
+    core: Core, journal: SqliteTelemetryStore, outbox: Outbox, signals: SignalForwarder
+) -> tuple[InfluxTelemetryStore, Callable[[], int]]:
+    """Return the store that reads from InfluxDB, and the delivery of both signals and lines."""
+    settings = core.settings.influxdb
+    server = InfluxServer(
+        InfluxEndpoint(
+            url=str(settings.url),
+            database=settings.database,
+            org=settings.org,
+            token=settings.token,
+            timeout_seconds=settings.timeout_seconds,
+        )
+    )
+    lines = InfluxForwarder(outbox, server, keep_records=core.settings.telemetry.outbox_max_records)
+
+    def deliver() -> int:
+        """Signals first: tickets do not wait for InfluxDB."""
+        return signals.drain() + lines.drain()
+
+    server.prepare()
+    return InfluxTelemetryStore(server, journal, lines), deliver
