@@ -81,7 +81,6 @@ _MOVES: Final[dict[TicketState, dict[Move, TicketState]]] = {
         **_WAITS,
     },
     _S.IN_PROGRESS: {
-        Move.START: _S.IN_PROGRESS,
         Move.ARRIVE: _S.IN_PROGRESS,
         Move.CANNOT_FIX: _S.ESCALATED,
         Move.DONE: _S.RESOLVED_UNVERIFIED,
@@ -122,6 +121,15 @@ _NEXT_LEVEL: Final = {
 def possible_moves(state: TicketState) -> tuple[Move, ...]:
     """Return the moves that the table allows in a state, for buttons and error messages."""
     return tuple(move for move in Move if (state, move) in TRANSITIONS)
+
+
+def diagram() -> str:
+    """Return the machine as a Mermaid state diagram, without the ends that every open state has."""
+    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {_S.NEW}: raise"]
+    for (source, move), target in TRANSITIONS.items():
+        if move not in _ENDINGS:
+            lines.append(f"    {source} --> {target}: {move}")
+    return "\n".join([*lines, f"    {_S.CLOSED} --> [*]", "```"])
 
 
 def moved(
