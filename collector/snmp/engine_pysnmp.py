@@ -49,23 +49,25 @@ _PRIV: Final = {
     "aes192": hlapi.USM_PRIV_CFB192_AES_BLUMENTHAL, "aes256": hlapi.USM_PRIV_CFB256_AES_BLUMENTHAL,
 }  # fmt: skip
 _TICK_SECONDS: Final = 0.1
+_REMEMBERED: Final = 4096
+_HIGHEST_STATUS: Final = 18  # RFC 3416
 _BUFFER_OCTETS: Final = 4 * 1024 * 1024
 _WINDOW: Final = 64  # pysnmp answers about 50 devices a second: more in flight only waits longer
 
 
 class _Guard:
-    """Remembers which address each message id was sent to, and refuses everything else."""
+    """Remembers which address and community each message id was sent to, and refuses everything else."""
 
     def __init__(self, statistics: EngineStatistics) -> None:
         self.statistics = statistics
-        self._asked: dict[int, tuple[str, int]] = {}
+        self._asked: dict[int, tuple[tuple[str, int], int, bytes]] = {}
 
     def sent(self, message: bytes, address: tuple[str, int]) -> None:
-        _, number = pdu.peek(message)
-        if len(self._asked) > 4096:  # forgotten answers; ids in use are always among the newest
-            for old in list(self._asked)[:2048]:
+        version, number = pdu.peek(message)
+        if len(self._asked) > _REMEMBERED:  # forgotten answers; ids in use are always among the newest
+            for old in list(self._asked)[: _REMEMBERED // 2]:
                 del self._asked[old]
-        self._asked[number] = (address[0], address[1])
+        self._asked[number] = ((address[0], address[1]), version, _community(version, message))
         self.statistics.requests += 1
 
     def accepts(self, datagram: bytes, source: tuple[str, int]) -> bool:
@@ -73,32 +75,42 @@ class _Guard:
         reason = self._fault(datagram, source)
         if reason is not None:
             self.statistics.reject(reason)
-        return reason is None
+            return False
+        self.statistics.replies += 1
+        return True
 
     def _fault(self, datagram: bytes, source: tuple[str, int]) -> str | None:
         try:
-            version, number = pdu.peek(datagram)
+            _, number = pdu.peek(datagram)
             if number not in self._asked:
                 return "unknown_id"
-            if (source[0], source[1]) != self._asked[number]:
+            address, version, community = self._asked[number]
+            if (source[0], source[1]) != address:
                 return "source"
-            _check_shape(version, datagram)
+            _check_shape(version, community, datagram)
         except ber.Malformed:
             return "malformed"
-        self.statistics.replies += 1
         return None
 
 
-def _check_shape(version: int, datagram: bytes) -> None:
+def _community(version: int, message: bytes) -> bytes:
+    """Return the community of a v1 or v2c message; empty for v3."""
+    if version == 3:
+        return b""
+    at, end = ber.expect(message, 0, len(message), ber.SEQUENCE)
+    _, at = ber.read_integer(message, at, end)
+    start, stop = ber.expect(message, at, end, ber.OCTET_STRING)
+    return message[start:stop]
+
+
+def _check_shape(version: int, community: bytes, datagram: bytes) -> None:
     """Raise `Malformed` unless the message is sound as far as it can be read without keys."""
     if version == 3:
         usm.read_message(datagram)
         return
-    at, end = ber.expect(datagram, 0, len(datagram), ber.SEQUENCE)
-    _, at = ber.read_integer(datagram, at, end)
-    _, at = ber.expect(datagram, at, end, ber.OCTET_STRING)
-    kind, _, _, _, start, stop = pdu.pdu_head(datagram, at, end)
-    if end != len(datagram) or kind != pdu.RESPONSE:
+    at, end = pdu.community_pdu(datagram, version, community)
+    kind, _, status, _, start, stop = pdu.pdu_head(datagram, at, end)
+    if kind != pdu.RESPONSE or not 0 <= status <= _HIGHEST_STATUS:
         raise ber.Malformed("the message is no response")
     pdu.read_varbinds(datagram, start, stop)
 
