@@ -2,7 +2,7 @@
 
 The end-to-end tests start it with `python edge_publisher.py PORT SITE DEVICE BOOT COUNT LOG START [STEP_SECONDS]`. It speaks
 the documented protocol (docs/mqtt.md) with nothing of the product: QoS 1, the retained high-water mark on `.../ack`, and
-after a lost connection everything beyond the mark again. It ends when the mark covers COUNT readings.
+after a lost connection or a silent mark everything beyond the mark again. It ends when the mark covers COUNT readings.
 """
 
 import json
@@ -15,7 +15,8 @@ from pathlib import Path
 
 import paho.mqtt.client as mqtt
 
-_WINDOW = 40  # readings in flight: enough that a kill always cuts some off
+_WINDOW = 200  # readings in flight: marks come once a second, and a kill always cuts some off
+_RESEND_SECONDS = 3.0  # a broker that has no subscriber yet takes readings and drops them
 _GIVE_UP_SECONDS = 120
 
 
@@ -77,10 +78,15 @@ class Publisher:
         self.client.connect_async("127.0.0.1", self.port, keepalive=5)
         self.client.loop_start()
         ends = time.monotonic() + _GIVE_UP_SECONDS
+        progress, progress_at = 0, time.monotonic()
         while time.monotonic() < ends:
             with self.moved:
                 if self.mark >= count:
                     break
+                if self.mark > progress:
+                    progress, progress_at = self.mark, time.monotonic()
+                elif time.monotonic() - progress_at > _RESEND_SECONDS:
+                    self.sent, progress_at = self.mark, time.monotonic()
                 waits = not self.client.is_connected() or self.sent >= min(count, self.mark + _WINDOW)
                 if waits:
                     self.moved.wait(0.2)
