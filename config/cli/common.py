@@ -47,6 +47,10 @@ class Session:
             self._settings = settings
         return self._settings
 
+    def prepare(self) -> None:
+        """Read the settings for their refusals and set up logging, for commands that need no setting."""
+        self.settings  # noqa: B018 - the property does it
+
     @property
     def tenant(self) -> TenantId:
         return TenantId(self.settings.general.tenant)

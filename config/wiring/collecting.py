@@ -14,10 +14,12 @@ from collector.snmp.engine_datagram import DatagramEngine
 from collector.snmp.engine_gufo import GufoEngine
 from collector.snmp.engine_pysnmp import PysnmpEngine
 from collector.snmp.poller import Poller
+from config.loaders import load_knowledge
 from config.polling import PollGroups
 from config.settings import Settings
 from config.wiring.core import Core
 from config.wiring.telemetry import Telemetry
+from crm_core.ports import Clock
 
 
 def make_engine(settings: Settings) -> SnmpEngine:
@@ -31,16 +33,19 @@ def make_engine(settings: Settings) -> SnmpEngine:
             return PysnmpEngine(window=settings.snmp.max_in_flight)
 
 
-def make_poller(core: Core, engine: SnmpEngine, profiles: Profiles) -> Poller:
-    """Return a poller over an engine, with the limits of the settings."""
+def make_reader(
+    settings: Settings, engine: SnmpEngine, profiles: Profiles, clock: Clock, *, seconds: float | None = None
+) -> Poller:
+    """Return a poller that needs no database: for a probe. `seconds` bounds one poll."""
+    knowledge = load_knowledge(settings)
     return Poller(
         engine,
         profiles=profiles,
-        catalogue=core.catalogue,
-        book=core.fault_codes,
-        clock=core.clock,
-        seconds_a_poll=core.settings.snmp.device_deadline_seconds,
-        repeats=core.settings.snmp.retries,
+        catalogue=knowledge.catalogue,
+        book=knowledge.fault_codes,
+        clock=clock,
+        seconds_a_poll=settings.snmp.device_deadline_seconds if seconds is None else seconds,
+        repeats=settings.snmp.retries,
     )
 
 
@@ -48,7 +53,15 @@ def build_polling(core: Core, telemetry: Telemetry, profiles: Profiles) -> PollG
     """Return the poll groups of this process."""
     engine = make_engine(core.settings)
     return PollGroups(
-        poller=make_poller(core, engine, profiles),
+        poller=Poller(
+            engine,
+            profiles=profiles,
+            catalogue=core.catalogue,
+            book=core.fault_codes,
+            clock=core.clock,
+            seconds_a_poll=core.settings.snmp.device_deadline_seconds,
+            repeats=core.settings.snmp.retries,
+        ),
         engine=engine,
         ingest=telemetry.ingest,
         uow_factory=core.uow_factory,

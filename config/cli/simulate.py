@@ -1,0 +1,123 @@
+"""`drumbeat simulate`: printers that exist only here, to try the product out or to test against."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from config.cli.common import JsonFlag, notes, print_json, session_of
+from config.cli.probe import split_host
+from config.clock import SystemClock
+from config.supervision import Lifecycle, NamedPart
+from crm_core.domain.errors import InvalidValue, StoreUnavailable
+from simulators.device import Fleet, devices_of, make_roster
+from simulators.models import default_models
+from simulators.mqtt_agent import MqttPlace
+from simulators.mqtt_fleet import MqttFleet
+from simulators.recordings import RecordingPlayer
+from simulators.snmp_fleet import SnmpFleetServer, fleet_agents
+
+app = typer.Typer(no_args_is_help=True, help="Serve simulated or recorded printers over SNMP and MQTT.")
+
+FIRST_ADDRESS: Final = "127.45.0.1"
+AHEAD: Final = timedelta(minutes=10)
+PAST_DAYS: Final = 60  # so that machines do not all start on their first day
+Port = Annotated[int, typer.Option(min=0, max=65535, help="UDP port, the same for all; 0 = any free one.")]
+
+
+@app.command()
+def recordings(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="Folder with .snmprec files.")],
+    port: Port = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Serve every recording of a folder as an SNMP agent on its own loopback address until Ctrl-C."""
+    session_of(context).prepare()
+    try:
+        player = RecordingPlayer(folder, SystemClock(), port=port)
+    except (OSError, ValueError) as error:
+        raise InvalidValue(f"{folder}: {error}") from error
+    _serve(player.server, list(player.addresses), as_json=as_json)
+
+
+@app.command()
+def fleet(
+    context: typer.Context,
+    devices: Annotated[int, typer.Option(min=1, max=20000, help="How many printers.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed is another fleet.")] = 1,
+    port: Port = 0,
+    mqtt: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Push over MQTT to this broker instead of answering SNMP."),
+    ] = None,
+    every: Annotated[float, typer.Option(min=1, max=86400, help="Seconds between two pushes.")] = 60.0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Serve a seeded fleet: by SNMP, each printer on its own loopback address, or pushing to a broker."""
+    tenant = session_of(context).tenant
+    clock = SystemClock()
+    now = clock.now()
+    models = default_models()
+    start = (now - timedelta(days=PAST_DAYS)).date()
+    simulated = Fleet(make_roster(devices, models, seed=seed), seed=seed, start=start, keep_days=3)
+    simulated.advance_to(now + AHEAD)
+    names = [device.device_id for device in devices_of(simulated)]
+    if mqtt is None:
+        agents = fleet_agents(simulated, now)
+        server = SnmpFleetServer(agents, clock, port=port, first_address=FIRST_ADDRESS)
+        _serve(server, names, as_json=as_json, beat=lambda: simulated.advance_to(clock.now() + AHEAD))
+        return
+    host, broker_port = split_host(mqtt)
+    pushing = MqttFleet(
+        devices_of(simulated), MqttPlace(host=host, port=broker_port, tenant=tenant), seed=seed
+    )
+
+    def push() -> None:
+        simulated.advance_to(clock.now() + AHEAD)
+        pushing.push(clock.now())
+
+    life = Lifecycle([NamedPart("MQTT fleet", pushing.start, pushing.stop)])
+    life.start()
+    try:
+        _tell(
+            {name: device.site_id for name, device in zip(names, pushing.devices, strict=True)},
+            as_json=as_json,
+        )
+        push()
+        life.wait(push, every)
+    finally:
+        life.stop()
+
+
+def _serve(
+    server: SnmpFleetServer, names: list[str], *, as_json: bool, beat: Callable[[], object] | None = None
+) -> None:
+    life = Lifecycle([NamedPart("SNMP fleet", server.start, server.stop)])
+    try:
+        life.start()
+    except OSError as error:
+        raise StoreUnavailable(
+            f"cannot listen on the UDP port: {error.strerror or error}; choose another --port"
+        ) from error
+    try:
+        addresses = {name: f"{server.address_of(i)}:{server.port}" for i, name in enumerate(names)}
+        _tell(addresses, as_json=as_json)
+        life.wait(beat, 60.0)
+    finally:
+        life.stop()
+
+
+def _tell(places: dict[str, str], *, as_json: bool) -> None:
+    """Say who is where: as one JSON on stdout, or as lines."""
+    if as_json:
+        print_json(places)
+    else:
+        for name, place in places.items():
+            typer.echo(f"{place}  {name}")
+    notes.print(f"serving {len(places)} printers; stop with Ctrl-C", markup=False)
+
+
+APPS: Final = {"simulate": app}
