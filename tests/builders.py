@@ -111,7 +111,7 @@ def a_device(
         "registered_at": T0,
         **changes,
     }
-    return Device(**fields)  # type: ignore[arg-type]
+    return Device(**fields)
 
 
 def a_technician(
@@ -152,7 +152,7 @@ def a_supply(index: str, level: int, colorant: str = "black", **changes: object)
         "percent": percent_of(level, 100, "percent"),
         **changes,
     }
-    return MarkerSupply(**fields)  # type: ignore[arg-type]
+    return MarkerSupply(**fields)
 
 
 def an_alert(
@@ -161,7 +161,7 @@ def an_alert(
     fields: dict[str, object] = {
         "index": f"1.{code}", "severity": severity, "training": 3, "group": group, "gindex": gindex, "code": code, **changes
     }  # fmt: skip
-    return PrinterAlert(**fields)  # type: ignore[arg-type]
+    return PrinterAlert(**fields)
 
 
 def a_reading(
@@ -187,7 +187,7 @@ def a_reading(
         "status": DeviceStatus(errors={"1": tuple(errors)}, console=tuple(console)),
         **changes,
     }
-    return DeviceReading(**fields)  # type: ignore[arg-type]
+    return DeviceReading(**fields)
 
 
 L1, L2, L3 = TicketLevel.L1, TicketLevel.L2, TicketLevel.L3
@@ -201,7 +201,7 @@ def a_condition(cause: str = "fault.fuser", level: TicketLevel | None = L3, **ch
         "cause": cause, "level": level, "category": category, "code": "test:1", "severity": "critical",
         "detail": {"name": cause, "label": "black toner"}, **changes,
     }  # fmt: skip
-    return Condition(**fields)  # type: ignore[arg-type]
+    return Condition(**fields)
 
 
 def a_signal(*conditions: Condition, at: datetime = T0, device_id: str = "d1", **changes: object) -> Signal:
@@ -214,7 +214,7 @@ def a_signal(*conditions: Condition, at: datetime = T0, device_id: str = "d1", *
         "conditions": conditions,
         **changes,
     }
-    return Signal(**fields)  # type: ignore[arg-type]
+    return Signal(**fields)
 
 
 def a_ticket(cause: str = "fault.fuser", device_id: str = "d1", **changes: object) -> Ticket:
@@ -236,7 +236,7 @@ def a_ticket(cause: str = "fault.fuser", device_id: str = "d1", **changes: objec
         "evidence": (),
         **changes,
     }
-    return Ticket(**fields)  # type: ignore[arg-type]
+    return Ticket(**fields)
 
 
 def a_provenance(made_at: datetime = T0, age_of_data_days: float = 0.1) -> Provenance:

@@ -33,7 +33,7 @@ def a_calendar(**changes: object) -> BusinessCalendar:
         "windows": dict.fromkeys(range(5), day),
         **changes,
     }
-    return BusinessCalendar(**fields)  # type: ignore[arg-type]
+    return BusinessCalendar(**fields)
 
 
 def a_rule(
@@ -58,7 +58,7 @@ def a_triage_policy(rules: Iterable[CauseRule] = (), **changes: object) -> Triag
         "silent_after": timedelta(hours=24),
         **changes,
     }
-    return TriagePolicy(**fields)  # type: ignore[arg-type]
+    return TriagePolicy(**fields)
 
 
 def a_policy(triage: TriagePolicy | None = None, calendar: BusinessCalendar | None = None) -> PolicyBook:

@@ -1,19 +1,13 @@
 """Every store of the CRM keeps the same promises: memory, SQLite and PostgreSQL run one suite."""
 
-import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, text
-from sqlalchemy.exc import OperationalError
 
-from crm_core.domain.errors import Conflict, InvalidConfiguration, NotFound
+from crm_core.domain.errors import Conflict, NotFound
 from crm_core.domain.fleet import OwnerState, SnmpAddress
 from crm_core.domain.identity import (
     DEFAULT_TENANT,
@@ -39,9 +33,6 @@ from crm_core.domain.service import (
     WorkOrderState,
 )
 from crm_core.ports import TicketFilter, UnitOfWorkFactory, WorkOrderFilter
-from crm_core.storage.memory import make_memory_uow_factory
-from crm_core.storage.schema import metadata
-from crm_core.storage.sqlalchemy_uow import make_engine, make_uow_factory, migrate
 from tests.builders import (
     T0,
     TENANT,
@@ -55,42 +46,6 @@ from tests.builders import (
     a_supply_forecast,
     a_ticket,
 )
-from tests.conftest import requires_server
-from tests.contract.postgres import private_cluster
-
-
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with private_cluster(requires_server("initdb"), requires_server("pg_ctl"), port) as url:
-        migrate(url)
-        yield url
-
-
-def _emptied(url: str) -> None:
-    engine = make_engine(url)
-    with engine.begin() as connection:
-        tables = ", ".join(table.name for table in metadata.sorted_tables)
-        connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
-    engine.dispose()
-
-
-@pytest.fixture(params=["memory", "sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
-def uow_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[UnitOfWorkFactory]:
-    if request.param == "memory":
-        yield make_memory_uow_factory()
-        return
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/crm.db"
-        migrate(url)
-    else:
-        url = request.getfixturevalue("postgres_url")
-        _emptied(url)
-    factory = make_uow_factory(url)
-    yield factory
-    factory.close()
 
 
 def an_order(*ticket_ids: int, **changes: object) -> WorkOrder:
@@ -429,33 +384,3 @@ def run_together(number: int, work: Callable[[], object]) -> None:
         thread.join()
     if errors:
         raise errors[0]
-
-
-def test_migrations_build_exactly_the_declared_schema(tmp_path):
-    url = f"sqlite:///{tmp_path}/crm.db"
-    migrate(url)
-    migrate(url)
-    engine = create_engine(url)
-    with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-    engine.dispose()
-
-
-def test_a_reader_sees_a_snapshot_and_cannot_write(tmp_path):
-    url = f"sqlite:///{tmp_path}/crm.db"
-    migrate(url)
-    writer, reader = make_uow_factory(url), make_uow_factory(url, read_only=True)
-    a_small_fleet(writer)
-    with writer() as writing, reader() as reading:
-        writing.tickets.open_unless_covered(a_ticket())
-        assert reading.tickets.list(TENANT, TicketFilter()) == []
-        with pytest.raises(OperationalError, match="readonly"):
-            reading.tickets.open_unless_covered(a_ticket())
-    writer.close()
-    reader.close()
-
-
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://host/db"])
-def test_an_unusable_address_is_refused(url):
-    with pytest.raises(InvalidConfiguration):
-        make_uow_factory(url)
