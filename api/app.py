@@ -14,11 +14,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Scope
 
 from api.idempotency import AnswerMemory, Idempotency
-from api.middleware import FRAME_HEADERS, HttpMetrics, RequestFrame
+from api.middleware import FRAME_HEADERS, BodyLimit, HttpMetrics, RequestFrame
 from api.openapi import describe
 from api.pages import views as pages
 from api.pages.rendering import Renderer
-from api.passwords import Throttle
+from api.passwords import SignInGuard
 from api.problem import (
     MEDIA_TYPE,
     Problem,
@@ -50,10 +50,11 @@ def create_app(services: ApiServices) -> FastAPI:
         openapi_url="/openapi.json",
         docs_url=None,
         redoc_url=None,
-        max_body_size=services.settings.max_body_bytes,
     )
     app.state.services = services
-    app.state.throttle = Throttle(services.settings.sign_in_attempts, services.settings.sign_in_window)
+    app.state.sign_in_guard = SignInGuard(
+        services.settings.sign_in_attempts, services.settings.sign_in_window
+    )
     app.state.renderer = Renderer(services, _TEMPLATES, _STATIC)
     for module in (session, fleet, devices, tickets, work_orders, jobs, accounts):
         app.include_router(module.router, prefix=API_PREFIX)
@@ -62,6 +63,7 @@ def create_app(services: ApiServices) -> FastAPI:
     describe(app)
     _answer_errors(app)
     app.add_middleware(Idempotency, memory=AnswerMemory(), answer_problem=_answer_in(app))
+    app.add_middleware(BodyLimit, max_bytes=services.settings.max_body_bytes, answer_problem=_answer_in(app))
     app.add_middleware(GZipMiddleware, minimum_size=600, compresslevel=6)
     app.add_middleware(
         RequestFrame, metrics=HttpMetrics(services.metrics), secure=services.settings.secure_cookies

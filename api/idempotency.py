@@ -118,7 +118,7 @@ class Idempotency:
         async def kept(message: Message) -> None:
             nonlocal start
             if message["type"] == "http.response.start":
-                start = message
+                start = {**message, "headers": list(message["headers"])}  # later layers change their list
             elif message["type"] == "http.response.body":
                 chunks.append(message.get("body", b""))
             await send(message)

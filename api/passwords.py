@@ -64,21 +64,21 @@ class Throttle:
         self._failures: OrderedDict[str, deque[float]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def wait_seconds(self, *keys: str) -> float:
-        """Return how long the caller must wait before any of `keys` may try again; 0 if it may try now."""
-        now = self._monotonic()
-        with self._lock:
-            return max((self._wait_of(key, now) for key in keys), default=0.0)
+    def attempt(self, key: str) -> float:
+        """Count an attempt that may fail and return 0, or return the seconds to wait when there were too many.
 
-    def failed(self, *keys: str) -> None:
-        """Count a failure against each key."""
+        Counted beforehand, so that many attempts at once cannot slip past the limit while the first is hashed.
+        """
         now = self._monotonic()
         with self._lock:
-            for key in keys:
-                self._failures.setdefault(key, deque(maxlen=self._attempts)).append(now)
-                self._failures.move_to_end(key)
+            wait = self._wait_of(key, now)
+            if wait > 0:
+                return wait
+            self._failures.setdefault(key, deque(maxlen=self._attempts)).append(now)
+            self._failures.move_to_end(key)
             while len(self._failures) > self._max_keys:
                 self._failures.popitem(last=False)
+            return 0.0
 
     def succeeded(self, key: str) -> None:
         """Forget the failures of a key."""
@@ -91,3 +91,20 @@ class Throttle:
         if failures is None or len(failures) < self._attempts:
             return 0.0
         return max(0.0, failures[0] + self._window_seconds - now)
+
+
+class SignInGuard:
+    """Guards the sign-in: `attempts` failures per account, five times as many per address (offices share one)."""
+
+    def __init__(self, attempts: int, window: timedelta) -> None:
+        self._accounts = Throttle(attempts, window)
+        self._addresses = Throttle(5 * attempts, window)
+
+    def wait_seconds(self, name: str, address: str) -> float:
+        """Count an attempt and return 0, or how long to wait before the next one."""
+        return self._accounts.attempt(name.casefold()) or self._addresses.attempt(address)
+
+    def succeeded(self, name: str, address: str) -> None:
+        """Forget what was counted: the person has shown to be the right one."""
+        self._accounts.succeeded(name.casefold())
+        self._addresses.succeeded(address)

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.access import SESSION_COOKIE, Principal, issue_token, principal_of_token, services_of
-from api.passwords import Throttle, verify_password
+from api.passwords import SignInGuard, verify_password
 from api.problem import Problem
 from crm_core.domain.service import User
 
@@ -21,17 +21,15 @@ class Session:
 
 def open_session(request: Request, name: str, password: str) -> Session:
     """Check name and password and return a new session; the throttle refuses before anything is hashed."""
-    services, throttle = services_of(request), _throttle(request)
-    account, address = f"account:{name.casefold()}", f"address:{_address(request)}"
-    wait = throttle.wait_seconds(account, address)
+    services, guard, address = services_of(request), _guard(request), _address(request)
+    wait = guard.wait_seconds(name, address)
     if wait > 0:
         raise Problem("too_many_attempts", headers={"Retry-After": str(int(wait) + 1)})
     with services.read_uow_factory() as uow:
         user = uow.users.find_by_name(services.settings.tenant, name)
     if not verify_password(password, user.password_hash if user and user.active else None):
-        throttle.failed(account, address)
         raise Problem("wrong_credentials")
-    throttle.succeeded(account)
+    guard.succeeded(name, address)
     assert user is not None
     return _new_session(request, user)
 
@@ -73,10 +71,10 @@ def clear_session(request: Request, response: Response, principal: Principal) ->
     response.delete_cookie(SESSION_COOKIE, path="/")
 
 
-def _throttle(request: Request) -> Throttle:
-    """Return the application's throttle."""
-    throttle: Throttle = request.app.state.throttle
-    return throttle
+def _guard(request: Request) -> SignInGuard:
+    """Return the application's guard."""
+    guard: SignInGuard = request.app.state.sign_in_guard
+    return guard
 
 
 def _address(request: Request) -> str:

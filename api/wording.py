@@ -1,15 +1,24 @@
 """Sentences about tickets and work orders, made from keys and arguments in the reader's language."""
 
+import re
 from datetime import datetime, time, timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from crm_core.domain.forecast import Reason
 from crm_core.domain.messages import Messages
 from crm_core.domain.policy import PolicyBook
-from crm_core.domain.service import SlaClock, Ticket, WorkOrder
+from crm_core.domain.service import Evidence, SlaClock, Ticket, WorkOrder
 from crm_core.domain.sla import BusinessCalendar
 from crm_core.sla import elapsed_business
 from crm_core.ticket_states import pauses_of
+
+
+class Figure(float):
+    """A figure of a text: one decimal at most, unless the text itself says how to format it."""
+
+    def __format__(self, spec: str) -> str:
+        return super().__format__(spec) if spec else f"{self:.1f}".removesuffix(".0")
 
 
 def ticket_title(ticket: Ticket, messages: Messages, language: str) -> str:
@@ -50,9 +59,12 @@ def worded(name: str, value: str | float | None, messages: Messages, language: s
     if value is None:
         return "–"
     if isinstance(value, float):
-        return f"{value:.1f}".removesuffix(".0")
+        return Figure(value)
     if name in ("kind", "colour", "component", "category") and isinstance(value, str):
         return term(name, value, messages, language)
+    if name == "name" and isinstance(value, str):  # of a fault code: error bits have words, other names stay
+        text = messages.text(language, f"pages.term.error.{value}")
+        return value if text.startswith("pages.") else text
     return value
 
 
@@ -120,3 +132,30 @@ def span_text(span: timedelta, messages: Messages, language: str) -> str:
     if not hours:
         return messages.text(language, "pages.span.minutes", minutes=rest)
     return messages.text(language, "pages.span.both", hours=hours, minutes=rest)
+
+
+_EVIDENCE_KEYS: Final = {
+    "prtAlertCode": "evidence.alert",
+    "vendor": "device.fault_code",
+    "silence": "cause.silence",
+}
+_FORECAST_DAYS = re.compile(r"^P50 ([0-9.]+) d \(([0-9.]+) to ([0-9.]+)\)$")
+
+
+def evidence_text(evidence: Evidence, messages: Messages, language: str) -> str:
+    """Return what was observed in words; parts that have no words (a text of the device) stay as they are."""
+    parts = [_evidence_part(part, messages, language) for part in evidence.summary.split(" | ")]
+    return " · ".join(dict.fromkeys(part for part in parts if part))
+
+
+def _evidence_part(part: str, messages: Messages, language: str) -> str:
+    """Return one part of an evidence's summary in words."""
+    days = _FORECAST_DAYS.match(part)
+    if days:
+        median, low, high = days.groups()
+        return messages.text(language, "pages.evidence.days", median=median, low=low, high=high)
+    scheme, _, code = part.partition(":")
+    if scheme == "hrPrinterDetectedErrorState":
+        return term("error", code, messages, language)
+    key = f"evidence.{code}" if scheme == "forecast" else _EVIDENCE_KEYS.get(scheme)
+    return messages.text(language, f"pages.{key}", code=code) if key else part

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, Final
 
+from api.meters import pages_by_day
 from api.pages import charts
 from api.pages.fleet_view import TONES
 from api.pages.supply_view import HISTORY_DAYS, Words, supply_views
@@ -103,11 +104,8 @@ def _pages_trend(services: ApiServices, bundle: DeviceBundle, words: Words, now:
     today = number_of(now.date())
     first = today - TREND_DAYS
     device = bundle.device
-    by_day = {
-        row.day: float(row.pages)
-        for row in services.store.daily_meters(device.tenant, first, today, device.device_id)
-        if row.polls
-    }
+    rows = services.store.daily_meters(device.tenant, first, today, device.device_id)
+    by_day = pages_by_day(rows)
     values = [by_day.get(day) for day in range(first, today + 1)]
     known = [value for value in values if value is not None]
     mean = sum(known) / len(known) if known else None

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup
 
 from api.access import Principal
+from api.meters import fleet_pages_by_day
 from api.pages import charts
 from api.pages.supply_view import Words, reasons_of, supply_name, tone_of
 from api.pages.ticket_view import place_of
@@ -189,10 +190,8 @@ def _pages_trend(
         return {"pages_bars": None, "pages_note": ""}
     today = number_of(services.clock.now().date())
     first = today - _TREND_DAYS + 1
-    total: Counter[int] = Counter()
-    for row in services.store.daily_meters(principal.tenant, first, today):
-        total[row.day] += row.pages
-    values = [float(total[day]) for day in range(first, today + 1)]
+    total = fleet_pages_by_day(services.store.daily_meters(principal.tenant, first, today))
+    values = [total.get(day, 0.0) for day in range(first, today + 1)]
     mean = words.formats.number(sum(values) / len(values))
     title = words.t("fleet.pages_title", days=len(values), mean=mean)
     return {"pages_bars": charts.bars(values, title), "pages_note": title}

@@ -80,6 +80,8 @@ class Formats:
         if value is None:
             return DASH
         span = value - self._now
+        if abs(span) < timedelta(minutes=1):
+            return "刚刚" if self._chinese else "just now"
         return str(format_timedelta(span, add_direction=True, locale=self._locale, threshold=1.5))
 
     def span(self, span: timedelta | None) -> str:

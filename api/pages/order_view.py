@@ -181,7 +181,7 @@ def _part(words: Words, part: PartNeed) -> PartView:
         quantity=part.quantity,
         name=_part_name(words, part),
         number=part.part_number,
-        note=part.note,
+        note=words.messages.unpacked(words.language, part.note),
         tone=tone_of(part.kind, part.colour),
     )
 

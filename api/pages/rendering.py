@@ -19,7 +19,7 @@ from api.language import THEMES, page_language
 from api.pages.formats import Formats
 from api.problem import Problem
 from api.services import ApiServices
-from api.wording import term, ticket_title
+from api.wording import evidence_text, term, ticket_title
 from crm_core.domain.identity import ticket_number, work_order_number
 from crm_core.domain.service import Role
 
@@ -113,6 +113,7 @@ class Renderer:
             "t": t,
             "text": lambda key, /, **arguments: messages.text(language, key, **arguments),
             "term": lambda family, value: term(family, value, messages, language),
+            "evidence_of": lambda evidence: evidence_text(evidence, messages, language),
             "title_of": lambda ticket: ticket_title(ticket, messages, language),
             "f": Formats(language, self.zone, now),
             "svg": Markup,

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from api.access import EVERYBODY, Principal, services_of, visible_bundle
 from api.fleet_lists import visible_bundles
 from api.language import language_of
+from api.meters import pages_by_day
 from api.paging import Cursor, Limit, decode_cursor, encode_cursor
 from api.problem import Problem
 from api.schemas.base import Page
@@ -175,13 +176,14 @@ def series(
     with services.read_uow_factory() as uow:
         visible_bundle(principal, uow, device_id)
     key, begin, end = DeviceId(device_id), number_of(first), number_of(last)
-    meters = services.store.daily_meters(principal.tenant, begin, end, key)
+    meters = list(services.store.daily_meters(principal.tenant, begin, end, key))
+    pages = pages_by_day(meters)
     supplies = list(services.store.daily_supplies(principal.tenant, begin, end, key))
     return SeriesBody(
         device_id=device_id,
         first_day=first,
         last_day=last,
-        meters=[meters_day(row) for row in meters],
+        meters=[meters_day(row, pages.get(row.day)) for row in meters],
         supplies=supply_series(supplies),
     )
 

@@ -245,10 +245,10 @@ def _provenance(row: Forecast, messages: Messages, language: str) -> dict[str, o
 
 
 class MetersDay(Output):
-    """The counters of one UTC day; `pages` is None when there is nothing to count from."""
+    """The counters of one UTC day; `pages` since the last answer before it, None when there is nothing to count from."""
 
     day: date
-    pages: int | None
+    pages: float | None
     last_count: int | None
     polls: int
     jams: int
@@ -282,11 +282,11 @@ class SeriesBody(Output):
     supplies: list[SupplySeries] = Field(default_factory=list)
 
 
-def meters_day(row: DailyMeters) -> MetersDay:
+def meters_day(row: DailyMeters, pages: float | None) -> MetersDay:
     """Return one day of meters."""
     return MetersDay(
         day=day_of(row.day),
-        pages=row.pages,
+        pages=round(pages, 1) if pages is not None else None,
         last_count=row.last_count,
         polls=row.polls,
         jams=row.jams,

@@ -1,5 +1,6 @@
 """Tickets and work orders as JSON."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -187,7 +188,10 @@ class WorkOrderDetail(WorkOrderRow):
         return cls(
             **_order_fields(order),
             assigned_reason=messages.unpacked(language, order.assigned_reason),
-            parts=[PartBody.model_validate(part) for part in order.parts],
+            parts=[
+                PartBody.model_validate(replace(part, note=messages.unpacked(language, part.note)))
+                for part in order.parts
+            ],
             guide=guide_steps(order, messages, language),
             outcome=order.outcome,
             confirmed_cause=order.confirmed_cause,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -122,8 +123,12 @@ class World:
     store: SqliteTelemetryStore
     close: Callable[[], None]
 
-    def app(self) -> FastAPI:
+    @cached_property
+    def _app(self) -> FastAPI:
         return create_app(self.services)
+
+    def app(self) -> FastAPI:
+        return self._app
 
     def token(
         self, user_id: str, *scopes: str, tenant: TenantId = DEFAULT_TENANT, purpose: str = "api"
@@ -295,7 +300,8 @@ def _people(world: World) -> None:
     )
     with world.services.uow_factory() as uow:
         for tenant in (DEFAULT_TENANT, OTHER_TENANT):
-            for name, role, technician, regions in rows:
+            people = rows if tenant == DEFAULT_TENANT else (*rows, ("rival-user", Role.MANAGER, None, ()))
+            for name, role, technician, regions in people:
                 uow.users.save(
                     User(
                         tenant=tenant,
@@ -356,7 +362,9 @@ def _history(world: World) -> None:
     knowledge = KNOWLEDGE
     signals = []
     landings = []
-    rows = [(DEFAULT_TENANT, *row) for row in ROSTER] + [(OTHER_TENANT, "rival-01", "hq", "", (9,), ())]
+    rows = [(DEFAULT_TENANT, *row) for row in ROSTER] + [
+        (OTHER_TENANT, "rival-01", "hq", "", (9,), ("lowToner",))
+    ]
     for tenant, device_id, _, _, levels, errors in rows:
         previous = None
         for step in range(20):
@@ -376,7 +384,7 @@ def _history(world: World) -> None:
         uow.commit()
 
 
-def _forecasts(world: World) -> None:
+def _forecasts(world: World, roster: tuple[tuple[object, ...], ...] = ROSTER) -> None:
     origin = Provenance(
         made_at=NOW,
         as_of=NOW.date(),
@@ -386,7 +394,7 @@ def _forecasts(world: World) -> None:
         reasons=(Reason("reasons.supply_pages_left", {"pages": 900, "pages_per_day": 300.0}),),
     )
     forecasts: list[SupplyForecast | LifeForecast | FailureForecast] = []
-    for device_id, _, _, levels, _ in ROSTER:
+    for device_id, _, _, levels, _ in roster:
         for number, level in enumerate(levels, 1):
             days = Interval(level * 0.4, level * 0.6, level * 0.9) if level >= 0 else None
             forecasts.append(
@@ -428,3 +436,37 @@ def _forecasts(world: World) -> None:
     with world.services.uow_factory() as uow:
         uow.forecasts.save_all(forecasts)
         uow.commit()
+
+
+def many_devices(world: World, count: int) -> None:
+    """Add devices with all four toners running out soon, each with a ticket: the busiest page there can be."""
+    roster = tuple(
+        (f"extra-{n:03d}", "studio", "Canon iR-ADV C3525i", (5, 6, 7, 8), ()) for n in range(count)
+    )
+    registry = world.services.registry
+    registry.register_all(
+        [
+            Device(
+                tenant=DEFAULT_TENANT,
+                device_id=DeviceId(row[0]),
+                site_id=SiteId("studio"),
+                customer_id=CustomerId("cust-3"),
+                vendor="Canon",
+                model_name=row[2],
+                serial=f"EX{number:05d}",
+            )
+            for number, row in enumerate(roster)
+        ]
+    )
+    at = NOW - timedelta(minutes=7)
+    world.store.append([Landing(reading=reading_of(row[0], at, row[3], (), 100)) for row in roster])
+    _forecasts(world, roster)
+    triage = Triage(
+        world.services.uow_factory,
+        world.clock,
+        world.services.policy,
+        KNOWLEDGE.fault_codes,
+        KNOWLEDGE.catalogue,
+    )
+    triage.consider_forecasts(DEFAULT_TENANT)
+    world.services.dispatcher.dispatch(DEFAULT_TENANT)
