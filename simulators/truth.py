@@ -5,7 +5,7 @@ simulated device, so that a test can prove that none of them was lost.
 """
 
 import threading
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -86,7 +86,7 @@ def supplies_table(fleet: Fleet) -> pa.Table:
                 rows["slot"].append(int(slot) + 1)
                 rows["kind"].append(spec.kind)
                 rows["colour"].append(spec.colour)
-                rows["day"].append(np.datetime64(fleet.start) + day)
+                rows["day"].append(fleet.start + timedelta(days=day))
                 rows["event"].append(event)
                 rows["unit_number"].append(int(record.unit_number[device, slot]))
                 rows["level_left"].append(left)
@@ -99,14 +99,14 @@ def failures_table(fleet: Fleet) -> pa.Table:
     repaired: dict[tuple[int, int], list[int]] = {}
     for device, day, component in fleet.repairs:
         repaired.setdefault((device, component), []).append(day)
-    first = np.datetime64(fleet.start)
+    first = fleet.start
     rows: dict[str, list[Any]] = {"device_id": [], "failed_on": [], "component": [], "repaired_on": []}
     for device, day, component in fleet.failures:
         later = [d for d in repaired.get((device, component), ()) if d > day]
         rows["device_id"].append(fleet.roster.devices[device].device_id)
-        rows["failed_on"].append(first + day)
+        rows["failed_on"].append(first + timedelta(days=day))
         rows["component"].append(COMPONENTS[component])
-        rows["repaired_on"].append(first + min(later) if later else None)
+        rows["repaired_on"].append(first + timedelta(days=min(later)) if later else None)
     return pa.table(rows)
 
 

@@ -285,7 +285,7 @@ class Fleet:
         mean = habits.base_pages * np.exp(self._log_rate) * factor
         mean = np.where(draw[1] < habits.zero_chance, 0.0, mean)
         mean = mean * rng.standard_gamma(habits.gamma_shape) / habits.gamma_shape
-        big = (draw[2] < habits.big_chance) & (mean > 0)
+        big = (draw[2] < habits.big_chance) & (mean > 0) & (factor > 0.15)
         mean = mean + np.where(big, 2.0 * habits.base_pages * (1.0 - draw[3]) ** (-1 / 2.2), 0.0)
         return rng.poisson(np.minimum(mean, habits.page_limit))
 

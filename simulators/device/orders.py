@@ -11,6 +11,7 @@ from simulators.device.arrays import MINUTES_A_DAY, NEVER
 from simulators.device.roster import BoardSwap, Roster, Script, ScriptedSwap
 from simulators.models import COMPONENTS
 
+JUST_BELOW: Final = 0.10
 _DAY: Final = float(MINUTES_A_DAY)
 
 
@@ -33,6 +34,11 @@ class CampaignOrder:
     firmware: str
     begins: npt.NDArray[np.float64]  # [N]
     fixed_at: float
+
+
+def _is_down_to(wanted: float | None, left: float) -> bool:
+    """Return True if a cartridge has just come down to the wanted level; one far below waits for the next."""
+    return wanted is None or wanted - JUST_BELOW <= left <= wanted
 
 
 class Orders:
@@ -91,8 +97,7 @@ class Orders:
         due = [
             order
             for order in self._waiting
-            if day >= order[0]
-            and (order[2].when_left is None or 1.0 - used[order[1], order[2].slot] <= order[2].when_left)
+            if day >= order[0] and _is_down_to(order[2].when_left, 1.0 - float(used[order[1], order[2].slot]))
         ]
         self._waiting = [order for order in self._waiting if order not in due]
         return [(device, swap) for _, device, swap in due]
