@@ -36,7 +36,7 @@ from crm_core.ports import (
     UnitOfWorkFactory,
     WorkOrderFilter,
 )
-from crm_core.sla import elapsed_business
+from crm_core.silence import is_silent
 
 _ALL: Final = 100_000
 _WORST: Final = 10
@@ -239,7 +239,7 @@ class FleetHealth:
     ) -> DeviceHealth:
         """Judge one device. Score: 100 a L3 ticket, 30 a L2, 10 a L1, plus risk and wear."""
         last_seen = state.last_seen if state is not None else None
-        silent = self._is_silent(last_seen or bundle.device.registered_at, now)
+        silent = is_silent(self._policy, last_seen or bundle.device.registered_at, now)
         by_level = sorted(tickets, key=lambda ticket: ticket.level.value, reverse=True)
         causes = [ticket.cause for ticket in by_level]
         if silent and "silence" not in causes:
@@ -283,12 +283,6 @@ class FleetHealth:
         if used_share is not None and used_share >= self._policy.life.replacement_share:
             near.append("life.device")
         return near
-
-    def _is_silent(self, since: datetime | None, now: datetime) -> bool:
-        triage, calendar = self._policy.triage, self._policy.sla.calendar
-        if since is None or now - since < triage.silent_after:
-            return False
-        return elapsed_business(calendar, since, now) >= triage.silent_business_time
 
     def _running_out(self, facts: _Facts) -> tuple[RunningOut, ...]:
         covered = {ticket.dedup_key for ticket in facts.tickets}

@@ -1,7 +1,7 @@
 """Opening a ticket for a cause: title, level, clocks, evidence, recall of an earlier repair, and the daily budget.
 
 Exactly one open ticket per cause is the database's promise (`TicketRepository.open_unless_covered`). What the budget
-or an incident holds back is opened as `held`: visible, without clocks, released later - never dropped.
+holds back is opened as `held`: visible, without clocks, released later - never dropped.
 """
 
 from dataclasses import dataclass, replace
@@ -19,7 +19,6 @@ from crm_core.ticket_states import MACHINE, Move, last_event, moved
 _DAY: Final = timedelta(days=1)
 _LOOK_BACK: Final = 50  # tickets of one device that are searched for an earlier repair
 HELD_BY_BUDGET: Final = "budget"
-HELD_BY_INCIDENT: Final = "incident"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +33,10 @@ class TicketOpener:
         track: CauseTrack,
         bundle: DeviceBundle,
         now: datetime,
-        incident: str | None = None,
     ) -> Ticket | None:
-        """Open the ticket of a raised track; None when an open ticket covers the cause already.
-
-        `incident` names what explains the trouble for now: the ticket is then held.
-        """
+        """Open the ticket of a raised track; None when an open ticket covers the cause already."""
         ticket = self._new(uow, track, bundle, now)
-        if incident is not None:
-            ticket = self._held(ticket, now, f"{HELD_BY_INCIDENT}: {incident}")
-        elif not _urgent(ticket) and self._over_budget(uow, ticket, now):
+        if not is_urgent(ticket.level, ticket.detail.get("severity")) and self._over_budget(uow, ticket, now):
             ticket = self._held(ticket, now, HELD_BY_BUDGET)
         else:
             ticket = replace(ticket, clocks=self._clocks(ticket, bundle, now))
@@ -133,6 +126,6 @@ class TicketOpener:
         return None
 
 
-def _urgent(ticket: Ticket) -> bool:
-    """Return True for what no budget holds back: a machine that stands still."""
-    return ticket.level is TicketLevel.L3 and ticket.detail.get("severity") == "critical"
+def is_urgent(level: TicketLevel | None, severity: object) -> bool:
+    """Return True for what nothing but its own site's incident holds back: a machine that stands still."""
+    return level is TicketLevel.L3 and severity == "critical"

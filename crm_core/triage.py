@@ -5,22 +5,21 @@ durable together, so a crash repeats a run without doubling anything. Conditions
 (`cause_tracks`); what a reading says nothing about neither raises nor clears; late signals say nothing new.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from crm_core import cause_tracks, forecast_causes
+from crm_core import cause_tracks, forecast_causes, incidents, silence
 from crm_core.conditions import FaultCodes
 from crm_core.domain.catalogue import Catalogue
 from crm_core.domain.errors import NotFound
 from crm_core.domain.fleet import DeviceBundle, OwnerState
-from crm_core.domain.identity import DEFAULT_TENANT, DeviceId, TenantId
+from crm_core.domain.identity import DEFAULT_TENANT, TenantId
 from crm_core.domain.policy import PolicyBook
 from crm_core.domain.service import (
     OPEN_STATES,
     CauseTrack,
-    Condition,
     Signal,
     SignalOrigin,
     Ticket,
@@ -31,13 +30,13 @@ from crm_core.domain.service import (
 )
 from crm_core.domain.telemetry import DeviceState
 from crm_core.ports import Clock, TicketFilter, UnitOfWork, UnitOfWorkFactory
-from crm_core.sla import elapsed_business
-from crm_core.ticket_opening import HELD_BY_BUDGET, TicketOpener
+from crm_core.ticket_opening import HELD_BY_BUDGET, TicketOpener, is_urgent
 from crm_core.ticket_states import MACHINE, TRANSITIONS, Move, last_event, moved
 
 _AFTER_REPAIR: Final = timedelta(minutes=15)  # a reading so soon after a repair may still show the old state
 _MAX_EVIDENCE: Final = 20
 _RANK: Final = {TicketLevel.L1: 1, TicketLevel.L2: 2, TicketLevel.L3: 3}
+_DECIDED: Final = frozenset({TicketState.CANCELLED, TicketState.MERGED})
 _SERVED: Final = frozenset({OwnerState.INSTALLED, OwnerState.LOAN})
 _NOT_ON_THE_WAY: Final = frozenset({WorkOrderState.PLANNED, WorkOrderState.ASSIGNED})
 
@@ -55,6 +54,7 @@ class TriageReport:
     auto_resolved: int = 0
     confirmed: int = 0
     recurred: int = 0
+    incidents: int = 0
 
     def __add__(self, other: "TriageReport") -> "TriageReport":
         return TriageReport(
@@ -82,16 +82,19 @@ class Triage:
         self._book = book
         self._catalogue = catalogue
         self._opener = TicketOpener(policy)
+        self._explained: dict[TenantId, incidents.Explained] = {}  # of the present run only
 
     def run(self, limit: int = 500, tenants: Sequence[TenantId] = (DEFAULT_TENANT,)) -> TriageReport:
         """Take up to `limit` signals from the inbox, then settle what time alone decides; one transaction."""
         now = self._clock.now()
         report = TriageReport()
+        self._explained.clear()
         with self._uow_factory() as uow:
             pending = uow.signals.pending(limit)
             for signal in pending:
                 report.signals += 1
                 self._take(uow, signal, now, report)
+            self._note_held_back(uow)
             uow.signals.mark_processed(
                 [signal.signal_id for signal in pending if signal.signal_id is not None], now
             )
@@ -113,6 +116,7 @@ class Triage:
         """Raise and clear what the newest forecasts say; the same forecasts twice change nothing."""
         now = self._clock.now()
         report = TriageReport()
+        self._explained.clear()
         with self._uow_factory() as uow:
             remembered = {
                 track.device_id
@@ -127,12 +131,19 @@ class Triage:
                     continue
                 report.signals += 1
                 self._take(uow, signal, now, report)
+            self._note_held_back(uow)
             self._settle(uow, tenant, now, report)
             uow.commit()
         return report
 
-    def consider_silence(self, tenant: TenantId, states: Sequence[DeviceState]) -> TriageReport:
-        """Raise a network ticket for each served device that has been silent too long; clear it when it speaks."""
+    def consider_silence(
+        self, tenant: TenantId, states: Sequence[DeviceState], expected_every: timedelta | None = None
+    ) -> TriageReport:
+        """Raise a network ticket for each served device that has been silent too long; clear it when it speaks.
+
+        With `expected_every` (how often devices report) devices that fall silent together become an incident first:
+        it holds back new tickets of its devices until they are back and have settled.
+        """
         now = self._clock.now()
         report = TriageReport()
         last_seen = {state.device_id: state.last_seen for state in states}
@@ -142,24 +153,28 @@ class Triage:
                 for track in uow.signals.all_tracks(tenant)
                 if track.origin is SignalOrigin.SILENCE
             }
-            for bundle in uow.devices.bundles(tenant):
+            bundles = [each for each in uow.devices.bundles(tenant) if each.device.owner_state in _SERVED]
+            if expected_every is not None:
+                report.incidents += incidents.update_incidents(
+                    uow, tenant, bundles, states, now, self._policy.triage, expected_every
+                )
+                self._explained.clear()
+            for bundle in bundles:
                 device = bundle.device
                 since = last_seen.get(device.device_id, device.registered_at)
-                silent = since is not None and self._is_silent(since, now)
+                silent = since is not None and silence.is_silent(self._policy, since, now)
                 if silent or device.device_id in silent_before:
                     report.signals += 1
                     self._take(
-                        uow, _silence(tenant, device.device_id, since, now, silent=silent), now, report
+                        uow,
+                        silence.signal_of(tenant, device.device_id, since, now, silent=silent),
+                        now,
+                        report,
                     )
+            self._note_held_back(uow)
             self._settle(uow, tenant, now, report)
             uow.commit()
         return report
-
-    def _is_silent(self, since: datetime, now: datetime) -> bool:
-        triage, calendar = self._policy.triage, self._policy.sla.calendar
-        if now - since < triage.silent_after:
-            return False
-        return elapsed_business(calendar, since, now) >= triage.silent_business_time
 
     # --- one signal ---
 
@@ -192,6 +207,8 @@ class Triage:
         """Make sure that exactly one open ticket covers the track; return the track linked to it."""
         covering = _covering(uow, track)
         if covering is None:
+            if self._is_held_back(uow, track, bundle, now) or self._was_decided(uow, track):
+                return track
             opened = self._opener.open(uow, track, bundle, now)
             if opened is not None:
                 report.held += opened.state is TicketState.HELD
@@ -202,6 +219,32 @@ class Triage:
             return track
         self._add_to(uow, covering, track, now, report)
         return replace(track, ticket_id=covering.ticket_id)
+
+    def _is_held_back(self, uow: UnitOfWork, track: CauseTrack, bundle: DeviceBundle, now: datetime) -> bool:
+        """Return True while an incident explains the track; it is asked again with each further signal."""
+        explained = self._explained.get(track.tenant)
+        if explained is None:
+            explained = self._explained[track.tenant] = incidents.explained_now(uow, track.tenant, now)
+        urgent = is_urgent(track.condition.level, track.condition.severity)
+        return explained.why(bundle, track.cause, track.origin, urgent=urgent) is not None
+
+    def _note_held_back(self, uow: UnitOfWork) -> None:
+        for tenant, explained in self._explained.items():
+            incidents.note_held_back(uow, tenant, explained)
+        self._explained.clear()
+
+    def _was_decided(self, uow: UnitOfWork, track: CauseTrack) -> bool:
+        """Return True if people ended the ticket of this episode: a false alarm stays quiet until it goes and comes.
+
+        What was solved by phone gets the time that a repair gets before it counts as failed.
+        """
+        if track.ticket_id is None:
+            return False
+        ticket = uow.tickets.get(track.tenant, track.ticket_id)
+        if ticket.state in _DECIDED:
+            return True
+        wait = self._policy.triage.verify_after
+        return ticket.state is TicketState.RESOLVED and track.last_seen - ticket.changed_at < wait
 
     def _add_to(
         self, uow: UnitOfWork, ticket: Ticket, track: CauseTrack, now: datetime, report: TriageReport
@@ -332,22 +375,4 @@ def _still_on(uow: UnitOfWork, ticket: Ticket) -> bool:
     return any(
         track.cause == ticket.cause and track.clear_since is None
         for track in uow.signals.tracks(ticket.tenant, ticket.device_id)
-    )
-
-
-def _silence(
-    tenant: TenantId, device_id: DeviceId, since: datetime | None, now: datetime, *, silent: bool
-) -> Signal:
-    conditions: Iterable[Condition] = ()
-    if silent and since is not None:
-        hours = round((now - since).total_seconds() / 3600)
-        detail: dict[str, str | int | float | None] = {"hours": hours, "last_seen": since.isoformat()}
-        conditions = (Condition(cause="silence", level=TicketLevel.L1, category="silence", detail=detail),)
-    return Signal(
-        tenant=tenant,
-        device_id=device_id,
-        observed_at=now,
-        origin=SignalOrigin.SILENCE,
-        evidence=f"last_seen:{since.isoformat() if since else 'never'}",
-        conditions=tuple(conditions),
     )

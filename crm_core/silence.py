@@ -1,0 +1,39 @@
+"""When the silence of a device is trouble: long enough by the wall clock, and through enough opening hours.
+
+Nights, weekends and holidays are no fault: a device may be switched off then.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from crm_core.domain.identity import DeviceId, TenantId
+from crm_core.domain.policy import PolicyBook
+from crm_core.domain.service import Condition, Signal, SignalOrigin, TicketLevel
+from crm_core.sla import elapsed_business
+
+
+def is_silent(policy: PolicyBook, since: datetime | None, now: datetime) -> bool:
+    """Return True if a device that was last seen at `since` should have spoken by `now`; None says nothing."""
+    triage = policy.triage
+    if since is None or now - since < triage.silent_after:
+        return False
+    return elapsed_business(policy.sla.calendar, since, now) >= triage.silent_business_time
+
+
+def signal_of(
+    tenant: TenantId, device_id: DeviceId, since: datetime | None, now: datetime, *, silent: bool
+) -> Signal:
+    """Return what silence says as a signal, so that it raises and clears like any other cause."""
+    conditions: Iterable[Condition] = ()
+    if silent and since is not None:
+        hours = round((now - since).total_seconds() / 3600)
+        detail: dict[str, str | int | float | None] = {"hours": hours, "last_seen": since.isoformat()}
+        conditions = (Condition(cause="silence", level=TicketLevel.L1, category="silence", detail=detail),)
+    return Signal(
+        tenant=tenant,
+        device_id=device_id,
+        observed_at=now,
+        origin=SignalOrigin.SILENCE,
+        evidence=f"last_seen:{since.isoformat() if since else 'never'}",
+        conditions=tuple(conditions),
+    )
