@@ -39,12 +39,12 @@ from collector.snmp.usm import stretched_key
 from collector.snmp.walking import ColumnWalk, Rows
 from crm_core.domain.errors import InvalidValue
 
-_AUTH: Final = {
+AUTH_PROTOCOLS: Final = {
     "none": hlapi.USM_AUTH_NONE, "md5": hlapi.USM_AUTH_HMAC96_MD5, "sha1": hlapi.USM_AUTH_HMAC96_SHA,
     "sha224": hlapi.USM_AUTH_HMAC128_SHA224, "sha256": hlapi.USM_AUTH_HMAC192_SHA256,
     "sha384": hlapi.USM_AUTH_HMAC256_SHA384, "sha512": hlapi.USM_AUTH_HMAC384_SHA512,
 }  # fmt: skip
-_PRIV: Final = {
+PRIV_PROTOCOLS: Final = {
     "none": hlapi.USM_PRIV_NONE, "des": hlapi.USM_PRIV_CBC56_DES, "aes128": hlapi.USM_PRIV_CFB128_AES,
     "aes192": hlapi.USM_PRIV_CFB192_AES_BLUMENTHAL, "aes256": hlapi.USM_PRIV_CFB256_AES_BLUMENTHAL,
 }  # fmt: skip
@@ -335,7 +335,7 @@ def _usm_data(user: UsmUser) -> Any:
         options["privKey"] = rfc1902.OctetString(stretched_key(user.auth, user.priv_password))
         options["privKeyType"] = hlapi.USM_KEY_TYPE_MASTER
     return hlapi.UsmUserData(
-        user.name, authProtocol=_AUTH[user.auth], privProtocol=_PRIV[user.priv], **options
+        user.name, authProtocol=AUTH_PROTOCOLS[user.auth], privProtocol=PRIV_PROTOCOLS[user.priv], **options
     )
 
 
