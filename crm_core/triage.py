@@ -83,6 +83,7 @@ class Triage:
         self._catalogue = catalogue
         self._opener = TicketOpener(policy)
         self._explained: dict[TenantId, incidents.Explained] = {}  # of the present run only
+        self._watching_since: datetime | None = None
 
     def run(self, limit: int = 500, tenants: Sequence[TenantId] = (DEFAULT_TENANT,)) -> TriageReport:
         """Take up to `limit` signals from the inbox, then settle what time alone decides; one transaction."""
@@ -154,7 +155,7 @@ class Triage:
                 if track.origin is SignalOrigin.SILENCE
             }
             bundles = [each for each in uow.devices.bundles(tenant) if each.device.owner_state in _SERVED]
-            if expected_every is not None:
+            if expected_every is not None and self._watches_long_enough(now, expected_every):
                 report.incidents += incidents.update_incidents(
                     uow, tenant, bundles, states, now, self._policy.triage, expected_every
                 )
@@ -175,6 +176,11 @@ class Triage:
             self._settle(uow, tenant, now, report)
             uow.commit()
         return report
+
+    def _watches_long_enough(self, now: datetime, expected_every: timedelta) -> bool:
+        """Return True once every device had the time to report twice: who just began to look sees only silence."""
+        self._watching_since = self._watching_since or now
+        return now - self._watching_since >= 2 * expected_every
 
     # --- one signal ---
 

@@ -61,8 +61,9 @@ def triage_round(core: Core, desk: Desk) -> None:
 
 
 def silence_round(core: Core, telemetry: Telemetry, desk: Desk) -> None:
-    """Look for devices that fell silent."""
-    desk.triage.consider_silence(core.tenant, telemetry.store.states(core.tenant))
+    """Look for devices that fell silent, alone or together."""
+    expected_every = timedelta(seconds=core.settings.snmp.poll_interval_seconds)
+    desk.triage.consider_silence(core.tenant, telemetry.store.states(core.tenant), expected_every)
     desk.servicedesk.close_settled(core.tenant)
 
 
