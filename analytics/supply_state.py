@@ -11,7 +11,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import erf, erfcx
+
+from analytics.truncated import truncated_moments
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -26,31 +27,6 @@ _NEW_CARTRIDGE: Final = 0.05  # relative spread of yields between cartridges of 
 _PRIOR_SPREAD: Final = 0.30  # relative spread of devices around their model
 _SLACK: Final = 0.006  # of a full cartridge: gauges are a little wrong even at a step
 _RESOLUTIONS: Final = (0.003, 0.01, 0.05, 0.10)  # of gauges: ml, and steps of 1, 5 and 10 %
-_SQRT2: Final = np.sqrt(2.0)
-
-
-def truncated_moments(mean: Floats, deviation: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats]:
-    """Return mean and standard deviation of normals truncated to [low, high], stable far in the tails."""
-    sd = np.maximum(deviation, 1e-9)
-    a = np.clip((low - mean) / sd, -30.0, 30.0)
-    b = np.clip((high - mean) / sd, -30.0, 30.0)
-    flip = a + b < 0  # use the mirror image, so that a is the nearer bound in the upper tail
-    a, b = np.where(flip, -b, a), np.where(flip, -a, b)
-    b = np.maximum(b, a + 1e-6)
-    gap = np.exp(np.clip((a * a - b * b) / 2.0, -700.0, 0.0))
-    tail = erfcx(np.maximum(a, 0.0) / _SQRT2) - gap * erfcx(np.maximum(b, 0.0) / _SQRT2)
-    straddles = erf(b / _SQRT2) - erf(a / _SQRT2)
-    root = np.sqrt(2.0 / np.pi)
-    mass = np.where(
-        a > 0, np.maximum(tail, 1e-12), np.maximum(straddles * np.exp(np.minimum(a * a, 700.0) / 2.0), 1e-12)
-    )
-    shift = root * (1.0 - gap) / mass
-    spread = 1.0 + root * (a - b * gap) / mass - shift * shift
-    shift = np.clip(shift, a, b)
-    return (
-        np.asarray(mean + np.where(flip, -shift, shift) * sd),
-        np.asarray(sd * np.sqrt(np.clip(spread, 1e-4, 1.0))),
-    )
 
 
 @dataclass(slots=True)
@@ -152,10 +128,12 @@ class SupplyState:
         self._learn_gauge(state, percent, stated, use)
         previous = self.level.copy()
         self._move(use)
-        swap = self._is_swap(state, stated, use, previous) & ~fresh
+        hidden = self._is_hidden_swap(state) & ~fresh
+        swap = (self._is_swap(state, stated, use, previous) & ~fresh) | hidden
         self.swapped = swap
         self._close(swap, day)
         self._open(swap, fresh, day, stated, use)
+        self._open_hidden(hidden)
         self._believe(state, stated, use, swap | fresh)
         self._mark_step(day, state, stated, use, swap | fresh)
         self._mark_empty(day, state, stated, pages)
@@ -229,6 +207,24 @@ class SupplyState:
         low_to_some = (state == SOME_REMAINING) & ~np.isnan(self.reported)
         late = self.speaks_late() & known & np.isnan(self.reported) & (stated > 0.5) & (previous < 0.5)
         return np.asarray(up | fall | low_to_some | late)
+
+    def _is_hidden_swap(self, state: Ints) -> Bools:
+        """Return True where "some remaining" goes on long after the flag was due: nobody saw the cartridge change."""
+        own = self.cart_use > 0
+        slope = np.where(own, 1.0 / np.maximum(self.cart_use, 0.2), self.model_slope())
+        beyond = np.where(own, 0.25 / np.sqrt(np.minimum(self.carts, 3.0).clip(1.0)), 0.5)
+        used_up = self.seg_used * slope > self.seg_level0 - self._flag_due() + beyond
+        return np.asarray((state == SOME_REMAINING) & np.isnan(self.reported) & used_up)
+
+    def _flag_due(self) -> Floats:
+        return np.asarray(np.where(np.isnan(self.flag_level), 0.10, np.maximum(self.flag_level - 0.02, 0.05)))
+
+    def _open_hidden(self, hidden: Bools) -> None:
+        """Start a cartridge that came in unseen: some of it is used already, and it teaches nothing about yields."""
+        self.level = np.where(hidden, 0.85, self.level)
+        self.var_level = np.where(hidden, 0.03, self.var_level)
+        self.seg_seen_start = np.asarray(self.seg_seen_start & ~hidden)
+        self.seg_used = np.where(hidden, 0.1, self.seg_used)
 
     def _close(self, swap: Bools, day: int) -> None:
         """Write down what the cartridge that goes out has taught."""
@@ -320,7 +316,7 @@ class SupplyState:
         low, high = np.where(zero, -0.05, low), np.where(zero, 0.003, high)
         high = np.where(known & (stated >= 0.985), 1.01, high)
         low = np.where(known & (stated >= 0.985), np.where(new, 0.94, stated - 2 * half), low)
-        flag = np.where(np.isnan(self.flag_level), 0.10, np.maximum(self.flag_level - 0.02, 0.05))
+        flag = self._flag_due()
         some = state == SOME_REMAINING
         low, high = np.where(some, flag, low), np.where(some, 1.2, high)
         seen = known | some
@@ -335,7 +331,10 @@ class SupplyState:
         rate = np.where(known & (use > 0), 0.05, 0.0)
         self.surprise += rate * (surprise - self.surprise)
         self.level = np.where(seen, mean, self.level)
-        slope = np.clip(self.slope + gain * moved, 0.2 * self.kind_prior, 5.0 * self.kind_prior)
+        trust = np.where(
+            some, 0.4, 1.0
+        )  # a silent gauge says little about use per page: the cartridge may be another one
+        slope = np.clip(self.slope + trust * gain * moved, 0.2 * self.kind_prior, 5.0 * self.kind_prior)
         self.slope = np.where(seen, slope, self.slope)
         shrunk = self.var_slope - gain * self.cov * (1.0 - left)
         self.var_slope = np.where(seen, np.maximum(shrunk, (0.02 * self.slope) ** 2), self.var_slope)

@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-HALF_LIVES: Final = (4.0, 10.0, 25.0, 70.0)  # days; the third one carries the forecast
+HALF_LIVES: Final = (4.0, 12.0, 35.0, 90.0)  # days; the third one carries the forecast
 _PROFILE_HALF_LIFE: Final = 75.0
 _PROFILE_PRIOR_WEEKS: Final = 2.0
 _MULTIPLIER_PRIOR_DAYS: Final = 1.5

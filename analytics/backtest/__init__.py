@@ -1,0 +1,1 @@
+"""Back-tests: would the forecasts have been right? Walks over history files without looking ahead."""

@@ -1,0 +1,204 @@
+"""Back-test of supply forecasts: walk through a history file as if each day were today.
+
+Everything that is fitted comes from the training days of the same file; after them only the small states move on. The
+threshold of the ticket is chosen on forecasts for devices that the forecasting trees have not seen.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from analytics.backtest.supply_history import SupplyHistory, as_dates, read_holidays, read_supply_history
+from analytics.features import calendar_ahead
+from analytics.supplies import FAR_DAYS, SupplyModel, SupplyRows, fit_supply_model, snapshot
+from analytics.supply_state import SupplyState
+from analytics.training import SupplyRecorder
+from analytics.usage import UsageState
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Progress = Callable[[str, float], None]
+
+WARM_UP_DAYS: Final = 45
+_PRIOR_PAGES_A_DAY: Final = 20.0
+_WINDOW: Final = (3.0, 10.0)  # days before empty in which a ticket is right
+_THRESHOLDS: Final = tuple(np.arange(4.5, 10.01, 0.25).tolist())
+_LATE_COSTS: Final = 0.3  # a late ticket is worse than an early one
+_ROWS_AIMED: Final = 100_000
+
+
+def silent(_what: str, _share: float) -> None:
+    """Take progress and say nothing."""
+
+
+@dataclass(slots=True)
+class SupplyWalk:
+    """States and what they knew on every day from WARM_UP_DAYS on; `swapped` and `gauge` are [T, n]."""
+
+    history: SupplyHistory
+    recorder: SupplyRecorder
+    swapped: list[Bools] = field(default_factory=list)
+    gauge: list[Ints] = field(default_factory=list)
+
+
+def walk(history: SupplyHistory, holidays: frozenset[int], progress: Progress = silent) -> SupplyWalk:
+    """Feed the history day by day to the states and note what they knew."""
+    n = len(history.device_ids)
+    usage = UsageState.empty(history.site, np.full(n, _PRIOR_PAGES_A_DAY))
+    supply = SupplyState.empty(np.arange(n), history.model, history.nominal, np.ones(n))
+    result = SupplyWalk(history, SupplyRecorder())
+    for column in range(history.days):
+        day = history.first_day + column
+        holiday = day in holidays
+        profile = usage.profile()
+        usage.expect(day, profile, holiday=holiday)
+        pages = usage.take(day, history.counts[:, column], dry=supply.dry(), holiday=holiday)
+        before = result.recorder.before(supply)
+        supply.take(day, history.states[:, column], history.percents[:, column], pages)
+        result.recorder.after(day, supply, before)
+        result.swapped.append(supply.swapped.copy())
+        result.gauge.append(gauge_kind(supply))
+        if column >= WARM_UP_DAYS:
+            result.recorder.note(snapshot(day, usage, supply, calendar_ahead(day, holidays), profile))
+        if column % 30 == 0:
+            progress("walk", column / history.days)
+    return result
+
+
+def gauge_kind(supply: SupplyState) -> Ints:
+    """Return 0 for gauges with small steps, 1 for coarse ones, 2 for sticking ones, 3 for "some remaining"."""
+    kind = np.where(supply.resolution() >= 0.05, 1, 0)
+    kind = np.where(supply.sticks(), 2, kind)
+    return np.asarray(np.where(supply.speaks_late(), 3, kind), dtype=np.int64)
+
+
+@dataclass(slots=True)
+class SupplyBacktest:
+    """The fitted model and what was chosen with it on the training days."""
+
+    model: SupplyModel
+    thresholds: Floats  # by gauge kind
+    rows: int
+    run_outs: int
+
+
+def train(result: SupplyWalk, train_days: int, seed: int, progress: Progress = silent) -> SupplyBacktest:
+    """Fit on the training days: model by run-outs seen, thresholds by cross-fitted forecasts."""
+    last = result.history.first_day + train_days
+    groups = np.arange(len(result.history.device_ids))
+    lives = [life for life in result.recorder.lives if life[2] < last]
+    total = sum(min(int(end - start), 90) for _, start, end in lives)
+    rows = result.recorder.rows(groups, last - 1, every=max(1, total // _ROWS_AIMED))
+    progress("fit", 0.0)
+    model = fit_supply_model(rows, seed=seed)
+    progress("thresholds", 0.6)
+    thresholds = choose_thresholds(result, rows, train_days, seed)
+    return SupplyBacktest(model, thresholds, len(rows.day), len(lives))
+
+
+def choose_thresholds(result: SupplyWalk, rows: SupplyRows, train_days: int, seed: int) -> Floats:
+    """Return the P50 at which a ticket is raised, by gauge kind, that puts most training cartridges into the window."""
+    n = len(result.history.device_ids)
+    first = result.recorder.days[0]
+    length = result.history.first_day + train_days - first
+    fold = np.random.default_rng(seed + 1).permutation(n) % 2
+    p50 = np.full((length, n), FAR_DAYS)
+    for part in (0, 1):
+        model = fit_supply_model(rows.where(fold[rows.group] != part), seed=seed, trees=100, median_only=True)
+        mine = np.flatnonzero(fold == part)
+        for at in range(length):
+            features, formula = result.recorder.features[at][mine], result.recorder.formula[at][mine]
+            near = formula < 60.0
+            if near.any():
+                p50[at, mine[near]] = model.predict(features[near], formula[near])[:, 1]
+    end = result.history.first_day + train_days
+    lives = [
+        life
+        for life in result.recorder.lives
+        if life[2] < end and life[2] - life[1] >= 15 and life[1] >= first
+    ]
+    leads = np.array([[_lead(p50, life, first, level) for level in _THRESHOLDS] for life in lives]).reshape(
+        -1, len(_THRESHOLDS)
+    )
+    kinds = np.array(
+        [result.gauge[int(end_day) - result.history.first_day][row] for row, _, end_day in lives]
+    )
+    good = ((leads >= _WINDOW[0]) & (leads <= _WINDOW[1])) - _LATE_COSTS * (leads < _WINDOW[0])
+    overall = good.mean(0) if len(good) else np.zeros(len(_THRESHOLDS))
+    chosen = np.empty(4)
+    for kind in range(4):
+        mine = good[kinds == kind] if len(good) else good
+        blended = (mine.sum(0) + 200.0 * overall) / (len(mine) + 200.0)
+        smooth = np.convolve(np.pad(blended, 2, mode="edge"), np.ones(5) / 5, mode="valid")
+        chosen[kind] = _THRESHOLDS[int(np.argmax(smooth))]
+    return chosen
+
+
+def _lead(p50: Floats, life: tuple[int, int, float], first: int, level: float) -> float:
+    """Return the days from the first day at or below `level` to the run-out; 0 if there was none before."""
+    row, start, end = life
+    empty = int(np.ceil(end - 1e-9))
+    track = p50[start - first : empty - first, row]
+    hit = np.flatnonzero(track <= level)
+    return float(len(track) - hit[0]) if len(hit) else 0.0
+
+
+def predict(
+    result: SupplyWalk, fitted: SupplyBacktest, train_days: int, progress: Progress = silent
+) -> pd.DataFrame:
+    """Return one row a device and day from `train_days` on, made with nothing later than that day."""
+    history = result.history
+    n = len(history.device_ids)
+    raised = np.zeros(n, bool)
+    parts = []
+    for column in range(train_days, history.days):
+        at = column - WARM_UP_DAYS
+        days = fitted.model.predict(result.recorder.features[at], result.recorder.formula[at])
+        raised &= ~result.swapped[column]
+        raise_now = (days[:, 1] <= fitted.thresholds[result.gauge[column]]) & ~raised
+        raised |= raise_now
+        days = np.minimum(days, FAR_DAYS)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "device_id": history.device_ids, "day": as_dates(np.full(n, history.first_day + column)),
+                    "days_to_empty_p10": days[:, 0], "days_to_empty_p50": days[:, 1], "days_to_empty_p90": days[:, 2],
+                    "raise_ticket": raise_now,
+                }
+            )
+        )  # fmt: skip
+        if column % 30 == 0:
+            progress("forecast", (column - train_days) / max(history.days - train_days, 1))
+    return pd.concat(parts, ignore_index=True).sort_values(
+        ["device_id", "day"], kind="stable", ignore_index=True
+    )
+
+
+def backtest_supplies(
+    history: Path,
+    train_days: int,
+    out: Path,
+    *,
+    holidays: Path | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> dict[str, object]:
+    """Write the forecasts of a history file to `out` (columns of the protocol) and return a summary for JSON."""
+    data = read_supply_history(history)
+    result = walk(data, read_holidays(holidays), progress)
+    fitted = train(result, train_days, seed, progress)
+    table = predict(result, fitted, train_days, progress)
+    table["day"] = table["day"].dt.date
+    table.to_parquet(out, index=False)
+    progress("done", 1.0)
+    return {
+        "devices": len(data.device_ids), "days": data.days, "rows": len(table), "training_rows": fitted.rows,
+        "run_outs_learned": fitted.run_outs, "tickets": int(table["raise_ticket"].sum()),
+        "ticket_thresholds": fitted.thresholds.tolist(), "seed": seed, "out": str(out),
+    }  # fmt: skip
