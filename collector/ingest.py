@@ -16,10 +16,11 @@ import msgspec
 
 from collector.dead_letters import DeadLetter, DeadLetterBox
 from collector.sequences import SequenceRanges, Settled
+from crm_core.domain.errors import InvalidValue
 from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.domain.service import Signal
 from crm_core.domain.telemetry import DeviceReading, TelemetryEvent
-from crm_core.domain.wire import encode_reading
+from crm_core.domain.wire import decode_reading, encode_reading
 from crm_core.ports import Clock, Landing, TelemetryStore
 
 #: A sender's clock may differ this much from ours; beyond it the reading's time is corrected and flagged.
@@ -37,6 +38,9 @@ class Conclusion(Protocol):
     @property
     def signal(self) -> Signal | None: ...
 
+
+#: Sources whose readings are made in this process and timed by its clock.
+_OURS: Final = frozenset({"snmp", "manual"})
 
 Conclude = Callable[[DeviceReading, DeviceReading | None], Conclusion]
 
@@ -169,20 +173,26 @@ class Ingest:
             return "the reading names no device"
         if (reading.boot_id is None) != (reading.seq is None):
             return "boot_id and seq go together"
+        if reading.source in _OURS:
+            try:
+                decode_reading(encode_reading(reading))
+            except InvalidValue as error:  # made here, not decoded: the limits were not checked yet
+                return str(error)
+        return self._misplaced(reading.tenant, reading.device_id, reading.site_id)
+
+    def _misplaced(self, tenant: str, device_id: str, stated_site: str | None) -> str | None:
         if self._directory is None:
             return None
-        site = self._directory.site_of(reading.tenant, reading.device_id)
+        site = self._directory.site_of(tenant, device_id)
         if site is None:
-            return f"device {reading.device_id} of tenant {reading.tenant} is not registered: `drumbeat device add`"
-        if reading.site_id is not None and reading.site_id != site:
-            return (
-                f"device {reading.device_id} stands at site {site}, not at {reading.site_id}: move it first"
-            )
+            return f"device {device_id} of tenant {tenant} is not registered: `drumbeat device add`"
+        if stated_site is not None and stated_site != site:
+            return f"device {device_id} stands at site {site}, not at {stated_site}: move it first"
         return None
 
     def _timed(self, reading: DeviceReading) -> DeviceReading:
         """Return the reading with a time that can be true; ours, and flagged, where the sender's cannot."""
-        if reading.source in {"snmp", "manual"}:
+        if reading.source in _OURS:
             return reading  # timed by our own clock
         now = self._clock.now()
         if now - self._oldest <= reading.polled_at <= now + CLOCK_TOLERANCE:

@@ -6,21 +6,27 @@ bounded and shed oldest first, with a count; signals, from which tickets come, a
 """
 
 import sqlite3
+import threading
+import time
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
+from collector.stores.influx_lines import daily_lines, unpack_lines
 from collector.stores.reading_codec import at_ms
 from collector.stores.sqlite import SqliteTelemetryStore
+from collector.stores.sqlite_rows import ROLLUP_COLUMNS, rollup_of, supplies_of
 from collector.stores.sqlite_write import LINES_TOPIC, SIGNAL_TOPIC
+from crm_core.domain.errors import InvalidConfiguration, InvalidValue, StoreUnavailable
 from crm_core.domain.service import Signal
 from crm_core.ports import Clock, SignalInbox
 
 TORN: Final = "the checksum does not fit: the record was torn or the disk is failing"
 SHED_TALLY: Final = "lines_shed"
+_QUALIFIED: Final = ", ".join(f"y.{name.strip()}" for name in ROLLUP_COLUMNS.split(","))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +128,40 @@ class Outbox:
 
         return self._store.transaction(work)
 
+    def waiting_days(self, limit: int) -> "WaitingDays | None":
+        """Return days whose roll-up changed since InfluxDB saw it, with their lines as they are now; None: no such day."""
+        with self._store.reading() as db:
+            rows = db.execute(
+                f"SELECT w.device, w.day, w.stamp, d.tenant, d.device_id, y.jams, y.supplies, {_QUALIFIED} "
+                "FROM daily_waiting w JOIN device d ON d.id = w.device "
+                "LEFT JOIN daily y ON y.device = w.device AND y.day = w.day LIMIT ?",
+                (limit,),
+            ).fetchall()
+        if not rows:
+            return None
+        lines: list[str] = []
+        for _, day, _, tenant, device_id, jams, supplies, *columns in rows:
+            if supplies is not None:
+                rollup = rollup_of(columns, supplies_of(supplies))
+                lines.extend(daily_lines(tenant, device_id, day, rollup, jams))
+        return WaitingDays(lines, [row[:3] for row in rows])
+
+    def days_delivered(self, places: Sequence[tuple[int, int, int]]) -> None:
+        """Forget days that arrived, unless they changed again meanwhile."""
+        self._store.transaction(
+            lambda db: db.executemany(
+                "DELETE FROM daily_waiting WHERE device = ? AND day = ? AND stamp = ?", places
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingDays:
+    """Lines of changed days, and the (device, day, stamp) that they speak for."""
+
+    lines: list[str]
+    places: list[tuple[int, int, int]]
+
 
 class SignalForwarder:
     """Carries signals into the CRM inbox, in order; the inbox knows a repeat, so a crash between costs nothing."""
@@ -153,3 +193,109 @@ class SignalForwarder:
                 self._outbox.park(SIGNAL_TOPIC, record.record_id, ((f"not a signal: {error}", record.body),))
         self._inbox.append(signals)
         self._outbox.delivered(numbers)
+
+
+class LineSink(Protocol):
+    """Where lines go; `collector.stores.influxdb.InfluxServer` is one."""
+
+    def write(self, lines: Sequence[str]) -> None:
+        """Write lines, or raise `InvalidValue` when some are refused and `StoreUnavailable` to try again."""
+        ...
+
+
+class InfluxForwarder:
+    """Carries lines to InfluxDB: what was just written first, then what waited, then the days that changed.
+
+    A refused body is halved until the bad lines stand alone; only they are parked. After a failure it leaves the server
+    alone for a while (`retry_seconds`, doubled up to `longest_seconds`), and the outbox grows on disk instead.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        sink: LineSink,
+        *,
+        body_lines: int = 5000,
+        keep_records: int = 2_000_000,
+        retry_seconds: float = 1.0,
+        longest_seconds: float = 60.0,
+    ) -> None:
+        self._outbox = outbox
+        self._sink = sink
+        self._body_lines = body_lines
+        self._keep = keep_records
+        self._retry = retry_seconds
+        self._pause = retry_seconds
+        self._longest = longest_seconds
+        self._not_before = 0.0
+        self._live_from = 0
+        self._lock = threading.Lock()
+
+    def waiting(self) -> int:
+        """Return how many records wait for the server."""
+        return self._outbox.waiting(LINES_TOPIC)
+
+    def drain(self, limit: int = 1_000_000) -> int:
+        """Send what waits, at most `limit` records; return how many went. Raise `StoreUnavailable` when it cannot."""
+        with self._lock:
+            if time.monotonic() < self._not_before:
+                raise StoreUnavailable("InfluxDB did not answer a moment ago; its lines wait in the outbox")
+            try:
+                sent = self._drain(limit)
+            except (StoreUnavailable, InvalidConfiguration):
+                self._not_before = time.monotonic() + self._pause
+                self._pause = min(self._pause * 2, self._longest)
+                self._live_from = self._outbox.last_id(LINES_TOPIC)
+                self._outbox.shed_lines(self._keep)
+                raise
+            self._pause = self._retry
+            return sent
+
+    def _drain(self, limit: int) -> int:
+        sent = 0
+        while sent < limit:
+            records = self._outbox.take(LINES_TOPIC, 16, after=self._live_from)
+            waited = self._outbox.take(LINES_TOPIC, 16) if self._live_from else ()
+            if not records and not waited:
+                break
+            for part in (records, [record for record in waited if record.record_id <= self._live_from]):
+                self._send(part)
+                sent += len(part)
+            if not waited:
+                self._live_from = 0
+        self._send_days()
+        return sent
+
+    def _send(self, records: Sequence[OutboxRecord]) -> None:
+        lines: list[str] = []
+        numbers: list[int] = []
+        for record in records:
+            try:
+                lines += unpack_lines(record.body)
+            except (zlib.error, msgspec.DecodeError) as error:
+                self._outbox.park(
+                    LINES_TOPIC, record.record_id, ((f"not a record of lines: {error}", record.body),)
+                )
+                continue
+            numbers.append(record.record_id)
+        for start in range(0, len(lines), self._body_lines):
+            self._write(lines[start : start + self._body_lines])
+        if numbers:
+            self._outbox.delivered(numbers)
+
+    def _write(self, lines: Sequence[str]) -> None:
+        try:
+            self._sink.write(lines)
+        except InvalidValue as error:
+            if len(lines) == 1:
+                self._outbox.park(LINES_TOPIC, 0, ((str(error), lines[0].encode()),))
+                return
+            middle = len(lines) // 2
+            self._write(lines[:middle])
+            self._write(lines[middle:])
+
+    def _send_days(self) -> None:
+        while days := self._outbox.waiting_days(self._body_lines // 8):
+            for start in range(0, len(days.lines), self._body_lines):
+                self._write(days.lines[start : start + self._body_lines])
+            self._outbox.days_delivered(days.places)

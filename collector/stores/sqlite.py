@@ -29,7 +29,7 @@ from collector.stores.sqlite_rows import (
     supplies_of,
 )
 from collector.stores.sqlite_schema import connect, day_table, days_present, migrate
-from collector.stores.sqlite_write import KEPT_FROM_DAY, LineWriter, SqliteWriter
+from collector.stores.sqlite_write import KEPT_FROM_DAY, SqliteWriter
 from crm_core.domain.errors import StoreUnavailable
 from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.domain.telemetry import DailyMeters, DailySupply, DeviceReading, DeviceState, TelemetryEvent
@@ -53,12 +53,12 @@ class _Kept(msgspec.Struct, array_like=True):
 class SqliteTelemetryStore:
     """Telemetry in one SQLite file at `path` (created with its folder when absent).
 
-    `devices_in_mind` bounds the memory: about 6 kB a device. `lines` turns what was stored into InfluxDB lines that
-    wait in the outbox of the same transaction. Errors of the file are raised as `StoreUnavailable`.
+    `devices_in_mind` bounds the memory: about 6 kB a device. With `lines`, InfluxDB lines of what was
+    stored wait in the outbox of the same transaction. Errors of the file are raised as `StoreUnavailable`.
     """
 
     def __init__(
-        self, path: Path, clock: Clock, *, devices_in_mind: int = 20_000, lines: LineWriter | None = None
+        self, path: Path, clock: Clock, *, devices_in_mind: int = 20_000, lines: bool = False
     ) -> None:
         self.path = path
         self._clock = clock
@@ -96,7 +96,8 @@ class SqliteTelemetryStore:
         return self.transaction(lambda _: self._writer.write(landings, now_ms))
 
     def append_events(self, events: Sequence[TelemetryEvent]) -> int:
-        return self.transaction(lambda _: self._writer.write_events(events))
+        now_ms = at_ms(self._clock.now())
+        return self.transaction(lambda _: self._writer.write_events(events, now_ms))
 
     def drop_before(self, instant: datetime) -> int:
         first_kept = at_ms(instant) // MS_PER_DAY

@@ -40,6 +40,7 @@ _V1: Final = (
         id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, created_ms INTEGER NOT NULL,
         crc INTEGER NOT NULL, body BLOB NOT NULL)""",
     "CREATE INDEX outbox_topic ON outbox (topic, id)",
+    "CREATE TABLE daily_waiting (device INTEGER, day INTEGER, stamp INTEGER, PRIMARY KEY (device, day)) WITHOUT ROWID",
     """CREATE TABLE parked (
         id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, at_ms INTEGER NOT NULL,
         reason TEXT NOT NULL, body BLOB NOT NULL)""",

@@ -6,7 +6,7 @@ devices is dropped (`PRAGMA data_version`) and the unique keys still hold.
 
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,7 +15,8 @@ import msgspec
 from collector.sequences import SequenceRanges
 from collector.stores.daily import DayRollup, is_jam, order_of
 from collector.stores.device_cache import Boot, Content, DeviceCache, DeviceMemory
-from collector.stores.reading_codec import MS_PER_DAY, at_ms, at_us, content_of, pack
+from collector.stores.influx_lines import event_line, landing_lines, pack_lines
+from collector.stores.reading_codec import MS_PER_DAY, at_ms, at_us, content_of, instant_of, pack
 from collector.stores.sqlite_rows import (
     READING_COLUMNS,
     Contents,
@@ -33,6 +34,7 @@ from crm_core.ports import AppendResult, Landing
 
 SIGNAL_TOPIC: Final = "signal"
 LINES_TOPIC: Final = "influx"
+LINES_A_RECORD: Final = 2500
 #: Tally whose count is the first day that still has all its raw readings.
 KEPT_FROM_DAY: Final = "raw_kept_from_day"
 
@@ -55,8 +57,10 @@ _JAMS = """UPDATE daily SET jams = (SELECT count(*) FROM event WHERE device = ?1
     WHERE device = ?1 AND day = ?2"""
 _OUTBOX = "INSERT INTO outbox (topic, created_ms, crc, body) VALUES (?, ?, ?, ?)"
 
+_WAITING = """INSERT INTO daily_waiting (device, day, stamp) VALUES (?, ?, ?)
+    ON CONFLICT (device, day) DO UPDATE SET stamp = excluded.stamp"""
+
 RollupKey = tuple[str, str, int]
-LineWriter = Callable[[Sequence[Landing], Sequence[tuple[RollupKey, DayRollup, int]]], Iterable[bytes]]
 
 
 @dataclass(slots=True)
@@ -70,7 +74,8 @@ class _Batch:
     rebuild: set[tuple[int, int]] = field(default_factory=set)
     boots: dict[int, Boot] = field(default_factory=dict)
     stored: list[Landing] = field(default_factory=list)
-    replaced: list[tuple[int, int]] = field(default_factory=list)
+    replaced: list[tuple[DeviceMemory, int]] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
     events: list[tuple[object, ...]] = field(default_factory=list)
     jams: set[tuple[int, int]] = field(default_factory=set)
     outbox: list[tuple[object, ...]] = field(default_factory=list)
@@ -80,12 +85,11 @@ class _Batch:
 class SqliteWriter:
     """Writes batches through one connection; the caller holds the lock and the transaction."""
 
-    def __init__(
-        self, connection: sqlite3.Connection, *, devices_in_mind: int, lines: LineWriter | None
-    ) -> None:
+    def __init__(self, connection: sqlite3.Connection, *, devices_in_mind: int, lines: bool) -> None:
         self._db = connection
         self._devices = DeviceCache(devices_in_mind)
         self._lines = lines
+        self._stamp = 0
         self._next_row: dict[int, int] = {}
         self._origins: dict[tuple[str, str | None], int] = {}
         self._data_version = -1
@@ -102,6 +106,7 @@ class SqliteWriter:
         if version != self._data_version:
             self.forget()
             self._data_version = version
+            (self._stamp,) = self._db.execute("SELECT coalesce(max(stamp), 0) FROM daily_waiting").fetchone()
 
     def write(self, landings: Sequence[Landing], now_ms: int) -> AppendResult:
         """Write a batch inside the open transaction."""
@@ -213,7 +218,7 @@ class SqliteWriter:
 
     def _conclusions(self, batch: _Batch, device: DeviceMemory, landing: Landing, now_ms: int) -> None:
         if landing.following_at is not None:
-            batch.replaced.append((device.row, at_us(landing.following_at)))
+            batch.replaced.append((device, at_us(landing.following_at)))
             batch.jams.add((device.row, at_ms(landing.following_at) // MS_PER_DAY))
             self._flush_events(batch)
         for event in (*landing.events, *landing.following_events):
@@ -221,6 +226,8 @@ class SqliteWriter:
         for signal in landing.signals:
             body = msgspec.json.encode(signal)
             batch.outbox.append((SIGNAL_TOPIC, now_ms, zlib.crc32(body), body))
+        if self._lines:
+            batch.lines.extend(landing_lines(landing))
 
     def add_event(self, batch: _Batch, device: DeviceMemory, event: TelemetryEvent) -> None:
         """Add an event of a known device to the batch."""
@@ -245,9 +252,11 @@ class SqliteWriter:
         self._flush_events(batch)
         db.executemany(_JAMS, batch.jams)
         self.save_boots(batch.boots.values(), now_ms)
-        if self._lines is not None:
-            for body in self._lines(batch.stored, rollups):
-                batch.outbox.append((LINES_TOPIC, now_ms, zlib.crc32(body), body))
+        if self._lines:
+            self._stamp += 1
+            touched = {(row, key[2]) for key, _, row in rollups} | batch.jams
+            db.executemany(_WAITING, [(*place, self._stamp) for place in touched])
+            self._add_lines(batch, now_ms)
         db.executemany(_OUTBOX, batch.outbox)
         for memory, key in batch.rollups.values():
             memory.forget_old_days(key[2])
@@ -256,10 +265,36 @@ class SqliteWriter:
         """Write events in the order of the landings: a replacement also replaces events of the same batch."""
         self._db.executemany(_EVENT, batch.events)
         batch.events.clear()
-        self._db.executemany(
-            "DELETE FROM event WHERE device = ? AND at_us = ? AND kind <> 'pushed'", batch.replaced
-        )
+        for device, when_us in batch.replaced:
+            if self._lines:
+                batch.lines.extend(self._void_lines(device, when_us))
+            self._db.execute(
+                "DELETE FROM event WHERE device = ? AND at_us = ? AND kind <> 'pushed'", (device.row, when_us)
+            )
         batch.replaced.clear()
+
+    def _void_lines(self, device: DeviceMemory, when_us: int) -> Iterator[str]:
+        rows = self._db.execute(
+            "SELECT d.tenant, d.device_id, e.kind, e.code, e.began FROM event e JOIN device d ON d.id = e.device "
+            "WHERE e.device = ? AND e.at_us = ? AND e.kind <> 'pushed'",
+            (device.row, when_us),
+        )
+        for tenant, device_id, kind, code, began in rows.fetchall():
+            event = TelemetryEvent(
+                tenant=tenant,
+                device_id=device_id,
+                at=instant_of(when_us),
+                kind=kind,
+                code=code,
+                began=bool(began),
+            )
+            yield event_line(event, void=True)
+
+    def _add_lines(self, batch: _Batch, now_ms: int) -> None:
+        """Put the batch's lines into the outbox, a few thousand a record."""
+        for start in range(0, len(batch.lines), LINES_A_RECORD):
+            body = pack_lines(batch.lines[start : start + LINES_A_RECORD])
+            batch.outbox.append((LINES_TOPIC, now_ms, zlib.crc32(body), body))
 
     def save_boots(self, boots: Iterable[Boot], now_ms: int) -> None:
         """Write which sequence numbers came."""
@@ -268,14 +303,19 @@ class SqliteWriter:
             [(boot.received.encode(), now_ms, boot.row) for boot in boots],
         )
 
-    def write_events(self, events: Sequence[TelemetryEvent]) -> int:
+    def write_events(self, events: Sequence[TelemetryEvent], now_ms: int) -> int:
         """Write events that came without a reading; return how many were new."""
-        batch, before = _Batch(), self._db.total_changes
+        batch = _Batch()
         for event in events:
             self.add_event(batch, self.device((event.tenant, event.device_id), None), event)
+        before = self._db.total_changes
         self._flush_events(batch)
         written = self._db.total_changes - before
         self._db.executemany(_JAMS, batch.jams)
+        if self._lines:
+            batch.lines.extend(event_line(event, void=False) for event in events)
+            self._add_lines(batch, now_ms)
+            self._db.executemany(_OUTBOX, batch.outbox)
         return written
 
     # --- what the writer knows of a device ------------------------------------------------------------------------
