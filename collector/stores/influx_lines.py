@@ -5,22 +5,23 @@
 | printer_reading | tenant, site, device | life_count, total_printed, mono, colour, lowest_percent, lowest_index, errors, worst_severity, source, boot, seq, content |
 | printer_supply | tenant, site, device, index | level, capacity, percent, state, kind, colour |
 | printer_event | tenant, device, kind, code, phase (began, ended) | severity, text, void |
-| printer_daily | tenant, device | the columns of the daily roll-up, jams |
-| printer_daily_supply | tenant, device, index | the columns of the daily supply |
+| printer_daily | tenant, device | the columns of the daily roll-up, jams, nulls |
+| printer_daily_supply | tenant, device, index | the columns of the daily supply, nulls |
 
 Times are in microseconds; a daily point stands at the beginning of its UTC day. `content` is the reading as JSON from
 `identity` on, so that the whole reading can be had back. Two readings of one device in the same microsecond are one
-point. An event that a late reading disproved is overwritten with `void`.
+point. `nulls` names the
+columns that are empty now. An event that a late reading disproved is overwritten with `void`.
 """
 
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from collector.stores.daily import DayRollup
-from collector.stores.line_protocol import LineEncoder, series
+from collector.stores.line_protocol import FieldValue, LineEncoder, series
 from collector.stores.reading_codec import at_us, content_of
 from collector.stores.state import state_columns
 from crm_core.domain.telemetry import DeviceReading, TelemetryEvent
@@ -31,6 +32,12 @@ SUPPLY: Final = "printer_supply"
 EVENT: Final = "printer_event"
 DAILY: Final = "printer_daily"
 DAILY_SUPPLY: Final = "printer_daily_supply"
+DAILY_FIELDS: Final = (
+    "first_us", "last_us", "basis", "first_count", "last_count", "last_mono", "last_colour", "pages", "polls", "epochs",
+)  # fmt: skip
+DAILY_SUPPLY_FIELDS: Final = (
+    "kind", "colour", "unit", "capacity", "level_state", "first_percent", "last_percent", "page_count",
+)  # fmt: skip
 US_PER_DAY: Final = 86_400_000_000
 
 _encoder: Final = LineEncoder()
@@ -105,39 +112,22 @@ def daily_lines(tenant: str, device_id: str, day: int, rollup: DayRollup, jams: 
     """Yield the lines of one device and day."""
     when = day * US_PER_DAY
     place: dict[str, str | None] = {"tenant": tenant, "device": device_id}
-    yield _encoder.line(
-        series(DAILY, place),
-        {
-            "first_us": rollup.first_us,
-            "last_us": rollup.last_us,
-            "basis": rollup.basis,
-            "first_count": rollup.first_count,
-            "last_count": rollup.last_count,
-            "last_mono": rollup.last_mono,
-            "last_colour": rollup.last_colour,
-            "pages": rollup.pages,
-            "polls": rollup.polls,
-            "epochs": rollup.epochs,
-            "jams": jams,
-        },
-        when,
-    )
+    meters = {name: getattr(rollup, name) for name in DAILY_FIELDS}
+    yield _encoder.line(series(DAILY, place), _with_nulls(meters) | {"jams": jams}, when)
     for row in rollup.supplies:
-        yield _encoder.line(
-            series(DAILY_SUPPLY, place | {"index": row.index}),
-            {
-                "kind": row.kind,
-                "colour": row.colour,
-                "unit": row.unit,
-                "capacity": row.capacity,
-                "level_state": row.level_state,
-                "first_percent": row.first_percent,
-                "last_percent": row.last_percent,
-                "page_count": row.page_count,
-                "stated": True,
-            },
-            when,
-        )
+        stated = {name: getattr(row, name) for name in DAILY_SUPPLY_FIELDS}
+        yield _encoder.line(series(DAILY_SUPPLY, place | {"index": row.index}), _with_nulls(stated), when)
+
+
+def _with_nulls(fields: dict[str, FieldValue]) -> dict[str, FieldValue]:
+    """Return the fields and the names of the empty ones: a point that is written again keeps what is left out."""
+    return fields | {"nulls": ",".join(name for name, value in fields.items() if value is None)}
+
+
+def without_nulls(names: Sequence[str], values: Sequence[Any], nulls: str) -> list[Any]:
+    """Return the values that `_with_nulls` was given, in the order of `names`."""
+    empty = nulls.split(",")
+    return [None if name in empty else value for name, value in zip(names, values, strict=True)]
 
 
 def pack_lines(lines: Sequence[str]) -> bytes:

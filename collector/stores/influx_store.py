@@ -14,7 +14,17 @@ from typing import Any, Final
 from collector.outbox import InfluxForwarder
 from collector.sequences import SequenceRanges, Settled
 from collector.stores.daily import DayRollup, SupplyDay, meters_of, supply_row
-from collector.stores.influx_lines import DAILY, DAILY_SUPPLY, EVENT, READING, SUPPLY, US_PER_DAY
+from collector.stores.influx_lines import (
+    DAILY,
+    DAILY_FIELDS,
+    DAILY_SUPPLY,
+    DAILY_SUPPLY_FIELDS,
+    EVENT,
+    READING,
+    SUPPLY,
+    US_PER_DAY,
+    without_nulls,
+)
 from collector.stores.influxdb import InfluxServer
 from collector.stores.influxql import Row, text
 from collector.stores.reading_codec import MS_PER_DAY, at_ms, at_us, instant_of, whole_reading
@@ -25,12 +35,8 @@ from crm_core.ports import AppendResult, Landing, StoreStats
 
 _READING_COLUMNS: Final = "content, source, site, boot, seq"
 _STATE_COLUMNS: Final = "life_count, lowest_percent, lowest_index, errors, worst_severity, source"
-_METER_COLUMNS: Final = (
-    "first_us, last_us, basis, first_count, last_count, last_mono, last_colour, pages, polls, epochs, jams"
-)
-_SUPPLY_COLUMNS: Final = (
-    "kind, colour, unit, capacity, level_state, first_percent, last_percent, page_count, stated"
-)
+_METER_COLUMNS: Final = ", ".join((*DAILY_FIELDS, "nulls", "jams"))
+_SUPPLY_COLUMNS: Final = ", ".join((*DAILY_SUPPLY_FIELDS, "nulls"))
 _FEW: Final = 20
 _FAR: Final = 2**62 // 1000
 
@@ -132,8 +138,8 @@ class InfluxTelemetryStore:
         for device, rows in groupby(self._rows(query), key=lambda row: row.tags["device"]):
             count, basis = before.get(device, (None, ""))
             for row in rows:
-                when, *columns, jams = row.values
-                rollup = _rollup(columns)
+                when, *columns, nulls, jams = row.values
+                rollup = _rollup(without_nulls(DAILY_FIELDS, columns, nulls))
                 yield meters_of(
                     device, when // US_PER_DAY, rollup, jams, count if basis == rollup.basis else None
                 )
@@ -147,7 +153,10 @@ class InfluxTelemetryStore:
             _SUPPLY_COLUMNS, DAILY_SUPPLY, tenant, (first_day, last_day), device_id, 'device, "index"'
         )
         for row in self._rows(query):
-            when, kind, colour, unit, capacity, state, first, last, pages, _ = row.values
+            when, *columns, nulls = row.values
+            kind, colour, unit, capacity, state, first, last, pages = without_nulls(
+                DAILY_SUPPLY_FIELDS, columns, nulls
+            )
             supply = SupplyDay(
                 row.tags["index"], kind, colour, unit, capacity, state, _float(first), _float(last), pages
             )

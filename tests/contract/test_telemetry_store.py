@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from collector.dead_letters import MemoryDeadLetters
@@ -119,6 +119,7 @@ def answers(store: CollectorStore, devices: Sequence[str] = ("d1", "d2")) -> dic
 
 
 property_test = settings(
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking against a server takes minutes
     max_examples=15,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
