@@ -46,9 +46,11 @@ def run(work, **options):
 
 
 async def until(condition, seconds=5.0):
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while not condition():
+        assert loop.time() < end, "it did not happen in time"
+        await asyncio.sleep(0.01)
 
 
 def send(port, *datagrams, source="127.0.0.1"):

@@ -1,5 +1,6 @@
-"""Seeded mutations of real recordings: rows lost, special levels, odd strings, wrapped counters - never a crash, never a
-number that the device did not send.
+"""Seeded mutations of real recordings: no crash, and no number that the device did not send.
+
+Rows are lost, levels become special, strings odd, counters wrap.
 """
 
 import os
