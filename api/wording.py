@@ -5,12 +5,12 @@ from datetime import datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from crm_core.business_time import elapsed_business
 from crm_core.domain.forecast import Reason
 from crm_core.domain.messages import Messages
 from crm_core.domain.policy import PolicyBook
 from crm_core.domain.service import Evidence, SlaClock, Ticket, WorkOrder
 from crm_core.domain.sla import BusinessCalendar
-from crm_core.sla import elapsed_business
 from crm_core.ticket_states import pauses_of
 
 

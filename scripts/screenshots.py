@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a script, not a package
 """Takes pictures of every page of a running Drumbeat, to be looked at before a release and shown in the documents.
 
     python scripts/screenshots.py http://127.0.0.1:8080 --people manager:... --people technician:... --into docs/screenshots

@@ -15,7 +15,7 @@ def reference_context(document: dict[str, Any]) -> dict[str, Any]:
             sections.setdefault(tag, []).append(_operation(method, path, operation))
     schemas = document.get("components", {}).get("schemas", {})
     return {
-        "about": document["info"]["description"],
+        "about": document["info"]["description"].replace("`", ""),
         "sections": sections,
         "schemas": [_schema(name, schema) for name, schema in sorted(schemas.items())],
         "problems": sorted(STATUS_BY_CODE.items(), key=lambda pair: (pair[1], pair[0])),

@@ -1,6 +1,7 @@
 """The world of the API tests: built once a session, copied for each test, so that tests may change it."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -30,18 +31,15 @@ def world(world_template: Path, tmp_path: Path) -> Iterator[World]:
 def client(world: World) -> Iterator[Client]:
     """Return a factory of clients: `client("manager")` carries a bearer token, `client()` nothing."""
     app = world.app()
-    opened: list[TestClient] = []
 
     def make(user_id: str | None = None, *scopes: str, **options: object) -> TestClient:
         made = TestClient(app, base_url="http://testserver", follow_redirects=False, **options)
         if user_id:
             made.headers["Authorization"] = f"Bearer {world.token(user_id, *scopes)}"
-        opened.append(made)
-        return made
+        return stack.enter_context(made)  # one event loop a client instead of one a request
 
-    yield make
-    for each in opened:
-        each.close()
+    with ExitStack() as stack:
+        yield make
 
 
 @pytest.fixture
