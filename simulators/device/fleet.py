@@ -6,6 +6,7 @@ day), so a day does not depend on how it was reached, and a longer run only adds
 follows from the day's record (`simulators.device.device`). Models and sources: docs/simulators.md.
 """
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -72,6 +73,7 @@ class Fleet:
         self.failures: list[tuple[int, int, int]] = []  # device, day, component
         self.repairs: list[tuple[int, int, int]] = []  # device, day, component
         self.next_day = 0
+        self._stepping = threading.Lock()  # a server's thread may ask for a day while another one makes it
         self._keep = keep_days
         rng = np.random.default_rng([seed, 7])
         self.habits: Habits = draw_habits(roster, self.models, rng)
@@ -102,7 +104,9 @@ class Fleet:
     def record(self, day: int) -> DayRecord:
         """Return the record of a day, simulating up to it. Raises `KeyError` for a day already forgotten."""
         while self.next_day <= day:
-            self._step()
+            with self._stepping:
+                if self.next_day <= day:
+                    self._step()
         return self.days[day]
 
     def advance_to(self, at: datetime) -> None:
