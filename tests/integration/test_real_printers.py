@@ -20,6 +20,7 @@ from crm_core.domain.catalogue import Catalogue
 from crm_core.domain.telemetry import DeviceReading
 from crm_core.domain.wire import decode_reading, encode_reading
 from simulators.recordings import RecordingPlayer
+from tests.peer_table import table
 from tests.snmp_scores import FACTS_OF_ALL, Score
 
 DATA = Path(os.environ.get("DRUMBEAT_SHARED", "../shared")) / "real_printers"
@@ -107,3 +108,12 @@ def test_the_other_engines_read_the_full_walks_alike(player, engine_class):
     mine, theirs = asyncio.run(both())
     for name in names:
         assert msgspec.structs.replace(theirs[name], polled_at=mine[name].polled_at) == mine[name]
+
+
+def test_the_table_beside_the_peer_is_printed(capsys):
+    score, peer, printed = table()
+    with capsys.disabled():
+        print(f"\n{printed}")
+    assert score.differences == []
+    assert score.inventions == []
+    assert peer.right["supplies"] < peer.asked["supplies"]
