@@ -6,10 +6,10 @@ Nights, weekends and holidays are no fault: a device may be switched off then.
 from collections.abc import Iterable
 from datetime import datetime
 
+from crm_core.business_time import elapsed_business
 from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.domain.policy import PolicyBook
 from crm_core.domain.service import Condition, Signal, SignalOrigin, TicketLevel
-from crm_core.sla import elapsed_business
 
 
 def is_silent(policy: PolicyBook, since: datetime | None, now: datetime) -> bool:

@@ -1,26 +1,21 @@
 """The SLA engine: when a promise is due over a business calendar, why, and how much of it has been used.
 
-Pure functions over `BusinessCalendar`: many windows a day, holidays, swap workdays, time zones. `due_time` and
-`elapsed_business` are exact inverses of each other on business time. A date in a year whose official calendar is not
-published is computed by weekday and flagged provisional, never refused.
+Pure functions of a promise, its start and its pauses; the arithmetic of business time stands in `business_time`. A date
+in a year whose official calendar is not published is computed by weekday and flagged provisional, never refused.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
+from datetime import UTC, datetime, time, timedelta
 from typing import Final
-from zoneinfo import ZoneInfo
 
-from crm_core.domain.errors import InvalidConfiguration
+from crm_core.business_time import add_business, elapsed_business, zone_of
 from crm_core.domain.fleet import Contract, Customer, CustomerTier
 from crm_core.domain.policy import SlaPolicy
 from crm_core.domain.service import ClockKind, SlaClock, TicketLevel
-from crm_core.domain.sla import BusinessCalendar, DueTime, Promise, WorkWindow
+from crm_core.domain.sla import BusinessCalendar, DueTime, Promise
 
 _DAY: Final = timedelta(days=1)
-_MONDAY: Final = 0
-_LONGEST_CLOSURE_DAYS: Final = 400  # a calendar that is closed for longer cannot be meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +24,6 @@ class Pause:
 
     start: datetime
     end: datetime
-
-
-def windows_on(calendar: BusinessCalendar, day: date) -> tuple[WorkWindow, ...]:
-    """Return the opening windows of a local day; a swap workday takes Monday's when its own weekday is closed."""
-    if day in calendar.holidays:
-        return ()
-    own = calendar.windows.get(day.weekday(), ())
-    if day in calendar.swap_workdays:
-        return own or calendar.windows.get(_MONDAY, ())
-    return own
 
 
 def due_time(calendar: BusinessCalendar, start: datetime, promise: Promise) -> DueTime:
@@ -63,34 +48,7 @@ def due_time(calendar: BusinessCalendar, start: datetime, promise: Promise) -> D
 def is_provisional(calendar: BusinessCalendar, instant: datetime) -> bool:
     """Return True if `instant` lies in a year whose official calendar is not published."""
     first = calendar.provisional_from
-    return first is not None and instant.astimezone(_zone(calendar.time_zone)).year >= first
-
-
-def add_business(calendar: BusinessCalendar, start: datetime, duration: timedelta) -> datetime:
-    """Return the earliest UTC instant at which `duration` of business time has passed since `start`."""
-    left = duration
-    for opens, closes in _open_spans(calendar, start):
-        begin = max(opens, start)
-        if begin >= closes:
-            continue
-        if left <= closes - begin:
-            return begin + left
-        left -= closes - begin
-    raise InvalidConfiguration(
-        f"calendar {calendar.name!r} has no opening hours for {_LONGEST_CLOSURE_DAYS} days"
-    )
-
-
-def elapsed_business(calendar: BusinessCalendar, start: datetime, end: datetime) -> timedelta:
-    """Return the business time between two instants; zero when `end` is not after `start`."""
-    total = timedelta()
-    if end <= start:
-        return total
-    for opens, closes in _open_spans(calendar, start):
-        if opens >= end:
-            break
-        total += max(min(closes, end) - max(opens, start), timedelta())
-    return total
+    return first is not None and instant.astimezone(zone_of(calendar.time_zone)).year >= first
 
 
 def paused_due(
@@ -183,39 +141,12 @@ def recomputed(calendar: BusinessCalendar, clock: SlaClock, pauses: tuple[Pause,
     )
 
 
-# --- calendar arithmetic -------------------------------------------------------------------------------------------
-
-
-def _open_spans(calendar: BusinessCalendar, start: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """Yield opening spans in UTC from the local day of `start` on; ends after a closure longer than a year."""
-    day = start.astimezone(_zone(calendar.time_zone)).date()
-    closed = 0
-    while closed < _LONGEST_CLOSURE_DAYS:
-        spans = _spans_of(calendar, day)
-        closed = 0 if spans else closed + 1
-        yield from spans
-        day += _DAY
-
-
-def _spans_of(calendar: BusinessCalendar, day: date) -> tuple[tuple[datetime, datetime], ...]:
-    zone = _zone(calendar.time_zone)
-    return tuple(
-        (
-            datetime.combine(day, window.start, zone).astimezone(UTC),
-            datetime.combine(day, window.end, zone).astimezone(UTC),
-        )
-        for window in windows_on(calendar, day)
-    )
-
-
-@lru_cache(maxsize=64)
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)
+# --- words ---------------------------------------------------------------------------------------------------------
 
 
 def _explained(calendar: BusinessCalendar, start: datetime, due: datetime) -> Iterator[str]:
     """Yield one line a day that counts or is skipped for a reason other than a plain weekend."""
-    zone = _zone(calendar.time_zone)
+    zone = zone_of(calendar.time_zone)
     day, last = start.astimezone(zone).date(), due.astimezone(zone).date()
     while day <= last:
         midnight, next_midnight = (datetime.combine(each, time.min, zone) for each in (day, day + _DAY))
@@ -235,4 +166,4 @@ def _hours(duration: timedelta) -> str:
 
 
 def _local(calendar: BusinessCalendar, instant: datetime) -> str:
-    return instant.astimezone(_zone(calendar.time_zone)).strftime("%Y-%m-%d %H:%M")
+    return instant.astimezone(zone_of(calendar.time_zone)).strftime("%Y-%m-%d %H:%M")

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crm_core.business_time import add_business, elapsed_business
 from crm_core.domain.errors import InvalidConfiguration
 from crm_core.domain.fleet import CustomerTier
 from crm_core.domain.service import ClockKind, TicketLevel
 from crm_core.domain.sla import Promise, WorkWindow
-from crm_core.sla import Pause, add_business, clocks_for, due_time, elapsed_business, paused_due, recomputed
+from crm_core.sla import Pause, clocks_for, due_time, paused_due, recomputed
 from tests.builders import T0, a_contract, a_customer
 from tests.policies import a_calendar, a_policy
 
@@ -164,3 +165,10 @@ def test_a_stored_due_time_equals_its_recomputation(start, length, minutes):
     due = recomputed(calendar, clock, pauses).due_at
     stood = sum((elapsed_business(calendar, p.start, min(p.end, due)) for p in pauses), timedelta())
     assert elapsed_business(calendar, start, due) == timedelta(seconds=clock.duration_seconds) + stood
+
+
+def test_new_year_comes_earlier_in_shanghai_than_in_utc():
+    calendar = a_calendar(windows=dict.fromkeys(range(7), (WorkWindow(time(0), time(12)),)))
+    eve, after = local(2025, 12, 31, 11, 0), local(2026, 1, 1, 2, 0)
+    assert add_business(calendar, eve, timedelta(hours=3)) == after
+    assert elapsed_business(calendar, eve, after) == timedelta(hours=3)
