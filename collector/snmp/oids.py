@@ -4,6 +4,7 @@ One place, so that what is asked and what is read cannot drift apart. OIDs are d
 """
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Final
 
 Varbinds = Mapping[str, int | bytes | str]
@@ -72,6 +73,17 @@ def enterprise_of(oid: str) -> int | None:
     return int(head) if head.isascii() and head.isdigit() else None
 
 
+@lru_cache(maxsize=65_536)  # a fleet asks for the same few thousand OIDs at every poll
+def _cell(oid: str) -> tuple[str, str] | None:
+    """Return column and row index of a table's OID, or None where it is no cell of a table."""
+    if not oid.startswith(_TABLE_ROOTS):
+        return None
+    parts = oid.split(".", _COLUMN_ARCS)
+    if len(parts) != _COLUMN_ARCS + 1 or not is_row_index(parts[-1]):
+        return None
+    return ".".join(parts[:-1]), parts[-1]
+
+
 class Tables:
     """The varbinds by column, split once into index -> value, so that reading a table is cheap.
 
@@ -82,11 +94,9 @@ class Tables:
         self.varbinds = varbinds
         self._columns: dict[str, dict[str, int | bytes | str]] = {}
         for oid, value in varbinds.items():
-            if not oid.startswith(_TABLE_ROOTS):
-                continue
-            parts = oid.split(".", _COLUMN_ARCS)
-            if len(parts) == _COLUMN_ARCS + 1 and is_row_index(parts[-1]):
-                self._columns.setdefault(".".join(parts[:-1]), {})[parts[-1]] = value
+            place = _cell(oid)
+            if place is not None:
+                self._columns.setdefault(place[0], {})[place[1]] = value
 
     def column(self, prefix: str) -> Mapping[str, int | bytes | str]:
         """Return index -> value of one column; empty when the device has none of it."""

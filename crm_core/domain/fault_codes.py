@@ -8,6 +8,7 @@ Codes in panel or alert texts are found by the vendor's own patterns, never by t
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final
 
 from crm_core.domain.catalogue import FaultCode
@@ -163,6 +164,7 @@ def _best(hits: Sequence[FaultCode], scheme: str, vendor: str | None) -> FaultCo
     return None
 
 
+@lru_cache(maxsize=256)
 def _vendor_names(vendor: str | None) -> frozenset[str]:
     """Return the names in a vendor field, in lower case."""
     return frozenset(part.strip().lower() for part in (vendor or "").split("/") if part.strip())
