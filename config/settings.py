@@ -101,6 +101,19 @@ class Snmp(_Section):
     device_deadline_seconds: Seconds
     max_in_flight: Annotated[int, Field(ge=1, le=20000)]
     max_in_flight_per_site: Annotated[int, Field(ge=1, le=1000)]
+    trap_port: Port
+
+
+class Discovery(_Section):
+    """Where `drumbeat discover` may look for printers, and how fast."""
+
+    allowed_networks: str
+    addresses_a_second: Annotated[float, Field(gt=0, le=10_000)]
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The allowed networks, one text each."""
+        return tuple(part.strip() for part in self.allowed_networks.split(",") if part.strip())
 
 
 class Mqtt(_Section):
@@ -180,6 +193,7 @@ class Settings(BaseSettings):
     general: General
     log: Log
     snmp: Snmp
+    discovery: Discovery
     mqtt: Mqtt
     telemetry: Telemetry
     influxdb: Influxdb

@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "api": ("run", "Run only the API and the pages."),
     "jobs": ("jobs", "List the recurring jobs, or run one now."),
     "probe": ("probe", "Read one printer once and show what it says."),
+    "discover": ("discover", "Find printers in networks and register them."),
     "device": ("device", "Register, list and retire devices."),
     "simulate": ("simulate", "Serve simulated or recorded printers over SNMP and MQTT."),
     "store": ("store", "Show the telemetry store."),

@@ -49,9 +49,8 @@ def add(
     """Read a printer, find its model in the catalogue and register it at a customer's site."""
     core = open_core(session_of(context).settings, SystemClock())
     reading = None if push else _look_at(core, host, version)
-    owner = _customer(core, customer)
-    place = _site(core, owner, site, region)
-    device = _device(core, host, version, device_id, reading)
+    owner, place = owner_and_place(core, customer, site, region)
+    device = record_of(core, host, version, device_id, reading)
     count = None if reading is None else reading.counters.billing_count
     registered = core.registry.register(
         replace(device, customer_id=owner.customer_id, site_id=place.site_id), start_count=count
@@ -108,9 +107,10 @@ def _look_at(core: Core, host: str, version: str) -> DeviceReading:
         raise DeviceUnreachable(f"{error}; nothing was registered") from error
 
 
-def _device(
+def record_of(
     core: Core, host: str, version: str, device_id: str | None, reading: DeviceReading | None
 ) -> Device:
+    """Return the record of a device as its first reading shows it; without a place."""
     identity = None if reading is None else reading.identity
     name, port = split_host(host)
     found = device_id or _id_from((identity.serial if identity else None) or name)
@@ -135,6 +135,12 @@ def _id_from(text: str) -> str:
     if not cleaned:
         raise InvalidValue("the device states no serial that could be its id; give one with --id")
     return cleaned
+
+
+def owner_and_place(core: Core, customer: str, site: str | None, region: str) -> tuple[Customer, Site]:
+    """Return customer and site by id or name; both are made when there are none."""
+    owner = _customer(core, customer)
+    return owner, _site(core, owner, site, region)
 
 
 def _customer(core: Core, wanted: str) -> Customer:
