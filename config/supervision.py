@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import FrameType
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -217,15 +217,21 @@ class NamedPart:
 
 
 class Lifecycle:
-    """Starts parts in order, waits for a signal, stops them in reverse order, also when a start fails."""
+    """Starts parts in order, waits for a signal, stops them in reverse order, also when a start fails.
+
+    From `start` (or `wait`) until `stop`, SIGINT and SIGTERM ask to stop instead of killing; only the main thread may
+    take signals, elsewhere `ask_to_stop` does it.
+    """
 
     def __init__(self, parts: Iterable[NamedPart]) -> None:
         self.parts = tuple(parts)
         self._running: list[NamedPart] = []
         self._stop_asked = threading.Event()
+        self._handlers: dict[signal.Signals, Any] = {}
 
     def start(self) -> None:
         """Start all parts; when one fails the started ones are stopped and the error is raised."""
+        self._take_signals()
         complete = False
         try:
             for part in self.parts:
@@ -237,11 +243,14 @@ class Lifecycle:
                 self.stop()
 
     def stop(self) -> None:
-        """Stop what runs, last started first."""
+        """Stop what runs, last started first, and give the signals back."""
         while self._running:
             part = self._running.pop()
             _log.debug("stopping", part=part.name)
             part.stop()
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers = {}
 
     def ask_to_stop(self) -> None:
         """Let `wait` return."""
@@ -249,17 +258,17 @@ class Lifecycle:
 
     def wait(self, beat: Callable[[], object] | None = None, seconds: float = 0.5) -> None:
         """Block until SIGINT, SIGTERM or `ask_to_stop`; call `beat` in between."""
-        previous = {
-            number: signal.signal(number, self._signalled) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        try:
-            while not self._stop_asked.wait(seconds):
-                if beat is not None:
-                    beat()
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+        self._take_signals()
+        while not self._stop_asked.wait(seconds):
+            if beat is not None:
+                beat()
+
+    def _take_signals(self) -> None:
+        if self._handlers or threading.current_thread() is not threading.main_thread():
+            return
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._handlers[number] = signal.signal(number, self._signalled)
 
     def _signalled(self, number: int, _frame: FrameType | None) -> None:
-        _log.info("stopping on signal", signal=signal.Signals(number).name)
+        _log.debug("stopping on signal", signal=signal.Signals(number).name)
         self._stop_asked.set()

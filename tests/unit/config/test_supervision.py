@@ -133,4 +133,5 @@ def test_a_signal_ends_the_wait_and_the_handlers_return(number: int) -> None:
     before = signal.getsignal(number)
     life = Lifecycle([])
     life.wait(beat=lambda: os.kill(os.getpid(), number), seconds=0.01)
+    life.stop()
     assert signal.getsignal(number) is before
