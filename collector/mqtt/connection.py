@@ -149,18 +149,18 @@ class MqttConnection:
     def _wanted(self) -> Protocol | None:
         """Return the protocol to use, None when the broker did not tell.
 
-        The question is a CONNECT of MQTT 5 without properties: a broker that only knows 3.1.1 can read it and refuses
-        it at once; one with properties would leave it waiting for bytes.
+        The question is a CONNECT of MQTT 5 without properties and credentials: a broker that only knows 3.1.1 can read
+        it and refuses the version; with more in it, it would wait for bytes. Any other answer is one of MQTT 5.
         """
         if self.endpoint.protocol != "auto":
             return self.endpoint.protocol
-        question = self._make("5", f"{self.endpoint.client_id}-asks", None)
-        answered = self._connect(question, None)
+        question = self._make("5", f"{self.endpoint.client_id}-asks", None, signed=False)
+        self._connect(question, None)
         question.disconnect()
         question.loop_stop()
         if self._refusal == _UNSUPPORTED_VERSION:
             return "3.1.1"
-        return "5" if answered else None
+        return "5" if self._answered.is_set() else None
 
     def _try(self, protocol: Protocol) -> bool:
         self.protocol = protocol
@@ -187,7 +187,9 @@ class MqttConnection:
         client.loop_start()
         return self._answered.wait(_CONNECT_SECONDS) and not self._refusal
 
-    def _make(self, protocol: Protocol, client_id: str, will: LastWill | None) -> paho.Client:
+    def _make(
+        self, protocol: Protocol, client_id: str, will: LastWill | None, *, signed: bool = True
+    ) -> paho.Client:
         five = protocol == "5"
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
@@ -199,7 +201,7 @@ class MqttConnection:
         client.max_inflight_messages_set(1000)
         client.max_queued_messages_set(0)
         client.reconnect_delay_set(1, 30)
-        if self.endpoint.username is not None:
+        if signed and self.endpoint.username is not None:
             client.username_pw_set(self.endpoint.username, self.endpoint.password)
         if self.endpoint.tls:
             client.tls_set(
