@@ -60,6 +60,8 @@ def worded(name: str, value: str | float | None, messages: Messages, language: s
         return "–"
     if isinstance(value, float):
         return Figure(value)
+    if isinstance(value, int) and value >= 10_000:
+        return f"{value:,}"
     if name in ("kind", "colour", "component", "category") and isinstance(value, str):
         return term(name, value, messages, language)
     if name == "name" and isinstance(value, str):  # of a fault code: error bits have words, other names stay

@@ -84,6 +84,9 @@ def shots(browser: Browser, arguments: argparse.Namespace) -> Iterator[Path]:
             for shot, path in wanted.items():
                 page.goto(arguments.address + path)
                 if shot in FOLLOW:
+                    if not page.locator(FOLLOW[shot]).count():
+                        sys.stderr.write(f"{path} shows nothing to follow for {name}: no picture of {shot}\n")
+                        continue
                     page.locator(FOLLOW[shot]).first.click()
                     page.wait_for_load_state()
                 target = arguments.into / f"{shot}-{suffix}.png"

@@ -9,7 +9,7 @@ from typing import Any, Final
 from api.meters import pages_by_day
 from api.pages import charts
 from api.pages.fleet_view import TONES
-from api.pages.supply_view import HISTORY_DAYS, Words, supply_views
+from api.pages.supply_view import HISTORY_DAYS, SupplyView, Words, supply_views
 from api.schemas.fleet import day_of, number_of
 from api.services import ApiServices
 from api.wording import reason_text
@@ -89,7 +89,7 @@ def device_context(
         "band_tone": "silent" if health.silent else TONES[health.band],
         "troubles": troubles_of(words, reading),
         "alerts": alerts_of(words, reading.alerts) if reading else [],
-        "supplies": supply_views(words, reading, forecasts.supplies, history, today),
+        **_supplies(supply_views(words, reading, forecasts.supplies, history, today)),
         "tickets": tickets,
         "life": [_life_row(words, row, now) for row in forecasts.life],
         "failure": _failure_row(words, forecasts.failure),
@@ -97,6 +97,12 @@ def device_context(
         "counters": _counters(words, reading),
         **_pages_trend(services, bundle, words, now),
     }
+
+
+def _supplies(views: list[SupplyView]) -> dict[str, list[SupplyView]]:
+    """Return the supplies to show with their pictures, and those with plenty left beyond the first three."""
+    shown = [view for place, view in enumerate(views) if place < 3 or not view.plenty]
+    return {"supplies": shown, "plenty": [view for view in views if view not in shown]}
 
 
 def _pages_trend(services: ApiServices, bundle: DeviceBundle, words: Words, now: datetime) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from api.pages import charts
 from api.pages.formats import Formats
 from api.wording import reason_text, term
-from crm_core.domain.forecast import SupplyForecast
+from crm_core.domain.forecast import Interval, SupplyForecast
 from crm_core.domain.messages import Messages
 from crm_core.domain.telemetry import (
     DailySupply,
@@ -23,6 +23,8 @@ from crm_core.domain.telemetry import (
 )
 
 HISTORY_DAYS: Final = 28
+_PLENTY_DAYS: Final = 120
+_YEAR: Final = 365
 COLOURS: Final = frozenset({"black", "cyan", "magenta", "yellow"})
 
 
@@ -58,6 +60,7 @@ class SupplyView:
     reasons: tuple[str, ...]
     basis: str | None
     replenish: bool
+    plenty: bool  # far from empty: shown in a line, without the picture
 
 
 def tone_of(kind: str | None, colour: str | None) -> str:
@@ -157,11 +160,11 @@ def _view(
         level=level,
         meter=charts.meter(percent, tone, f"{name} {level}"),
         fan=charts.level_fan(_daily(history, last_day), percent, interval, title),
-        days=words.formats.days(interval.p50) if interval else None,
+        days=_days_left(words, interval) if interval else None,
         range=words.t(
             "supply.range", low=words.formats.days(interval.p10), high=words.formats.days(interval.p90)
         )
-        if interval
+        if interval and interval.p10 <= _YEAR
         else "",
         missing=words.messages.text(words.language, forecast.missing_reason)
         if forecast and forecast.missing_reason
@@ -169,7 +172,15 @@ def _view(
         reasons=reasons_of(words, forecast),
         basis=basis_of(words, forecast),
         replenish=bool(forecast and forecast.replenish),
+        plenty=interval is not None and interval.p10 > _PLENTY_DAYS,
     )
+
+
+def _days_left(words: Words, interval: Interval) -> str:
+    """Return the median days left in words; beyond a year no number is worth its digits."""
+    if interval.p50 > _YEAR:
+        return words.t("supply.year")
+    return words.t("supply.days", days=words.formats.days(interval.p50))
 
 
 def reasons_of(words: Words, forecast: SupplyForecast | None) -> tuple[str, ...]:

@@ -181,3 +181,10 @@ def test_manager_page_with_200_devices_is_at_most_40_kb(world, browser):
         parts[link] = len(gzip.compress(boss.get(link).content, 6))
     assert "207" in text
     assert sum(parts.values()) <= 40_000, parts
+
+
+def test_supplies_with_plenty_left_take_one_line(browser):
+    text = browser("manager").get("/devices/c3525-02").text
+    assert text.count('class="supply"') == 3
+    assert "Enough for long" in text
+    assert "over a year" in text

@@ -77,7 +77,7 @@ OTHER_TENANT = TenantId("rival")
 #: (device, site, model, levels of the four colours in percent or raw -3, error bits)
 ROSTER = (
     ("c3525-01", "hq", "Canon iR-ADV C3525i", (4, 55, 61, 70), ("lowToner",)),
-    ("c3525-02", "hq", "Canon iR-ADV C3525i", (82, 91, 90, 88), ()),
+    ("c3525-02", "hq", "Canon iR-ADV C3525i", (82, 400, 900, 1000), ()),
     ("m126-01", "branch", "HP LaserJet M126nw", (35,), ("jammed",)),
     ("c7773-01", "school", "ApeosPort-VII C7773", (66, 40, 12, 80), ()),
     ("c7773-02", "school", "ApeosPort-VII C7773", (-3, 40, 44, 80), ("serviceRequested",)),
@@ -404,7 +404,7 @@ def _forecasts(world: World, roster: tuple[tuple[object, ...], ...] = ROSTER) ->
                     supply_index=f"1.{number}",
                     kind="toner",
                     colour=COLOURS[number - 1],
-                    level_percent=float(level) if level >= 0 else None,
+                    level_percent=float(min(level, 100)) if level >= 0 else None,
                     days_to_empty=days,
                     pages_per_day=Interval(200, 300, 420) if days else None,
                     missing_reason=None if days else "reasons.missing_some_remaining",
