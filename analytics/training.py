@@ -26,6 +26,7 @@ Bools = npt.NDArray[np.bool_]
 
 MIN_RUN_OUTS: Final = 40  # fewer teach noise: the formula stays in charge
 MIN_FAILURES: Final = 20
+MIN_DEVICE_WEEKS: Final = 120
 TEST_SHARE: Final = 0.3  # of the days, the last ones
 HORIZONS: Final = (7, 14)
 FAR_ROWS: Final = 90.0
@@ -177,11 +178,11 @@ def _page_features(rows: pd.DataFrame, names: list[str]) -> Floats:
 def train_pages(pages: Floats, first_day: int) -> Trained:
     """Fit mean pages a day of the next two weeks; the base rate is the error of 'the last two weeks go on'."""
     table = page_table(pages, first_day) if pages.shape[1] > 60 else pd.DataFrame()
-    if len(table) < 200:
-        return Trained("pages", None, None, f"{len(table)} device-weeks seen, 200 are needed")
+    if len(table) < MIN_DEVICE_WEEKS:
+        return Trained("pages", None, None, f"{len(table)} device-weeks seen, {MIN_DEVICE_WEEKS} are needed")
     split = table["day"].quantile(1 - TEST_SHARE)
     train, test = table[table["day"] <= split - PAGES_AHEAD], table[table["day"] > split]
-    if len(train) < 100 or len(test) < 30:
+    if len(train) < 60 or len(test) < 30:
         return Trained("pages", None, None, "too few weeks to hold some back")
     refuse_random_split(
         train["day"].to_numpy(),

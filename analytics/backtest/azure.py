@@ -17,6 +17,7 @@ import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from analytics.backtest.supplies import silent
+from analytics.supplies import without_empty_columns
 from crm_core.domain.errors import InvalidValue, NotFound
 
 Floats = npt.NDArray[np.float64]
@@ -192,6 +193,7 @@ def backtest_azure(
             [features[machine][whole].reshape(-1, features[machine].shape[2]) for machine in train]
         )
         label = np.concatenate([labels(plant, machine, horizon)[whole].reshape(-1) for machine in train])
+        matrix = without_empty_columns(matrix)
         models = [_classifier(seed + bag, horizon).fit(matrix, label) for bag in range(bags)]
         chances[name] = np.stack([_machine_chance(models, features[machine][split:]) for machine in test])
     chances["p_fail_7d"] = np.maximum(chances["p_fail_24h"], chances["p_fail_7d"])

@@ -25,6 +25,7 @@ from analytics.backtest.failure_history import (
 )
 from analytics.backtest.supplies import silent
 from analytics.backtest.supply_history import as_dates
+from analytics.supplies import without_empty_columns
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -100,9 +101,9 @@ def hazard_rows(
     return HazardRows(kind, device, day, weight, {h: mark[keep] for h, mark in label.items()})
 
 
-def _classifier(seed: int) -> HistGradientBoostingClassifier:
+def _classifier(seed: int, trees: int) -> HistGradientBoostingClassifier:
     return HistGradientBoostingClassifier(
-        max_iter=250, learning_rate=0.04, max_leaf_nodes=8, min_samples_leaf=150, l2_regularization=20.0,
+        max_iter=trees, learning_rate=0.04, max_leaf_nodes=8, min_samples_leaf=150, l2_regularization=20.0,
         max_features=0.3, early_stopping=False, random_state=seed,
     )  # fmt: skip
 
@@ -126,19 +127,20 @@ def fit_hazards(
     seed: int,
     progress: Progress = silent,
     bags: int = _BAGS,
+    trees: int = 250,
 ) -> HazardBags:
     """Fit the hazards on rows whose horizon ends within the training days."""
     models: dict[int, list[HistGradientBoostingClassifier]] = {horizon: [] for horizon in HORIZONS}
     for bag in range(bags):
         rows = hazard_rows(features, known, train_days, seed + bag)
-        matrix = features.rows(rows.kind, rows.device, rows.day)
+        matrix = without_empty_columns(features.rows(rows.kind, rows.device, rows.day))
         for step, horizon in enumerate(HORIZONS):
             progress("fit", (bag + step / 2) / bags)
             whole = rows.day < train_days - horizon
             label = rows.label[horizon][whole]
             if label.any() and not label.all():
                 models[horizon].append(
-                    _classifier(seed + bag).fit(matrix[whole], label, sample_weight=rows.weight[whole])
+                    _classifier(seed + bag, trees).fit(matrix[whole], label, sample_weight=rows.weight[whole])
                 )
     return HazardBags(models)
 
@@ -152,7 +154,14 @@ def component_chances(features: FailureFeatures, bags: HazardBags, day: int) -> 
 
 
 def backtest_failures(
-    files: Mapping[str, Path], train_days: int, out: Path, *, seed: int = 0, progress: Progress = silent
+    files: Mapping[str, Path],
+    train_days: int,
+    out: Path,
+    *,
+    seed: int = 0,
+    bags: int = _BAGS,
+    trees: int = 250,
+    progress: Progress = silent,
 ) -> dict[str, object]:
     """Write chances of every device and day from `train_days` on to `out`; return a summary for JSON.
 
@@ -162,11 +171,11 @@ def backtest_failures(
     history = load_history(files, train_days)
     features = FailureFeatures.of(history)
     known = read_known(files["known_failures"], history, train_days)
-    bags = fit_hazards(features, known, train_days, seed, progress)
+    fitted = fit_hazards(features, known, train_days, seed, progress, bags, trees)
     n = len(history.device_ids)
     parts = []
     for day in range(train_days, history.days):
-        chances = component_chances(features, bags, day)
+        chances = component_chances(features, fitted, day)
         seven = 1.0 - np.prod(1.0 - chances[7], axis=0)
         fourteen = np.maximum(seven, 1.0 - np.prod(1.0 - chances[14], axis=0))
         blame = np.argmax(chances[7] + chances[14], axis=0)

@@ -28,7 +28,7 @@ _COLUMNS: Final = 26
 _SETTINGS: Final = slice(2, 5)
 _SENSORS: Final = slice(5, 26)
 _WINDOWS: Final = (5, 15, 30)
-_FOLDS: Final = 5
+_FOLDS: Final = 4
 _DRAWS: Final = 40  # random moments per training unit for the conformal step
 
 
@@ -129,7 +129,7 @@ class LifeModel:
 
 
 def _members(
-    features: Floats, life: Floats, seed: int, threads: int
+    features: Floats, life: Floats, seed: int, threads: int, trees: int = 100
 ) -> list[HistGradientBoostingRegressor | ExtraTreesRegressor]:
     members: list[HistGradientBoostingRegressor | ExtraTreesRegressor] = [
         HistGradientBoostingRegressor(
@@ -139,7 +139,7 @@ def _members(
         for bag in range(2)
     ]  # fmt: skip
     trees = ExtraTreesRegressor(
-        n_estimators=120, min_samples_leaf=8, max_features=0.4, random_state=seed, n_jobs=threads
+        n_estimators=trees, min_samples_leaf=8, max_features=0.4, random_state=seed, n_jobs=threads
     )
     members.append(trees.fit(features[::2], life[::2]))
     return members
@@ -159,7 +159,7 @@ def fit_life_model(
     for part in range(_FOLDS):
         progress("calibrate", part / _FOLDS)
         mine = np.isin(unit, units[fold == part])
-        members = _members(features[~mine], life[~mine], seed, threads)
+        members = _members(features[~mine], life[~mine], seed, threads, 40)
         held_out[mine] = np.clip(
             np.mean([member.predict(features[mine]) for member in members], axis=0), 0.0, cap
         )

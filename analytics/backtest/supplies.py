@@ -29,6 +29,8 @@ WARM_UP_DAYS: Final = 45
 _PRIOR_PAGES_A_DAY: Final = 20.0
 _WINDOW: Final = (3.0, 10.0)  # days before empty in which a ticket is right
 _THRESHOLDS: Final = tuple(np.arange(4.5, 10.01, 0.25).tolist())
+_NEAR_FORMULA: Final = 60.0  # days; what lies farther away raises no ticket
+_BLOCK: Final = 20  # days that are forecast in one call
 _LATE_COSTS: Final = 0.3  # a late ticket is worse than an early one
 _ROWS_AIMED: Final = 100_000
 
@@ -88,7 +90,9 @@ class SupplyBacktest:
     run_outs: int
 
 
-def train(result: SupplyWalk, train_days: int, seed: int, progress: Progress = silent) -> SupplyBacktest:
+def train(
+    result: SupplyWalk, train_days: int, seed: int, progress: Progress = silent, trees: int = 150
+) -> SupplyBacktest:
     """Fit on the training days: model by run-outs seen, thresholds by cross-fitted forecasts."""
     last = result.history.first_day + train_days
     groups = np.arange(len(result.history.device_ids))
@@ -96,27 +100,31 @@ def train(result: SupplyWalk, train_days: int, seed: int, progress: Progress = s
     total = sum(min(int(end - start), 90) for _, start, end in lives)
     rows = result.recorder.rows(groups, last - 1, every=max(1, total // _ROWS_AIMED))
     progress("fit", 0.0)
-    model = fit_supply_model(rows, seed=seed)
+    model = fit_supply_model(rows, seed=seed, trees=trees)
     progress("thresholds", 0.6)
-    thresholds = choose_thresholds(result, rows, train_days, seed)
+    thresholds = choose_thresholds(result, rows, train_days, seed, min(trees, 100))
     return SupplyBacktest(model, thresholds, len(rows.day), len(lives))
 
 
-def choose_thresholds(result: SupplyWalk, rows: SupplyRows, train_days: int, seed: int) -> Floats:
+def choose_thresholds(
+    result: SupplyWalk, rows: SupplyRows, train_days: int, seed: int, trees: int = 100
+) -> Floats:
     """Return the P50 at which a ticket is raised, by gauge kind, that puts most training cartridges into the window."""
     n = len(result.history.device_ids)
     first = result.recorder.days[0]
     length = result.history.first_day + train_days - first
     fold = np.random.default_rng(seed + 1).permutation(n) % 2
     p50 = np.full((length, n), FAR_DAYS)
+    features, formula = (
+        np.stack(kept[:length]) for kept in (result.recorder.features, result.recorder.formula)
+    )
     for part in (0, 1):
-        model = fit_supply_model(rows.where(fold[rows.group] != part), seed=seed, trees=100, median_only=True)
-        mine = np.flatnonzero(fold == part)
-        for at in range(length):
-            features, formula = result.recorder.features[at][mine], result.recorder.formula[at][mine]
-            near = formula < 60.0
-            if near.any():
-                p50[at, mine[near]] = model.predict(features[near], formula[near])[:, 1]
+        model = fit_supply_model(
+            rows.where(fold[rows.group] != part), seed=seed, trees=trees, median_only=True
+        )
+        near = (formula < _NEAR_FORMULA) & (fold == part)
+        if near.any():
+            p50[near] = model.predict(features[near], formula[near])[:, 1]
     end = result.history.first_day + train_days
     lives = [
         life
@@ -157,9 +165,15 @@ def predict(
     n = len(history.device_ids)
     raised = np.zeros(n, bool)
     parts = []
+    ahead = np.zeros((0, n, 3))
     for column in range(train_days, history.days):
-        at = column - WARM_UP_DAYS
-        days = fitted.model.predict(result.recorder.features[at], result.recorder.formula[at])
+        block = (column - train_days) % _BLOCK
+        if block == 0:
+            coming = slice(column - WARM_UP_DAYS, min(column + _BLOCK, history.days) - WARM_UP_DAYS)
+            features = np.concatenate(result.recorder.features[coming])
+            formula = np.concatenate(result.recorder.formula[coming])
+            ahead = fitted.model.predict(features, formula).reshape(-1, n, 3)
+        days = ahead[block]
         raised &= ~result.swapped[column]
         raise_now = (days[:, 1] <= fitted.thresholds[result.gauge[column]]) & ~raised
         raised |= raise_now
@@ -187,12 +201,13 @@ def backtest_supplies(
     *,
     holidays: Path | None = None,
     seed: int = 0,
+    trees: int = 150,
     progress: Progress = silent,
 ) -> dict[str, object]:
     """Write the forecasts of a history file to `out` (columns of the protocol) and return a summary for JSON."""
     data = read_supply_history(history)
     result = walk(data, read_holidays(holidays), progress)
-    fitted = train(result, train_days, seed, progress)
+    fitted = train(result, train_days, seed, progress, trees)
     table = predict(result, fitted, train_days, progress)
     table["day"] = table["day"].dt.date
     table.to_parquet(out, index=False)
