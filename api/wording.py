@@ -18,7 +18,7 @@ class Figure(float):
     """A figure of a text: one decimal at most, unless the text itself says how to format it."""
 
     def __format__(self, spec: str) -> str:
-        return super().__format__(spec) if spec else f"{self:.1f}".removesuffix(".0")
+        return super().__format__(spec) if spec else f"{self:,.1f}".removesuffix(".0")
 
 
 def ticket_title(ticket: Ticket, messages: Messages, language: str) -> str:
@@ -58,13 +58,11 @@ def worded(name: str, value: str | float | None, messages: Messages, language: s
     """Return one argument as people read it."""
     if value is None:
         return "–"
-    if isinstance(value, float):
+    if not isinstance(value, str):
         return Figure(value)
-    if isinstance(value, int) and value >= 10_000:
-        return f"{value:,}"
-    if name in ("kind", "colour", "component", "category") and isinstance(value, str):
+    if name in ("kind", "colour", "component", "category"):
         return term(name, value, messages, language)
-    if name == "name" and isinstance(value, str):  # of a fault code: error bits have words, other names stay
+    if name == "name":  # of a fault code: error bits have words, other names stay
         text = messages.text(language, f"pages.term.error.{value}")
         return value if text.startswith("pages.") else text
     return value
