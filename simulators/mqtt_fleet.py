@@ -76,8 +76,17 @@ class MqttFleet:
         """Agents that are connected now."""
         return sum(agent.connected for agent in self.agents.values())
 
-    def push(self, at: datetime, *, only: Sequence[SimulatedDevice] | None = None) -> int:
-        """Take a reading of all devices (or of `only`) alive at `at` and send it; return how many."""
+    def push(
+        self,
+        at: datetime,
+        *,
+        only: Sequence[SimulatedDevice] | None = None,
+        stamped: datetime | None = None,
+    ) -> int:
+        """Take a reading of all devices (or of `only`) alive at `at` and send it; return how many.
+
+        `stamped` is the time that the readings bear, `at` itself unless told.
+        """
         count = 0
         for device in self.devices if only is None else only:
             if not device.answers(at):
@@ -85,9 +94,11 @@ class MqttFleet:
             seq = self._seq[device.device_id] + 1
             self._seq[device.device_id] = seq
             boot_id = self.boot_id_of(device)
-            body = device.mqtt_payload(at, boot_id=boot_id, seq=seq, tenant=self._place.tenant)
+            body = device.mqtt_payload(
+                at, boot_id=boot_id, seq=seq, tenant=self._place.tenant, stamped=stamped
+            )
             if self._ledger is not None:
-                self._ledger.pushed(device.device_id, boot_id, seq, at)
+                self._ledger.pushed(device.device_id, boot_id, seq, stamped or at)
             self._inbox.put((device.site_id, device.device_id, boot_id, seq, body))
             count += 1
         if self._thread is not None:

@@ -167,10 +167,14 @@ class LiveOptions:
 
 
 class LiveRun:
-    """A story in the making: agents on the wire, time passing. Drive it with `run`, look at it with `view`."""
+    """A story in the making: agents on the wire, time passing. Drive it with `tick`, look at it with a view.
 
-    def __init__(self, scenario: Scenario, options: LiveOptions) -> None:
+    The physics follow the story's own clock; readings bear the time of `wall`, so that a service takes them for now.
+    """
+
+    def __init__(self, scenario: Scenario, options: LiveOptions, wall: Clock) -> None:
         self.scenario = scenario
+        self._wall = wall
         self.options = options
         self.fleet = scenario.fleet(keep_days=3 if options.out is None else None)
         self.clock: Clock = StoryClock(scenario.show_from, options.speed)
@@ -205,7 +209,12 @@ class LiveRun:
         share = self.options.snmp_share if self.server is not None else 0.0
         first = round(len(handles) * share)
         return MqttFleet(
-            handles[first:], place, chaos=self.scenario.mqtt, seed=self.scenario.seed, ledger=self.ledger
+            handles[first:],
+            place,
+            chaos=self.scenario.mqtt,
+            seed=self.scenario.seed,
+            boot=int(self._wall.now().timestamp()),
+            ledger=self.ledger,
         )
 
     def start(self) -> None:
@@ -220,7 +229,7 @@ class LiveRun:
         now = min(self.clock.now(), self.scenario.end - timedelta(seconds=1))
         self.fleet.advance_to(now)
         while self.mqtt is not None and self._next_push <= now:
-            self.summary.readings += self.mqtt.push(self._next_push)
+            self.summary.readings += self.mqtt.push(self._next_push, stamped=self._wall.now())
             self._next_push += self.scenario.poll_every
         if self.server is not None:
             self.summary.snmp_requests = self.server.answered
@@ -268,12 +277,13 @@ def condition(device: SimulatedDevice, at: datetime) -> str:
 def run_live(
     scenario: Scenario,
     options: LiveOptions,
+    wall: Clock,
     *,
     stop: threading.Event,
     show: Callable[[LiveRun], None] | None = None,
 ) -> RunSummary:
     """Show a story to a running service until it ends or `stop` is set; `show` is called after every tick."""
-    run = LiveRun(scenario, options)
+    run = LiveRun(scenario, options, wall)
     run.start()
     try:
         while run.tick() and not stop.wait(LIVE_TICK_SECONDS):

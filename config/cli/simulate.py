@@ -9,6 +9,8 @@ import typer
 
 from config.cli.common import JsonFlag, notes, print_json, session_of
 from config.cli.probe import split_host
+from config.cli.story import FIRST_ADDRESS as STORY_ADDRESS
+from config.cli.story import known_stories, mqtt_place, show_headless, show_live
 from config.clock import SystemClock
 from config.supervision import Lifecycle, NamedPart
 from crm_core.domain.errors import InvalidValue, StoreUnavailable
@@ -17,14 +19,64 @@ from simulators.models import default_models
 from simulators.mqtt_agent import MqttPlace
 from simulators.mqtt_fleet import MqttFleet
 from simulators.recordings import RecordingPlayer
+from simulators.runner import LiveOptions
 from simulators.snmp_fleet import SnmpFleetServer, fleet_agents
 
-app = typer.Typer(no_args_is_help=True, help="Serve simulated or recorded printers over SNMP and MQTT.")
+app = typer.Typer(help="Serve simulated or recorded printers over SNMP and MQTT.")
 
 FIRST_ADDRESS: Final = "127.45.0.1"
 AHEAD: Final = timedelta(minutes=10)
 PAST_DAYS: Final = 60  # so that machines do not all start on their first day
 Port = Annotated[int, typer.Option(min=0, max=65535, help="UDP port, the same for all; 0 = any free one.")]
+
+
+@app.callback(invoke_without_command=True)
+def simulate(
+    context: typer.Context,
+    scenario: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="Show a story; --scenarios lists the names.")
+    ] = None,
+    scenarios: Annotated[bool, typer.Option("--scenarios", help="List the stories that there are.")] = False,
+    devices: Annotated[
+        int | None, typer.Option(min=1, help="Scale the story to about so many printers.")
+    ] = None,
+    speed: Annotated[
+        float, typer.Option(min=0.01, max=86400, help="How fast the story's time passes.")
+    ] = 1.0,
+    seed: Annotated[int | None, typer.Option(min=0, help="Another seed than the story's own.")] = None,
+    port: Port = 0,
+    mqtt: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Half of the printers push to this broker.")
+    ] = None,
+    traps_to: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Send SNMP traps there.")] = None,
+    headless: Annotated[
+        bool, typer.Option("--headless", help="Run the story through at once, without the network.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Write truth and ledger into this folder.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Serve simulated or recorded printers over SNMP and MQTT."""
+    if context.invoked_subcommand is not None:
+        return
+    session = session_of(context)
+    session.prepare()
+    if scenarios:
+        typer.echo(known_stories())
+    elif scenario is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
+    elif headless:
+        show_headless(scenario, seed=seed, devices=devices, out=out, as_json=as_json)
+    else:
+        options = LiveOptions(
+            speed=speed,
+            snmp_port=port,
+            first_address=STORY_ADDRESS,
+            mqtt=mqtt_place(mqtt, session.tenant),
+            traps_to=None if traps_to is None else split_host(traps_to),
+            out=out,
+        )
+        show_live(scenario, SystemClock(), options, seed=seed, devices=devices, as_json=as_json)
 
 
 @app.command()

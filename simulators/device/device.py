@@ -1,6 +1,7 @@
 """One simulated printer: a light handle on its row of the fleet, able to speak at any virtual instant."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -67,9 +68,23 @@ class SimulatedDevice:
         """Return the printer's MIB at `at`: OID without leading dot -> int, bytes (OCTET STRING) or str (OID)."""
         return render_varbinds(self.model, self.state(at))
 
-    def mqtt_payload(self, at: datetime, *, boot_id: str, seq: int, tenant: str = "default") -> bytes:
-        """Return the reading at `at` as JSON of docs/reading.schema.json, written without Drumbeat's own encoder."""
-        return json_reading(self.model, self.state(at), boot_id=boot_id, seq=seq, tenant=tenant)
+    def mqtt_payload(
+        self,
+        at: datetime,
+        *,
+        boot_id: str,
+        seq: int,
+        tenant: str = "default",
+        stamped: datetime | None = None,
+    ) -> bytes:
+        """Return the reading at `at` as JSON of docs/reading.schema.json, written without Drumbeat's own encoder.
+
+        `stamped` is the time that the reading bears where a story is shown at another time than its own.
+        """
+        state = self.state(at)
+        if stamped is not None:
+            state = replace(state, at=stamped)
+        return json_reading(self.model, state, boot_id=boot_id, seq=seq, tenant=tenant)
 
 
 def devices_of(fleet: Fleet) -> tuple[SimulatedDevice, ...]:

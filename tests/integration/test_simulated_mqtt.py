@@ -16,6 +16,8 @@ from simulators.device import Fleet, devices_of, make_roster
 from simulators.models import default_models
 from simulators.mqtt_agent import MqttChaos, MqttPlace
 from simulators.mqtt_fleet import MqttFleet
+from simulators.runner import LiveOptions, LiveRun, run_live
+from simulators.scenario import load_scenario
 from simulators.truth import Ledger
 
 NOON = datetime(2025, 3, 5, 4, 0, tzinfo=UTC)
@@ -162,3 +164,22 @@ def test_what_was_not_covered_is_sent_again_after_the_collector_returns(broker, 
             assert sum(len(seqs) for seqs in collector.seen.values()) == sent
         finally:
             collector.stop()
+
+
+@pytest.mark.server
+def test_a_live_story_pushes_with_the_time_of_now(broker, collector):
+    class Wall:
+        def now(self) -> datetime:
+            return datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
+
+    scenario = load_scenario("duplicate_flood", devices=6)
+    options = LiveOptions(speed=7200.0, mqtt=MqttPlace(port=broker))
+    stop = threading.Event()
+
+    def look(run: LiveRun) -> None:
+        if run.summary.readings > 100 and collector.copies > 50:
+            stop.set()
+
+    summary = run_live(scenario, options, Wall(), stop=stop, show=look)
+    assert summary.readings > 100
+    assert {boot.rsplit("-", 1)[1] for _, boot in collector.seen} == {str(int(Wall().now().timestamp()))}

@@ -16,6 +16,12 @@ from simulators.runner import LiveOptions, LiveRun, run_headless, run_live, walk
 from simulators.scenario import BadScenario, Scenario, load_scenario, scenario_names
 from simulators.view import TerminalView
 
+
+class Wall:
+    def now(self) -> datetime:
+        return datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
+
+
 STORIES = {name: load_scenario(name) for name in scenario_names()}
 
 
@@ -187,7 +193,7 @@ def test_a_live_run_serves_its_devices_and_shows_them():
             stop.set()
 
     options = LiveOptions(speed=600.0, snmp_port=0)
-    summary = run_live(load_scenario("fault_catalogue"), options, stop=stop, show=show)
+    summary = run_live(load_scenario("fault_catalogue"), options, Wall(), stop=stop, show=show)
     assert summary.devices == 19
     assert "One device for every fault" in frames[-1]
     assert "idle" in frames[-1]

@@ -1,0 +1,72 @@
+"""`drumbeat simulate --scenario` as a person types it: one JSON on stdout, errors in one line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from simulators.scenario import scenario_names
+
+
+def drumbeat(project: Path, tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "drumbeat.py", "--data", str(tmp_path), *arguments]
+    return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_story_runs_through_at_once(project: Path, tmp_path: Path):
+    done = drumbeat(
+        project, tmp_path, "simulate", "--scenario", "last_loaner", "--headless", "--seed", "5", "--json",
+        "--out", str(tmp_path / "out"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert (summary["scenario"], summary["seed"], summary["devices"]) == ("last_loaner", 5, 8)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(summary["files"])
+
+
+def test_stories_are_listed_and_errors_are_one_line(project: Path, tmp_path: Path):
+    listed = drumbeat(project, tmp_path, "simulate", "--scenarios").stdout
+    assert [line.split()[0] for line in listed.splitlines()] == list(scenario_names())
+    wrong = drumbeat(project, tmp_path, "simulate", "--scenario", "nothing")
+    assert wrong.returncode == 1
+    assert wrong.stdout == ""
+    assert len(wrong.stderr.splitlines()) == 1
+    assert drumbeat(project, tmp_path, "simulate").returncode == 2
+
+
+def test_a_live_story_stops_on_ctrl_c_and_sums_up(project: Path, tmp_path: Path):
+    command = [
+        sys.executable,
+        "drumbeat.py",
+        "--data",
+        str(tmp_path),
+        "simulate",
+        "--scenario",
+        "power_cut",
+        "--json",
+    ]
+    process = subprocess.Popen(
+        command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+    )
+    try:
+        first = process.stderr.readline()
+        assert "power cut" in first
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=30)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+    assert process.returncode in (0, 130)
+    if process.returncode == 0:
+        assert json.loads(out)["devices"] == 60
+
+
+def test_the_help_names_the_options(project: Path, tmp_path: Path):
+    text = drumbeat(project, tmp_path, "simulate", "--help").stdout
+    for option in ("--scenario", "--devices", "--speed", "--seed", "--headless", "--mqtt"):
+        assert option in text
