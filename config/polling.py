@@ -1,43 +1,43 @@
-"""Polling as recurring work: the registered devices in groups, each group swept by the poller on its own event loop.
+"""Polling as recurring work: registered devices in groups, each at its own place in the interval, the dead backed off.
 
-APScheduler calls from worker threads; the poller lives in one asyncio loop that runs in a thread of its own. Readings
-are landed in small batches off the loop, so that a slow disk never makes a living printer look dead.
+APScheduler ticks from worker threads; schedule and poller live in one asyncio loop that runs in a thread of its own. A
+tick only starts what is due and returns, so a slow device never makes another one late. Readings are landed in small
+batches off the loop, so that a slow disk never makes a living printer look dead.
 """
 
 import asyncio
-import socket
 import threading
 import zlib
 from collections.abc import Coroutine
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
 import structlog
 
 from collector.ingest import Ingest
-from collector.snmp.engine import Community, SnmpEngine
+from collector.schedule import Action, Due, PollSchedule
+from collector.snmp.engine import SnmpEngine
 from collector.snmp.poller import Poller, PollTarget
 from config.settings import Snmp
-from crm_core.domain.errors import (
-    DeviceMisbehaved,
-    DeviceUnreachable,
-    InvalidConfiguration,
-    StoreUnavailable,
-)
-from crm_core.domain.fleet import Device, OwnerState, SnmpAddress, Transport
+from config.targets import target_of
+from crm_core.domain.errors import DeviceMisbehaved, DeviceUnreachable, StoreUnavailable
+from crm_core.domain.fleet import Device, OwnerState, Transport
 from crm_core.domain.identity import TenantId
 from crm_core.domain.telemetry import DeviceReading
-from crm_core.ports import UnitOfWorkFactory
+from crm_core.ports import Clock, UnitOfWorkFactory
 
 _log = structlog.get_logger("drumbeat.polling")
 _POLLED: Final = frozenset({OwnerState.INSTALLED, OwnerState.LOAN, OwnerState.REPAIR})
 _BATCH: Final = 50
+_REFRESH: Final = timedelta(seconds=30)
 _STOP_SECONDS: Final = 20.0
 Result = TypeVar("Result")
 
 
 class LoopThread:
-    """An asyncio loop in its own thread; `run` waits for a coroutine from any other thread."""
+    """An asyncio loop in its own thread; other threads hand it coroutines."""
 
     def __init__(self, name: str) -> None:
         self._loop = asyncio.new_event_loop()
@@ -48,7 +48,11 @@ class LoopThread:
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Run `work` on the loop and return its result, or raise its error."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        return self.begin(work).result()
+
+    def begin(self, work: Coroutine[Any, Any, Result]) -> "Future[Result]":
+        """Run `work` on the loop; the future tells its end."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def stop(self) -> None:
         """End the loop; calling it twice is harmless."""
@@ -70,90 +74,165 @@ class PollCounters:
 
 
 @dataclass(slots=True)
-class PollGroups:
-    """Sweeps the registered SNMP devices, each device always in the same of `groups` groups."""
+class _Group:
+    """The devices of one group, read again from the register every half minute."""
 
-    poller: Poller
-    engine: SnmpEngine
-    ingest: Ingest
-    uow_factory: UnitOfWorkFactory
-    tenant: TenantId
-    settings: Snmp
-    groups: int
-    counters: PollCounters = field(default_factory=PollCounters)
-    _loop: LoopThread = field(default_factory=lambda: LoopThread("snmp-poller"))
-    _down: set[str] = field(default_factory=set)
+    schedule: PollSchedule
+    targets: dict[str, PollTarget] = field(default_factory=dict)
+    read_at: datetime | None = None
+
+
+class PollGroups:
+    """Polls the registered SNMP devices, each device always in the same of `groups` groups."""
+
+    def __init__(
+        self,
+        poller: Poller,
+        engine: SnmpEngine,
+        ingest: Ingest,
+        uow_factory: UnitOfWorkFactory,
+        clock: Clock,
+        *,
+        tenant: TenantId,
+        settings: Snmp,
+        groups: int,
+    ) -> None:
+        self.counters = PollCounters()
+        self._poller = poller
+        self._engine = engine
+        self._ingest = ingest
+        self._uow_factory = uow_factory
+        self._clock = clock
+        self._tenant = tenant
+        self._settings = settings
+        interval = timedelta(seconds=settings.poll_interval_seconds)
+        self._groups = [_Group(PollSchedule(interval=interval)) for _ in range(groups)]
+        self._loop = LoopThread("snmp-poller")
+        self._sites: dict[str | None, asyncio.Semaphore] = {}
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._waiting: list[DeviceReading] = []
+        self._down: set[str] = set()
+        self._unresolved: set[str] = set()
 
     def start(self) -> None:
         self._loop.start()
 
     def stop(self) -> None:
-        self._loop.run(self.engine.close())
+        """Let running polls end, land what they read, close the engine."""
+        self._loop.run(self._finish())
         self._loop.stop()
 
+    def tick(self, group: int) -> int:
+        """Start the polls of a group that are due now; return how many."""
+        return self._loop.run(self._tick(self._groups[group], self._clock.now()))
+
     def sweep(self, group: int) -> int:
-        """Poll all devices of one group once; return how many answered."""
-        targets = [target for device in self._devices(group) if (target := self._target(device)) is not None]
-        return self._loop.run(self._sweep(targets)) if targets else 0
+        """Poll every device of a group now and wait; return how many polls succeeded."""
+        return self._loop.run(self._sweep(self._groups[group]))
 
-    def poll_one(self, target: PollTarget) -> DeviceReading:
-        """Poll one target now, without landing the reading."""
-        return self._loop.run(self.poller.poll(target))
+    def wake(self, device_id: str) -> bool:
+        """Make a device due at once, because it called by trap; False for an unknown one."""
+        return self._loop.run(self._wake(device_id))
 
-    def _devices(self, group: int) -> list[Device]:
-        with self.uow_factory() as uow:
-            devices = uow.devices.all(self.tenant)
-        return [
-            device
-            for device in devices
-            if device.transport is Transport.SNMP
+    # --- on the loop -----------------------------------------------------------------------------------------------
+
+    async def _tick(self, group: _Group, now: datetime) -> int:
+        if group.read_at is None or now - group.read_at >= _REFRESH:
+            await self._read_register(group, now)
+        room = max(self._settings.max_in_flight - len(self._under_way), 0)
+        turns = group.schedule.due(now, room)
+        for turn in turns:
+            task = asyncio.get_running_loop().create_task(self._turn(group, turn))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+        await self._land()
+        return len(turns)
+
+    async def _sweep(self, group: _Group) -> int:
+        await self._read_register(group, self._clock.now())
+        before = self.counters.polled
+        turns = [Due(key, Action.POLL) for key in group.targets]
+        await asyncio.gather(*(self._turn(group, turn) for turn in turns))
+        await self._land()
+        return self.counters.polled - before
+
+    async def _wake(self, device_id: str) -> bool:
+        now = self._clock.now()
+        return any(group.schedule.wake(device_id, now) for group in self._groups)
+
+    async def _turn(self, group: _Group, turn: Due) -> None:
+        """Poll one device, within the limit of its site, and note how it went."""
+        target = group.targets.get(turn.key)
+        if target is None:
+            return
+        gate = self._sites.setdefault(
+            target.site_id, asyncio.Semaphore(self._settings.max_in_flight_per_site)
+        )
+        async with gate:
+            try:
+                if turn.action is Action.PROBE:
+                    await self._poller.probe(target)
+                reading = await self._poller.poll(target)
+            except (DeviceUnreachable, DeviceMisbehaved) as error:
+                group.schedule.failed(turn.key, self._clock.now())
+                self._noted(turn.key, error)
+                return
+        group.schedule.answered(turn.key, self._clock.now())
+        self._noted(turn.key, None)
+        self._waiting.append(reading)
+        if len(self._waiting) >= _BATCH:
+            await self._land()
+
+    async def _land(self) -> None:
+        readings, self._waiting = self._waiting, []
+        if readings:
+            try:
+                await asyncio.to_thread(self._ingest.land, readings)
+            except StoreUnavailable as error:  # polled readings come again with the next poll
+                _log.warning("readings were not stored", count=len(readings), reason=str(error))
+
+    async def _finish(self) -> None:
+        if self._under_way:
+            await asyncio.gather(*self._under_way)
+        await self._land()
+        await self._engine.close()
+
+    async def _read_register(self, group: _Group, now: datetime) -> None:
+        number = self._groups.index(group)
+        group.targets = await asyncio.to_thread(self._targets, number)
+        group.schedule.keep_only(group.targets, now)
+        group.read_at = now
+
+    # --- in worker threads -----------------------------------------------------------------------------------------
+
+    def _targets(self, number: int) -> dict[str, PollTarget]:
+        with self._uow_factory() as uow:
+            devices = uow.devices.all(self._tenant)
+        targets = (
+            (device.device_id, self._target(device)) for device in devices if self._is_of(device, number)
+        )
+        return {device_id: target for device_id, target in targets if target is not None}
+
+    def _is_of(self, device: Device, number: int) -> bool:
+        return (
+            device.transport is Transport.SNMP
             and device.snmp is not None
             and device.owner_state in _POLLED
-            and zlib.crc32(device.device_id.encode()) % self.groups == group
-        ]
+            and zlib.crc32(device.device_id.encode()) % len(self._groups) == number
+        )
 
     def _target(self, device: Device) -> PollTarget | None:
         assert device.snmp is not None
         try:
-            return target_of(device.snmp, self.settings.community, device)
+            target = target_of(device.snmp, self._settings.community, device)
         except DeviceUnreachable as error:
             self.counters.unresolved += 1
-            _log.warning("device has no address", device=device.device_id, reason=str(error))
+            if device.device_id not in self._unresolved:
+                self._unresolved.add(device.device_id)
+                _log.warning("device has no address", device=device.device_id, reason=str(error))
             return None
-
-    async def _sweep(self, targets: list[PollTarget]) -> int:
-        landed = 0
-        batch: list[DeviceReading] = []
-
-        async def take(_: PollTarget, reading: DeviceReading) -> None:
-            nonlocal landed
-            self._noted(reading.device_id or "", None)
-            batch.append(reading)
-            landed += 1
-            if len(batch) >= _BATCH:
-                await self._land(batch)
-
-        async def miss(target: PollTarget, error: DeviceUnreachable | DeviceMisbehaved) -> None:
-            self._noted(target.device_id or target.host, error)
-
-        await self.poller.sweep(
-            targets,
-            take,
-            miss,
-            site_cap=self.settings.max_in_flight_per_site,
-            in_flight=min(self.settings.max_in_flight, len(targets)),
-        )
-        await self._land(batch)
-        return landed
-
-    async def _land(self, batch: list[DeviceReading]) -> None:
-        readings = batch.copy()
-        batch.clear()
-        if readings:
-            try:
-                await asyncio.to_thread(self.ingest.land, readings)
-            except StoreUnavailable as error:  # polled readings come again with the next poll
-                _log.warning("readings were not stored", count=len(readings), reason=str(error))
+        self._unresolved.discard(device.device_id)
+        return target
 
     def _noted(self, device: str, error: DeviceUnreachable | DeviceMisbehaved | None) -> None:
         """Count the outcome; log a device once when it falls silent and once when it is back."""
@@ -171,31 +250,3 @@ class PollGroups:
         if device not in self._down:
             self._down.add(device)
             _log.info("device does not answer", device=device, reason=str(error))
-
-
-def target_of(address: SnmpAddress, community: str, device: Device | None = None) -> PollTarget:
-    """Return the poll target of a registered address; raises `DeviceUnreachable` for a name without address."""
-    if address.version not in {"1", "2c"}:
-        raise InvalidConfiguration(
-            f"SNMP version {address.version} of registered devices needs stored credentials, which are not built yet"
-        )
-    return PollTarget(
-        host=resolve(address.host),
-        port=address.port,
-        credential=Community(community, "1" if address.version == "1" else "2c"),
-        context=address.context,
-        tenant=device.tenant if device else TenantId("default"),
-        site_id=device.site_id if device else None,
-        device_id=device.device_id if device else None,
-    )
-
-
-def resolve(host: str) -> str:
-    """Return the IP address of a host name; raises `DeviceUnreachable` when there is none."""
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
-    except OSError as error:
-        raise DeviceUnreachable(f"{host}: no such host: {error.strerror or error}") from error
-    except UnicodeError as error:
-        raise DeviceUnreachable(f"{host[:80]}: not a host name") from error
-    return str(found[0][4][0])

@@ -40,7 +40,8 @@ class _Job:
     info: JobInfo
     trigger: BaseTrigger
     action: Action
-    first_after: timedelta | None
+    first_after: timedelta | None = None
+    by_hand: Action | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -59,10 +60,21 @@ class Supervisor:
         )
         self._scheduler.add_listener(self._failed, EVENT_JOB_ERROR)
 
-    def every(self, name: str, seconds: float, action: Action, *, first_after: float = 0.0) -> None:
-        """Run `action` every `seconds`, for the first time `first_after` seconds after the start."""
+    def every(
+        self,
+        name: str,
+        seconds: float,
+        action: Action,
+        *,
+        first_after: float = 0.0,
+        by_hand: Action | None = None,
+    ) -> None:
+        """Run `action` every `seconds`, for the first time `first_after` seconds after the start.
+
+        `by_hand` is what `run_now` does instead, where one tick of the timer would be too little.
+        """
         trigger = IntervalTrigger(seconds=seconds, timezone=self._zone)
-        self._add(name, f"every {seconds:g} s", trigger, action, timedelta(seconds=first_after))
+        self._add(name, f"every {seconds:g} s", trigger, action, timedelta(seconds=first_after), by_hand)
 
     def daily(self, name: str, at: str, action: Action, weekday: str | None = None) -> None:
         """Run `action` at the local time `HH:MM`, each day or only on one weekday (`mon` .. `sun`)."""
@@ -114,7 +126,7 @@ class Supervisor:
     def run_now(self, name: str) -> JobInfo:
         """Run the job in this thread and return how it went; its error is raised."""
         job = self._find(name)
-        self._run(job)
+        self._run(job, job.by_hand)
         return job.info
 
     def _find(self, name: str) -> _Job:
@@ -129,16 +141,17 @@ class Supervisor:
         trigger: BaseTrigger,
         action: Action,
         first_after: timedelta | None = None,
+        by_hand: Action | None = None,
     ) -> None:
-        self._jobs[name] = _Job(JobInfo(name=name, schedule=words), trigger, action, first_after)
+        self._jobs[name] = _Job(JobInfo(name=name, schedule=words), trigger, action, first_after, by_hand)
 
-    def _run(self, job: _Job) -> None:
+    def _run(self, job: _Job, instead: Action | None = None) -> None:
         with job.lock:
             started, began = self._clock.now(), time.monotonic()
             job.info = replace(job.info, running=True, last_run_at=started)
             error: str | None = "interrupted"
             try:
-                job.action()
+                (instead or job.action)()
                 error = None
             finally:
                 took = round(time.monotonic() - began, 3)

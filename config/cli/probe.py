@@ -10,9 +10,9 @@ from collector.snmp.engine import Community, Credential, UsmUser
 from collector.snmp.poller import PollTarget
 from config.cli.common import JsonFlag, notes, print_table, session_of
 from config.clock import SystemClock
-from config.polling import resolve
 from config.settings import Settings
-from config.wiring.collecting import make_engine, make_reader
+from config.targets import resolve
+from config.wiring.snmp import make_engine, make_reader
 from crm_core.domain.errors import InvalidValue
 from crm_core.domain.telemetry import DeviceReading, MarkerSupply
 from crm_core.domain.wire import encode_reading

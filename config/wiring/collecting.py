@@ -9,62 +9,32 @@ from collector.mqtt.connection import MqttEndpoint
 from collector.mqtt.listener import MqttListener
 from collector.normalise import complete_derived
 from collector.profiles import Profiles
-from collector.snmp.engine import SnmpEngine
-from collector.snmp.engine_datagram import DatagramEngine
-from collector.snmp.engine_gufo import GufoEngine
-from collector.snmp.engine_pysnmp import PysnmpEngine
 from collector.snmp.poller import Poller
-from config.loaders import load_knowledge
 from config.polling import PollGroups
 from config.settings import Settings
 from config.wiring.core import Core
+from config.wiring.snmp import make_engine
 from config.wiring.telemetry import Telemetry
-from crm_core.ports import Clock
-
-
-def make_engine(settings: Settings) -> SnmpEngine:
-    """Return the SNMP engine that the settings name; use it in one event loop."""
-    match settings.snmp.engine:
-        case "datagram":
-            return DatagramEngine(window=settings.snmp.max_in_flight)
-        case "gufo":
-            return GufoEngine(window=settings.snmp.max_in_flight)
-        case "pysnmp":
-            return PysnmpEngine(window=settings.snmp.max_in_flight)
-
-
-def make_reader(
-    settings: Settings, engine: SnmpEngine, profiles: Profiles, clock: Clock, *, seconds: float | None = None
-) -> Poller:
-    """Return a poller that needs no database: for a probe. `seconds` bounds one poll."""
-    knowledge = load_knowledge(settings)
-    return Poller(
-        engine,
-        profiles=profiles,
-        catalogue=knowledge.catalogue,
-        book=knowledge.fault_codes,
-        clock=clock,
-        seconds_a_poll=settings.snmp.device_deadline_seconds if seconds is None else seconds,
-        repeats=settings.snmp.retries,
-    )
 
 
 def build_polling(core: Core, telemetry: Telemetry, profiles: Profiles) -> PollGroups:
     """Return the poll groups of this process."""
     engine = make_engine(core.settings)
+    poller = Poller(
+        engine,
+        profiles=profiles,
+        catalogue=core.catalogue,
+        book=core.fault_codes,
+        clock=core.clock,
+        seconds_a_poll=core.settings.snmp.device_deadline_seconds,
+        repeats=core.settings.snmp.retries,
+    )
     return PollGroups(
-        poller=Poller(
-            engine,
-            profiles=profiles,
-            catalogue=core.catalogue,
-            book=core.fault_codes,
-            clock=core.clock,
-            seconds_a_poll=core.settings.snmp.device_deadline_seconds,
-            repeats=core.settings.snmp.retries,
-        ),
-        engine=engine,
-        ingest=telemetry.ingest,
-        uow_factory=core.uow_factory,
+        poller,
+        engine,
+        telemetry.ingest,
+        core.uow_factory,
+        core.clock,
         tenant=core.tenant,
         settings=core.settings.snmp,
         groups=core.settings.schedule.poll_groups,

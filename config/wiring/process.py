@@ -30,6 +30,9 @@ from config.wiring.telemetry import Telemetry, open_telemetry
 from crm_core.ports import Clock
 
 TIMERS: Final = "timers"
+POLL_TICK_SECONDS: Final = (
+    1.0  # each tick polls only what is due: devices keep their own place in the interval
+)
 
 
 class Shape(Flag):
@@ -109,13 +112,10 @@ def _collecting(process: Process) -> list[NamedPart]:
         parts.append(NamedPart("MQTT listener", listener.start, listener.stop))
     polling = build_polling(core, telemetry, profiles)
     parts.append(NamedPart("SNMP poller", polling.start, polling.stop))
-    interval = core.settings.snmp.poll_interval_seconds
     for group in range(schedule.poll_groups):
+        name = f"poll-{group + 1}"
         supervisor.every(
-            f"poll-{group + 1}",
-            interval,
-            partial(polling.sweep, group),
-            first_after=group * interval / schedule.poll_groups,
+            name, POLL_TICK_SECONDS, partial(polling.tick, group), by_hand=partial(polling.sweep, group)
         )
     supervisor.every("outbox", schedule.outbox_seconds, telemetry.deliver)
     supervisor.daily("retention", schedule.retention_at, partial(_drop_old, core, telemetry))

@@ -1,0 +1,41 @@
+"""The SNMP engine of the settings and what needs nothing else: a probe loads no database and no broker."""
+
+import importlib
+from typing import Final
+
+from collector.profiles import Profiles
+from collector.snmp.engine import SnmpEngine
+from collector.snmp.poller import Poller
+from config.loaders import load_knowledge
+from config.settings import Settings
+from crm_core.ports import Clock
+
+#: Engine -> module and class; only the chosen one is loaded, because each brings a library.
+ENGINES: Final = {
+    "datagram": ("collector.snmp.engine_datagram", "DatagramEngine"),
+    "gufo": ("collector.snmp.engine_gufo", "GufoEngine"),
+    "pysnmp": ("collector.snmp.engine_pysnmp", "PysnmpEngine"),
+}
+
+
+def make_engine(settings: Settings) -> SnmpEngine:
+    """Return the SNMP engine that the settings name; use it in one event loop."""
+    module, name = ENGINES[settings.snmp.engine]
+    engine: SnmpEngine = getattr(importlib.import_module(module), name)(window=settings.snmp.max_in_flight)
+    return engine
+
+
+def make_reader(
+    settings: Settings, engine: SnmpEngine, profiles: Profiles, clock: Clock, *, seconds: float | None = None
+) -> Poller:
+    """Return a poller for single looks. `seconds` bounds one poll; without it the settings do."""
+    knowledge = load_knowledge(settings)
+    return Poller(
+        engine,
+        profiles=profiles,
+        catalogue=knowledge.catalogue,
+        book=knowledge.fault_codes,
+        clock=clock,
+        seconds_a_poll=settings.snmp.device_deadline_seconds if seconds is None else seconds,
+        repeats=settings.snmp.retries,
+    )
