@@ -22,7 +22,7 @@ _START_SECONDS: Final = 10.0
 _QUIET: Final = ("amqtt", "transitions")
 
 
-class AdmitEverybody(BaseAuthPlugin):
+class AdmitEverybody(BaseAuthPlugin):  # type: ignore[misc]  # amqtt is untyped here
     """Lets every client in, by its client id: sessions of clients that amqtt calls anonymous keep no messages."""
 
     async def authenticate(self, *, session: Session) -> bool:
@@ -89,7 +89,7 @@ class EmbeddedBroker:
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
         listener = ListenerConfig(bind=f"{self.host}:{self.port}")
-        plugins = {f"{__name__}.{AdmitEverybody.__name__}": {}}
+        plugins: dict[str, object] = {f"{__name__}.{AdmitEverybody.__name__}": {}}
         broker = Broker(BrokerConfig(listeners={"default": listener}, plugins=plugins))
         try:
             await broker.start()
