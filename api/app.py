@@ -16,7 +16,7 @@ from starlette.types import Scope
 from api.idempotency import AnswerMemory, Idempotency
 from api.middleware import FRAME_HEADERS, BodyLimit, HttpMetrics, RequestFrame
 from api.openapi import describe
-from api.pages import views as pages
+from api.pages import entry_pages, fleet_pages, work_pages
 from api.pages.rendering import Renderer
 from api.passwords import SignInGuard
 from api.problem import (
@@ -58,8 +58,8 @@ def create_app(services: ApiServices) -> FastAPI:
     app.state.renderer = Renderer(services, _TEMPLATES, _STATIC)
     for module in (session, fleet, devices, tickets, work_orders, jobs, accounts):
         app.include_router(module.router, prefix=API_PREFIX)
-    app.include_router(operations.router)
-    app.include_router(pages.router)
+    for module in (operations, entry_pages, fleet_pages, work_pages):
+        app.include_router(module.router)
     describe(app)
     _answer_errors(app)
     app.add_middleware(Idempotency, memory=AnswerMemory(), answer_problem=_answer_in(app))
@@ -120,7 +120,7 @@ async def _on_defect(request: Request, error: Exception) -> Response:
 def answer(request: Request, problem: Problem) -> Response:
     """Return the problem as JSON for the API and as a page for a browser."""
     if not request.url.path.startswith("/api/") and "text/html" in request.headers.get("Accept", ""):
-        return pages.problem_page(request, problem)
+        return entry_pages.problem_page(request, problem)
     services: ApiServices = request.app.state.services
     body = body_of(
         problem,

@@ -10,7 +10,7 @@ from fastapi.routing import iter_route_contexts
 
 from api.access import Public, Rule
 from api.openapi import rules_of
-from tests.integration.api.world import OTHER_TENANT
+from tests.integration.api.telemetry import OTHER_TENANT
 
 ROLES = {
     "admin": "admin", "manager": "manager", "dispatcher": "dispatcher", "technician": "tech-li",

@@ -7,7 +7,7 @@ forecasts are written down by hand, so that tests can name their figures.
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -30,15 +30,7 @@ from crm_core.domain.catalogue import Catalogue
 from crm_core.domain.errors import NotFound
 from crm_core.domain.fault_codes import FaultCodeBook
 from crm_core.domain.fleet import Contract, Customer, CustomerTier, Device, Site, SnmpAddress
-from crm_core.domain.forecast import (
-    FailureForecast,
-    ForecastBasis,
-    Interval,
-    LifeForecast,
-    Provenance,
-    Reason,
-    SupplyForecast,
-)
+from crm_core.domain.forecast import Forecast
 from crm_core.domain.identity import (
     DEFAULT_TENANT,
     ContractId,
@@ -51,16 +43,6 @@ from crm_core.domain.identity import (
 )
 from crm_core.domain.money import Money
 from crm_core.domain.service import Role, Technician, User
-from crm_core.domain.telemetry import (
-    Counters,
-    Derived,
-    DerivedSupply,
-    DeviceIdentity,
-    DeviceReading,
-    DeviceStatus,
-    LevelState,
-    MarkerSupply,
-)
 from crm_core.fleet_health import FleetHealth
 from crm_core.ports import Landing
 from crm_core.registry import Registry
@@ -68,23 +50,16 @@ from crm_core.servicedesk import ServiceDesk
 from crm_core.signals import conclude
 from crm_core.storage.sqlalchemy_uow import make_uow_factory, migrate
 from crm_core.triage import Triage
-
-NOW = datetime(2026, 3, 11, 2, 30, tzinfo=UTC)  # a Wednesday, 10:30 in Shanghai
-PASSWORD = "correct horse 42"
-COLOURS = ("black", "cyan", "magenta", "yellow")
-OTHER_TENANT = TenantId("rival")
-
-#: (device, site, model, levels of the four colours in percent or raw -3, error bits)
-ROSTER = (
-    ("c3525-01", "hq", "Canon iR-ADV C3525i", (4, 55, 61, 70), ("lowToner",)),
-    ("c3525-02", "hq", "Canon iR-ADV C3525i", (82, 400, 900, 1000), ()),
-    ("m126-01", "branch", "HP LaserJet M126nw", (35,), ("jammed",)),
-    ("c7773-01", "school", "ApeosPort-VII C7773", (66, 40, 12, 80), ()),
-    ("c7773-02", "school", "ApeosPort-VII C7773", (-3, 40, 44, 80), ("serviceRequested",)),
-    ("m126-02", "studio", "HP LaserJet M126nw", (51,), ()),
-    ("m126-03", "studio", "HP LaserJet M126nw", (77,), ()),
+from tests.integration.api.telemetry import (
+    NOW,
+    OTHER_TENANT,
+    REGION_OF_SITE,
+    ROSTER,
+    forecasts_of,
+    reading_of,
 )
-REGION_OF_SITE = {"hq": "east", "branch": "east", "school": "west", "studio": "west"}
+
+PASSWORD = "correct horse 42"
 
 
 @dataclass(frozen=True)
@@ -199,7 +174,7 @@ def build_world(folder: Path) -> None:
     _devices(world.services.registry, OTHER_TENANT, (("rival-01", "hq", "Canon iR-ADV C3525i", (9,), ()),))
     _people(world)
     _history(world)
-    _forecasts(world)
+    _save_forecasts(world, forecasts_of())
     knowledge = KNOWLEDGE
     services = world.services
     triage = Triage(
@@ -317,46 +292,6 @@ def _people(world: World) -> None:
         uow.commit()
 
 
-def reading_of(
-    device_id: str,
-    at: datetime,
-    levels: tuple[int, ...],
-    errors: tuple[str, ...],
-    count: int,
-    tenant: str = DEFAULT_TENANT,
-) -> DeviceReading:
-    """Return a reading with toners at `levels` percent (-3: some remaining) and the given error bits."""
-    supplies = tuple(
-        MarkerSupply(
-            index=f"1.{number}",
-            name=f"{colour.title()} Toner",
-            type="toner",
-            cls="supplyThatIsConsumed",
-            colorant=colour,
-            unit="percent",
-            capacity=100,
-            level=level,
-            level_state=LevelState.KNOWN if level >= 0 else LevelState.SOME_REMAINING,
-            percent=float(level) if level >= 0 else None,
-        )
-        for number, (colour, level) in enumerate(zip(COLOURS, levels, strict=False), 1)
-    )
-    derived = tuple(
-        DerivedSupply(index=row.index, kind="toner", colour=row.colorant, source={"kind": "name"})
-        for row in supplies
-    )
-    return DeviceReading(
-        tenant=tenant,
-        device_id=device_id,
-        polled_at=at,
-        identity=DeviceIdentity(vendor="Canon", model="iR-ADV", serial="X1", firmware="1.2"),
-        supplies=supplies,
-        status=DeviceStatus(errors={"1": errors} if errors else {}),
-        counters=Counters(prt_marker_life_count={"1.1": count}),
-        derived=Derived(vendor="canon", supplies=derived),
-    )
-
-
 def _history(world: World) -> None:
     """Ten days of readings, two a day; the error bits of the roster are on in the last three."""
     knowledge = KNOWLEDGE
@@ -384,55 +319,7 @@ def _history(world: World) -> None:
         uow.commit()
 
 
-def _forecasts(world: World, roster: tuple[tuple[object, ...], ...] = ROSTER) -> None:
-    origin = Provenance(
-        made_at=NOW,
-        as_of=NOW.date(),
-        model="supplies-test/1",
-        basis=ForecastBasis.OWN_HISTORY,
-        age_of_data_days=0.1,
-        reasons=(Reason("reasons.supply_pages_left", {"pages": 900, "pages_per_day": 300.0}),),
-    )
-    forecasts: list[SupplyForecast | LifeForecast | FailureForecast] = []
-    for device_id, _, _, levels, _ in roster:
-        for number, level in enumerate(levels, 1):
-            days = Interval(level * 0.4, level * 0.6, level * 0.9) if level >= 0 else None
-            forecasts.append(
-                SupplyForecast(
-                    tenant=DEFAULT_TENANT,
-                    device_id=DeviceId(device_id),
-                    supply_index=f"1.{number}",
-                    kind="toner",
-                    colour=COLOURS[number - 1],
-                    level_percent=float(min(level, 100)) if level >= 0 else None,
-                    days_to_empty=days,
-                    pages_per_day=Interval(200, 300, 420) if days else None,
-                    missing_reason=None if days else "reasons.missing_some_remaining",
-                    replenish=bool(days and days.p50 < 7),
-                    provenance=origin,
-                )
-            )
-        forecasts.append(
-            LifeForecast(
-                tenant=DEFAULT_TENANT,
-                device_id=DeviceId(device_id),
-                component="device",
-                used_share=0.41,
-                design_life_pages=600_000,
-                days_to_replacement=Interval(200, 260, 400),
-                provenance=origin,
-            )
-        )
-        forecasts.append(
-            FailureForecast(
-                tenant=DEFAULT_TENANT,
-                device_id=DeviceId(device_id),
-                component="fuser",
-                p_fail_7d=0.02,
-                p_fail_14d=0.04,
-                provenance=origin,
-            )
-        )
+def _save_forecasts(world: World, forecasts: list[Forecast]) -> None:
     with world.services.uow_factory() as uow:
         uow.forecasts.save_all(forecasts)
         uow.commit()
@@ -460,7 +347,7 @@ def many_devices(world: World, count: int) -> None:
     )
     at = NOW - timedelta(minutes=7)
     world.store.append([Landing(reading=reading_of(row[0], at, row[3], (), 100)) for row in roster])
-    _forecasts(world, roster)
+    _save_forecasts(world, forecasts_of(roster))
     triage = Triage(
         world.services.uow_factory,
         world.clock,
