@@ -9,7 +9,6 @@ import asyncio
 import threading
 import zlib
 from collections.abc import Coroutine
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -18,11 +17,12 @@ import structlog
 
 from collector.ingest import Ingest
 from collector.schedule import Action, Due, PollSchedule
-from collector.snmp.engine import SnmpEngine
+from collector.secrets import CredentialStore
+from collector.snmp.engine import EngineStatistics, SnmpEngine
 from collector.snmp.poller import Poller, PollTarget
 from config.settings import Snmp
 from config.targets import target_of
-from crm_core.domain.errors import DeviceMisbehaved, DeviceUnreachable, StoreUnavailable
+from crm_core.domain.errors import DeviceMisbehaved, DeviceUnreachable, NotFound, StoreUnavailable
 from crm_core.domain.fleet import Device, OwnerState, Transport
 from crm_core.domain.identity import TenantId
 from crm_core.domain.telemetry import DeviceReading
@@ -40,27 +40,29 @@ class LoopThread:
     """An asyncio loop in its own thread; other threads hand it coroutines."""
 
     def __init__(self, name: str) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
+        self._name = name
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name=self._name, daemon=True)
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Run `work` on the loop and return its result, or raise its error."""
-        return self.begin(work).result()
-
-    def begin(self, work: Coroutine[Any, Any, Result]) -> "Future[Result]":
-        """Run `work` on the loop; the future tells its end."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+        """Run `work` on the loop and return its result, or raise its error. The loop must have been started."""
+        assert self._loop is not None
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def stop(self) -> None:
-        """End the loop; calling it twice is harmless."""
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(_STOP_SECONDS)
-        if not self._loop.is_running() and not self._loop.is_closed():
+        """End the loop; harmless when it was not started or has ended."""
+        if self._loop is None or self._thread is None:
+            return
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_STOP_SECONDS)
+        if not self._thread.is_alive():
             self._loop.close()
+        self._loop = self._thread = None
 
 
 @dataclass(slots=True)
@@ -96,7 +98,9 @@ class PollGroups:
         tenant: TenantId,
         settings: Snmp,
         groups: int,
+        credentials: CredentialStore | None = None,
     ) -> None:
+        self._credentials = credentials
         self.counters = PollCounters()
         self._poller = poller
         self._engine = engine
@@ -121,6 +125,11 @@ class PollGroups:
         """Let running polls end, land what they read, close the engine."""
         self._loop.run(self._finish())
         self._loop.stop()
+
+    @property
+    def statistics(self) -> EngineStatistics:
+        """What the SNMP engine sent, received and rejected since start."""
+        return self._engine.statistics
 
     def tick(self, group: int) -> int:
         """Start the polls of a group that are due now; return how many."""
@@ -224,12 +233,12 @@ class PollGroups:
     def _target(self, device: Device) -> PollTarget | None:
         assert device.snmp is not None
         try:
-            target = target_of(device.snmp, self._settings.community, device)
-        except DeviceUnreachable as error:
+            target = target_of(device.snmp, self._settings.community, self._credentials, device)
+        except (DeviceUnreachable, NotFound) as error:
             self.counters.unresolved += 1
             if device.device_id not in self._unresolved:
                 self._unresolved.add(device.device_id)
-                _log.warning("device has no address", device=device.device_id, reason=str(error))
+                _log.warning("device cannot be asked", device=device.device_id, reason=str(error))
             return None
         self._unresolved.discard(device.device_id)
         return target

@@ -12,7 +12,7 @@ from collector.snmp.poller import PollTarget
 from config.cli.common import JsonFlag, notes, print_json, print_table, session_of
 from config.cli.probe import read_once, split_host
 from config.clock import SystemClock
-from config.polling import resolve
+from config.targets import resolve
 from config.wiring.core import Core, open_core
 from crm_core.domain.errors import DeviceUnreachable, InvalidValue, NotFound
 from crm_core.domain.fleet import Customer, Device, OwnerState, Site, SnmpAddress, Transport

@@ -26,8 +26,8 @@ from config.cli.common import JsonFlag, notes, print_json, print_table, session_
 from config.cli.device import owner_and_place, record_of
 from config.clock import SystemClock
 from config.settings import Settings
-from config.wiring.collecting import make_engine, make_reader
 from config.wiring.core import Core, open_core
+from config.wiring.snmp import make_engine, make_reader
 from crm_core.domain.errors import InvalidValue
 
 app = typer.Typer()
