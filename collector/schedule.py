@@ -107,6 +107,7 @@ class _Entry:
     retry_at: datetime | None = None
     pattern: AnswerPattern | None = None
     in_flight: bool = False
+    woken: bool = False  # a trap came while the poll was under way: once more at its end
 
 
 class PollSchedule:
@@ -176,7 +177,7 @@ class PollSchedule:
         entry = self._entry(key, now)
         entry.failures, entry.retry_at, entry.last_answer = 0, None, now
         self._note(entry, now, answered=True)
-        self._reschedule(key, entry, self._next_turn(key, now))
+        self._reschedule(key, entry, now if entry.woken else self._next_turn(key, now))
 
     def failed(self, key: str, now: datetime) -> None:
         """Note a poll without answer: after the second, wait twice as long each time."""
@@ -192,10 +193,13 @@ class PollSchedule:
         self._reschedule(key, entry, entry.retry_at)
 
     def wake(self, key: str, now: datetime) -> bool:
-        """Make a device due at once (a trap came); False for an unknown one."""
+        """Make a device due at once (a trap came), or once more when it is being polled; False for an unknown one."""
         entry = self._entries.get(key)
         if entry is None:
             return False
+        if entry.in_flight:
+            entry.woken = True
+            return True
         entry.retry_at = None
         entry.failures = min(entry.failures, self._dead_after - 1)
         self._reschedule(key, entry, now)
@@ -261,7 +265,7 @@ class PollSchedule:
         entry.pattern.note(now, answered=answered)
 
     def _reschedule(self, key: str, entry: _Entry, at: datetime) -> None:
-        entry.in_flight = False
+        entry.in_flight = entry.woken = False
         entry.due_at = at
         self._push(key)
 

@@ -102,6 +102,7 @@ class Snmp(_Section):
     max_in_flight: Annotated[int, Field(ge=1, le=20000)]
     max_in_flight_per_site: Annotated[int, Field(ge=1, le=1000)]
     trap_port: Port
+    credential_keys: Secret
 
 
 class Discovery(_Section):

@@ -12,8 +12,9 @@ from collector.profiles import Profiles
 from collector.snmp.poller import Poller
 from config.polling import PollGroups
 from config.settings import Settings
+from config.trap_watch import TrapWatch
 from config.wiring.core import Core
-from config.wiring.snmp import make_engine
+from config.wiring.snmp import make_engine, open_credentials
 from config.wiring.telemetry import Telemetry
 
 
@@ -38,6 +39,16 @@ def build_polling(core: Core, telemetry: Telemetry, profiles: Profiles) -> PollG
         tenant=core.tenant,
         settings=core.settings.snmp,
         groups=core.settings.schedule.poll_groups,
+        credentials=open_credentials(core.settings),
+    )
+
+
+def build_trap_watch(core: Core, polling: PollGroups) -> TrapWatch | None:
+    """Return the receiver of traps, or None when the settings name no port."""
+    if not core.settings.snmp.trap_port:
+        return None
+    return TrapWatch(
+        polling.wake, core.uow_factory, core.tenant, core.settings.snmp, open_credentials(core.settings)
     )
 
 

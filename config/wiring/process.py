@@ -23,7 +23,7 @@ from config.wiring.analysing import (
     silence_round,
     triage_round,
 )
-from config.wiring.collecting import build_broker, build_listener, build_polling
+from config.wiring.collecting import build_broker, build_listener, build_polling, build_trap_watch
 from config.wiring.core import Core, open_core
 from config.wiring.serving import HttpServer, build_api
 from config.wiring.telemetry import Telemetry, open_telemetry
@@ -112,6 +112,9 @@ def _collecting(process: Process) -> list[NamedPart]:
         parts.append(NamedPart("MQTT listener", listener.start, listener.stop))
     polling = build_polling(core, telemetry, profiles)
     parts.append(NamedPart("SNMP poller", polling.start, polling.stop))
+    traps = build_trap_watch(core, polling)
+    if traps is not None:
+        parts.append(NamedPart("SNMP traps", traps.start, traps.stop))
     for group in range(schedule.poll_groups):
         name = f"poll-{group + 1}"
         supervisor.every(
@@ -125,6 +128,8 @@ def _collecting(process: Process) -> list[NamedPart]:
         outbox=telemetry.outbox,
         dead_letters=telemetry.dead_letters.count,
         polls=polling.counters,
+        snmp=polling.statistics,
+        traps=None if traps is None else lambda: traps.statistics,
     )
     return parts
 

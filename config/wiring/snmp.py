@@ -4,6 +4,7 @@ import importlib
 from typing import Final
 
 from collector.profiles import Profiles
+from collector.secrets import EncryptedCredentials, key_from_file
 from collector.snmp.engine import SnmpEngine
 from collector.snmp.poller import Poller
 from config.loaders import load_knowledge
@@ -39,3 +40,11 @@ def make_reader(
         seconds_a_poll=settings.snmp.device_deadline_seconds if seconds is None else seconds,
         repeats=settings.snmp.retries,
     )
+
+
+def open_credentials(settings: Settings) -> EncryptedCredentials:
+    """Return the stored SNMP credentials; their keys come from the settings or from a key file in the data folder."""
+    folder = settings.general.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    keys = [key.strip() for key in settings.snmp.credential_keys.split(",") if key.strip()]
+    return EncryptedCredentials(folder / "credentials", keys or [key_from_file(folder / "credentials.key")])

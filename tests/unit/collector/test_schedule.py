@@ -73,6 +73,20 @@ def test_a_trap_makes_a_device_due_at_once_even_in_back_off():
     assert not plan.wake("unknown", START)
 
 
+def test_a_trap_during_a_poll_leads_to_one_more_poll_and_not_to_two_at_once():
+    plan = schedule()
+    plan.add("a", START)
+    later = START + timedelta(hours=1)
+    assert len(plan.due(later, 10)) == 1
+    assert plan.wake("a", later)
+    assert plan.wake("a", later)
+    assert plan.due(later, 10) == []
+    plan.answered("a", later)
+    assert len(plan.due(later, 10)) == 1
+    plan.answered("a", later)
+    assert plan.due(later, 10) == []
+
+
 def test_a_device_under_way_is_not_due_again():
     plan = schedule()
     plan.add("a", START)
