@@ -7,13 +7,14 @@ from typing import Annotated, Final
 
 import typer
 
-from collector.snmp.engine import Community
-from collector.snmp.poller import PollTarget
+from collector.snmp.discovery import legacy_warning
+from collector.snmp.engine import Community, Credential, UsmUser
 from config.cli.common import JsonFlag, notes, print_json, print_table, session_of
-from config.cli.probe import read_once, split_host
+from config.cli.probe import AUTH, PRIV, read_once, split_host
 from config.clock import SystemClock
-from config.targets import resolve
+from config.targets import target_of
 from config.wiring.core import Core, open_core
+from config.wiring.snmp import open_credentials
 from crm_core.domain.errors import DeviceUnreachable, InvalidValue, NotFound
 from crm_core.domain.fleet import Customer, Device, OwnerState, Site, SnmpAddress, Transport
 from crm_core.domain.identity import CustomerId, DeviceId, ModelId, SiteId, checked_identifier
@@ -37,7 +38,10 @@ def add(
     device_id: Annotated[
         str | None, typer.Option("--id", help="Id of the device; else made from its serial.")
     ] = None,
-    version: Annotated[str, typer.Option(help="SNMP version: 1 or 2c.")] = "2c",
+    version: Annotated[str, typer.Option(help="SNMP version: 1, 2c or 3.")] = "2c",
+    credential: Annotated[
+        str, typer.Option(help="Name of a stored credential (`drumbeat device credential`), for version 3.")
+    ] = "default",
     push: Annotated[
         bool,
         typer.Option(
@@ -48,9 +52,11 @@ def add(
 ) -> None:
     """Read a printer, find its model in the catalogue and register it at a customer's site."""
     core = open_core(session_of(context).settings, SystemClock())
-    reading = None if push else _look_at(core, host, version)
+    name, port = split_host(host)
+    address = SnmpAddress(host=name, port=port, version=version, credential=credential)
+    reading = None if push else _look_at(core, address)
     owner, place = owner_and_place(core, customer, site, region)
-    device = record_of(core, host, version, device_id, reading)
+    device = record_of(core, address, device_id, reading)
     count = None if reading is None else reading.counters.billing_count
     registered = core.registry.register(
         replace(device, customer_id=owner.customer_id, site_id=place.site_id), start_count=count
@@ -95,12 +101,53 @@ def retire(
     typer.echo(f"{device_id} is retired")
 
 
-def _look_at(core: Core, host: str, version: str) -> DeviceReading:
-    if version not in {"1", "2c"}:
-        raise InvalidValue("--version must be 1 or 2c; registered version 3 devices are not built yet")
-    name, port = split_host(host)
-    credential = Community(core.settings.snmp.community, "1" if version == "1" else "2c")
-    target = PollTarget(host=resolve(name), port=port, credential=credential)
+@app.command("credential")
+def keep_credential(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Name that devices refer to.")],
+    user: Annotated[str | None, typer.Option(help="SNMPv3 user; without it a community is stored.")] = None,
+    auth: Annotated[
+        str, typer.Option(help="For version 3: sha256, sha384, sha512, sha1, md5 or none.")
+    ] = "sha256",
+    priv: Annotated[str, typer.Option(help="For version 3: aes128, aes192, aes256, des or none.")] = "aes128",
+    remove: Annotated[bool, typer.Option("--remove", help="Forget the credential.")] = False,
+) -> None:
+    """Store an SNMP credential, encrypted; its secrets are asked for, never given as arguments."""
+    checked_identifier(name, "credential name")
+    store = open_credentials(session_of(context).settings)
+    if remove:
+        store.remove(name)
+        typer.echo(f"{name} is forgotten")
+        return
+    credential: Credential
+    if user is None:
+        credential = Community(_secret("community"))
+    else:
+        if auth not in (*AUTH, "none") or priv not in (*PRIV, "none"):
+            raise InvalidValue(
+                f"--auth is one of {', '.join(AUTH)}, none and --priv one of {', '.join(PRIV)}, none"
+            )
+        passwords = [
+            _secret(f"{what} password") if protocol != "none" else ""
+            for what, protocol in (("authentication", auth), ("privacy", priv))
+        ]
+        credential = UsmUser(user, auth, passwords[0], priv, passwords[1])  # type: ignore[arg-type]  # checked above
+    store.put(name, credential)
+    if warning := legacy_warning(credential):
+        notes.print(warning, markup=False)
+    typer.echo(f"{name} is stored")
+
+
+def _secret(what: str) -> str:
+    return str(typer.prompt(what, hide_input=True, err=True))
+
+
+def _look_at(core: Core, address: SnmpAddress) -> DeviceReading:
+    if address.version not in {"1", "2c", "3"}:
+        raise InvalidValue("--version must be 1, 2c or 3")
+    if address.version == "3" and address.credential == "default":
+        raise InvalidValue("version 3 needs --credential: store one with `drumbeat device credential`")
+    target = target_of(address, core.settings.snmp.community, open_credentials(core.settings))
     try:
         return asyncio.run(read_once(core.settings, target))
     except DeviceUnreachable as error:
@@ -108,12 +155,11 @@ def _look_at(core: Core, host: str, version: str) -> DeviceReading:
 
 
 def record_of(
-    core: Core, host: str, version: str, device_id: str | None, reading: DeviceReading | None
+    core: Core, address: SnmpAddress, device_id: str | None, reading: DeviceReading | None
 ) -> Device:
     """Return the record of a device as its first reading shows it; without a place."""
     identity = None if reading is None else reading.identity
-    name, port = split_host(host)
-    found = device_id or _id_from((identity.serial if identity else None) or name)
+    found = device_id or _id_from((identity.serial if identity else None) or address.host)
     model = None if reading is None else core.catalogue.find(reading.derived.model_id)
     vendor = None if reading is None else reading.derived.vendor or (identity.vendor if identity else None)
     return Device(
@@ -124,7 +170,7 @@ def record_of(
         model_name=identity.model if identity else None,
         serial=identity.serial if identity else None,
         transport=Transport.MQTT if reading is None else Transport.SNMP,
-        snmp=None if reading is None else SnmpAddress(host=name, port=port, version=version),
+        snmp=None if reading is None else address,
         owner_state=OwnerState.INSTALLED,
         registered_at=core.clock.now(),
     )

@@ -21,14 +21,15 @@ from collector.snmp.discovery import (
     proposals,
     searchable,
 )
-from collector.snmp.engine import Community
+from collector.snmp.engine import Community, Credential
 from config.cli.common import JsonFlag, notes, print_json, print_table, session_of
 from config.cli.device import owner_and_place, record_of
 from config.clock import SystemClock
 from config.settings import Settings
 from config.wiring.core import Core, open_core
-from config.wiring.snmp import make_engine, make_reader
+from config.wiring.snmp import make_engine, make_reader, open_credentials
 from crm_core.domain.errors import InvalidValue
+from crm_core.domain.fleet import SnmpAddress
 
 app = typer.Typer()
 
@@ -38,9 +39,6 @@ def discover(
     context: typer.Context,
     networks: Annotated[list[str], typer.Argument(metavar="NETWORK...", help="For example 10.1.2.0/24.")],
     port: Annotated[int, typer.Option(min=1, max=65535, help="UDP port of the printers.")] = 161,
-    community: Annotated[
-        list[str] | None, typer.Option(help="Community to try, in order; else snmp.community.")
-    ] = None,
     customer: Annotated[
         str | None, typer.Option(help="Register the new printers at this customer (id or name).")
     ] = None,
@@ -48,16 +46,12 @@ def discover(
     yes: Annotated[bool, typer.Option("--yes", help="Register without asking.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Search networks for printers; without --customer nothing is registered."""
+    """Search networks for printers with the stored credentials; without --customer nothing is registered."""
     core = open_core(session_of(context).settings, SystemClock())
     allowed = searchable(networks, core.settings.discovery.networks)
-    names = community or [core.settings.snmp.community]
-    credentials = [
-        NamedCredential(
-            "default" if name == core.settings.snmp.community else f"community-{number}", Community(name)
-        )
-        for number, name in enumerate(names)
-    ]
+    stored = open_credentials(core.settings)
+    credentials = [NamedCredential("default", Community(core.settings.snmp.community))]
+    credentials += [NamedCredential(name, kept) for name, kept in stored.all().items()]
     found = asyncio.run(_search(core.settings, allowed, credentials, port))
     rows = proposals(found.printers, _known(core))
     registered = _register(core, rows, customer, site, yes=yes) if customer is not None else []
@@ -113,11 +107,15 @@ def _register(
     ):
         return []
     owner, place = owner_and_place(core, customer, site, "default")
+    versions = {name: _version(kept) for name, kept in open_credentials(core.settings).all().items()}
     done = []
     for row in fresh:
-        address = f"[{row.found.host}]" if ":" in row.found.host else row.found.host
+        name = row.found.credential
+        address = SnmpAddress(
+            host=row.found.host, port=row.found.port, version=versions.get(name, "2c"), credential=name
+        )
         try:
-            record = record_of(core, f"{address}:{row.found.port}", "2c", None, row.found.reading)
+            record = record_of(core, address, None, row.found.reading)
         except InvalidValue as error:
             notes.print(f"{row.found.host} is not registered: {error}", markup=False)
             continue
@@ -125,6 +123,10 @@ def _register(
         count = row.found.reading.counters.billing_count
         done.append(core.registry.register(device, start_count=count).device_id)
     return [str(device_id) for device_id in done]
+
+
+def _version(credential: Credential) -> str:
+    return credential.version if isinstance(credential, Community) else "3"
 
 
 def _row(row: Proposal) -> dict[str, Any]:
