@@ -1,0 +1,190 @@
+"""The edge agent's sending side: keep, publish, and publish again until the collector's marks cover it.
+
+A broker's acknowledgement is not safety, so the ring forgets a reading only when a retained mark of the collector
+covers it. Nothing else is remembered between two lives of the agent: it begins with its oldest reading.
+"""
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import paho.mqtt.client as paho
+
+from collector.mqtt.connection import LastWill, MqttConnection, MqttEndpoint
+from collector.mqtt.payloads import ack_message, encode_status
+from collector.mqtt.ring import EdgeRing, Waiting
+from collector.mqtt.topics import AGENT, Kind, Topic, ack_filter, parse_topic
+from crm_core.domain.errors import InvalidValue, StoreUnavailable
+from crm_core.domain.telemetry import DeviceReading
+from crm_core.domain.wire import instant_to_json
+from crm_core.ports import Clock
+
+_log = logging.getLogger(__name__)
+_TICK_SECONDS: Final = 0.2
+_BATCH: Final = 200
+
+
+@dataclass(slots=True)
+class EdgeCounters:
+    """Totals since start."""
+
+    kept: int = 0
+    sent: int = 0
+    repeated: int = 0
+    covered: int = 0
+
+
+class EdgeAgent:
+    """Sends the readings of one site. `window` bounds what is sent and not yet covered.
+
+    What no mark covered within `resend_seconds` is sent again; after every new connection everything is.
+    """
+
+    def __init__(
+        self,
+        endpoint: MqttEndpoint,
+        ring: EdgeRing,
+        clock: Clock,
+        *,
+        tenant: str,
+        site_id: str,
+        version: str = "",
+        window: int = 2000,
+        resend_seconds: float = 30.0,
+    ) -> None:
+        self._ring = ring
+        self._clock = clock
+        self._place = (tenant, site_id)
+        self._version = version
+        self._window = window
+        self._resend = resend_seconds
+        self._status = str(Topic(tenant, site_id, AGENT, Kind.STATUS))
+        self._open: OrderedDict[int, float] = OrderedDict()  # record id -> when it was sent
+        self._cursor = 0
+        self._lock = threading.Lock()
+        self._news = threading.Event()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.counters = EdgeCounters()
+        self.connection = MqttConnection(
+            endpoint,
+            filters=(ack_filter(tenant, site_id),),
+            on_message=self._marks_came,
+            on_connected=self._begin_again,
+            will=LastWill(self._status, encode_status(online=False)),
+        )
+
+    def offer(self, readings: Sequence[DeviceReading]) -> None:
+        """Keep readings of this site's devices; durable on return, sent as soon as there is a network."""
+        self._ring.append(readings)
+        self.counters.kept += len(readings)
+        self._news.set()
+
+    def start(self) -> None:
+        """Begin to send; return at once."""
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._send, name="edge-sender", daemon=True)
+        self._thread.start()
+        self.connection.start()
+
+    def stop(self) -> None:
+        """Say goodbye and stop; the ring keeps what is not covered."""
+        self._stopping.set()
+        self._news.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        farewell = self.connection.publish(self._status, encode_status(online=False), retain=True)
+        if farewell is not None:
+            try:
+                farewell.wait_for_publish(2.0)
+            except (RuntimeError, ValueError) as error:  # the connection went first: the last will speaks
+                _log.debug("no farewell: %s", error)
+        self.connection.stop()
+
+    # --- network thread ------------------------------------------------------------------------------------------
+
+    def _begin_again(self) -> None:
+        with self._lock:
+            self._open.clear()
+            self._cursor = 0
+        status = encode_status(online=True, at=self._clock.now(), version=self._version or None)
+        self.connection.publish(self._status, status, retain=True)
+        self._news.set()
+
+    def _marks_came(self, message: paho.MQTTMessage) -> None:
+        try:
+            topic = parse_topic(message.topic)
+            marks = ack_message(bytes(message.payload)).marks
+        except (InvalidValue, UnicodeDecodeError) as error:
+            _log.warning("an acknowledgement that cannot be read: %s", error)
+            marks, topic = (), None
+        if topic is not None:
+            for mark in marks:
+                self._cover(topic.device_id, mark.boot_id, mark.seq)
+        self.connection.acknowledge(message, self.connection.connects)
+        self._news.set()
+
+    def _cover(self, device_id: str, boot_id: str, seq: int) -> None:
+        gone = self._ring.cover(device_id, boot_id, seq)
+        with self._lock:
+            for number in gone:
+                self._open.pop(number, None)
+        self.counters.covered += len(gone)
+
+    # --- sender thread -------------------------------------------------------------------------------------------
+
+    def _send(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                sent = self.connection.is_connected and (self._send_new() + self._send_overdue())
+            except StoreUnavailable as error:
+                _log.warning("%s", error)
+                sent = 0
+            if not sent:
+                self._news.wait(_TICK_SECONDS)
+                self._news.clear()
+
+    def _send_new(self) -> int:
+        with self._lock:
+            room, cursor = self._window - len(self._open), self._cursor
+        waiting = self._ring.after(cursor, min(room, _BATCH)) if room > 0 else ()
+        for reading in waiting:
+            if not self._publish(reading):
+                break
+            with self._lock:
+                self._cursor = max(self._cursor, reading.record_id)
+            self.counters.sent += 1
+        return len(waiting)
+
+    def _send_overdue(self) -> int:
+        """Send again what was sent long ago and is not covered."""
+        limit = time.monotonic() - self._resend
+        with self._lock:
+            overdue = [number for number, sent_at in self._open.items() if sent_at < limit][:_BATCH]
+        repeated = 0
+        for number in overdue:
+            found = self._ring.after(number - 1, 1)
+            if found and found[0].record_id == number:
+                if not self._publish(found[0]):
+                    break
+                repeated += 1
+            else:
+                with self._lock:
+                    self._open.pop(number, None)
+        self.counters.repeated += repeated
+        return repeated
+
+    def _publish(self, reading: Waiting) -> bool:
+        extra = f',"oldest_seq":{reading.oldest_seq},"sent_at":"{instant_to_json(self._clock.now())}"}}'
+        topic = Topic(*self._place, reading.device_id, Kind.READING)
+        if self.connection.publish(str(topic), reading.body[:-1] + extra.encode()) is None:
+            return False
+        with self._lock:
+            self._open.pop(reading.record_id, None)
+            self._open[reading.record_id] = time.monotonic()
+        return True

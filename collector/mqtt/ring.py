@@ -1,0 +1,149 @@
+"""The edge agent's memory: readings that no mark covers yet, durable, bounded, oldest first out when it is full.
+
+One SQLite file; its boot id lives as long as the file, so a restart of the agent goes on counting. A record carries a
+checksum; a torn one is skipped and counted, and its number is given up.
+"""
+
+import secrets
+import sqlite3
+import threading
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from collector.stores.sqlite_schema import connect, migrate
+from crm_core.domain.errors import StoreUnavailable
+from crm_core.domain.telemetry import DeviceReading
+from crm_core.domain.wire import encode_reading
+
+_SCHEMA: Final = (
+    (
+        "CREATE TABLE life (boot_id TEXT NOT NULL, shed INTEGER NOT NULL, torn INTEGER NOT NULL)",
+        "CREATE TABLE device (device_id TEXT PRIMARY KEY, last_seq INTEGER NOT NULL) WITHOUT ROWID",
+        """CREATE TABLE reading (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, device_id TEXT NOT NULL, seq INTEGER NOT NULL,
+            crc INTEGER NOT NULL, body BLOB NOT NULL)""",
+        "CREATE UNIQUE INDEX by_device ON reading (device_id, seq)",
+    ),
+)
+#: 500 devices every 5 minutes for 72 hours are 432,000 readings, of about 700 bytes each.
+DEFAULT_CAPACITY: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One reading that is not known to be safe, and the lowest number that the ring still has of its device."""
+
+    record_id: int
+    device_id: str
+    seq: int
+    body: bytes
+    oldest_seq: int
+
+
+class EdgeRing:
+    """Readings of one site in the file `path`, at most `capacity`. Safe to use from several threads."""
+
+    def __init__(self, path: Path, *, capacity: int = DEFAULT_CAPACITY) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = connect(path)
+        migrate(self._db, _SCHEMA)
+        self._lock = threading.Lock()
+        self._capacity = capacity
+        with self._transaction() as db:
+            if db.execute("SELECT 1 FROM life").fetchone() is None:
+                db.execute("INSERT INTO life VALUES (?, 0, 0)", (secrets.token_hex(8),))
+            (self.boot_id,) = db.execute("SELECT boot_id FROM life").fetchone()
+            (self._count,) = db.execute("SELECT count(*) FROM reading").fetchone()
+
+    def append(self, readings: Sequence[DeviceReading]) -> None:
+        """Keep readings, numbered by device; durable on return. A full ring sheds its oldest first."""
+        with self._transaction() as db:
+            for reading in readings:
+                (seq,) = db.execute(
+                    "INSERT INTO device (device_id, last_seq) VALUES (?, 1) "
+                    "ON CONFLICT (device_id) DO UPDATE SET last_seq = last_seq + 1 RETURNING last_seq",
+                    (reading.device_id,),
+                ).fetchone()
+                numbered = msgspec.structs.replace(reading, source="edge", boot_id=self.boot_id, seq=seq)
+                body = zlib.compress(encode_reading(numbered))
+                db.execute(
+                    "INSERT INTO reading (device_id, seq, crc, body) VALUES (?, ?, ?, ?)",
+                    (reading.device_id, seq, zlib.crc32(body), body),
+                )
+            count = self._count + len(readings)
+            if count > self._capacity:
+                count -= self._shed(db, count - self._capacity)
+        self._count = count
+
+    def after(self, record_id: int, limit: int) -> Sequence[Waiting]:
+        """Return the next readings behind `record_id`, oldest first; torn ones are dropped and counted."""
+        with self._transaction() as db:
+            rows = db.execute(
+                "SELECT r.id, r.device_id, r.seq, r.crc, r.body, "
+                "(SELECT min(o.seq) FROM reading o WHERE o.device_id = r.device_id) "
+                "FROM reading r WHERE r.id > ? ORDER BY r.id LIMIT ?",
+                (record_id, limit),
+            ).fetchall()
+            torn = [(row[0],) for row in rows if zlib.crc32(row[4]) != row[3]]
+            if torn:
+                db.executemany("DELETE FROM reading WHERE id = ?", torn)
+                db.execute("UPDATE life SET torn = torn + ?", (len(torn),))
+        self._count -= len(torn)
+        return [
+            Waiting(number, device, seq, zlib.decompress(body), oldest)
+            for number, device, seq, crc, body, oldest in rows
+            if zlib.crc32(body) == crc
+        ]
+
+    def cover(self, device_id: str, boot_id: str, seq: int) -> Sequence[int]:
+        """Forget what a mark of this ring's boot covers; return the record ids."""
+        if boot_id != self.boot_id:
+            return ()
+        with self._transaction() as db:
+            gone = db.execute(
+                "DELETE FROM reading WHERE device_id = ? AND seq <= ? RETURNING id", (device_id, seq)
+            ).fetchall()
+        self._count -= len(gone)
+        return [number for (number,) in gone]
+
+    def __len__(self) -> int:
+        return self._count
+
+    def losses(self) -> tuple[int, int]:
+        """Return how many readings were shed because the ring was full, and how many were torn."""
+        with self._lock:
+            shed, torn = self._db.execute("SELECT shed, torn FROM life").fetchone()
+        return shed, torn
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    def _shed(self, db: sqlite3.Connection, number: int) -> int:
+        gone = db.execute(
+            "DELETE FROM reading WHERE id IN (SELECT id FROM reading ORDER BY id LIMIT ?)", (number,)
+        ).rowcount
+        db.execute("UPDATE life SET shed = shed + ?", (gone,))
+        return int(gone)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._db
+                except BaseException:
+                    self._db.execute("ROLLBACK")
+                    raise
+                self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise StoreUnavailable(
+                    f"the edge ring cannot be written: {error}; free space or check the disk"
+                ) from error
