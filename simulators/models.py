@@ -69,6 +69,7 @@ class VendorStyle:
     language: str = "en"
     bypass: str = ""
     step: int = 1
+    size_table: str = ""
     part_unit: int = 0
     waste_first: bool = False
     waste_unknown: bool = False

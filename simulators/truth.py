@@ -95,17 +95,20 @@ def supplies_table(fleet: Fleet) -> pa.Table:
 
 
 def failures_table(fleet: Fleet) -> pa.Table:
-    """Return every failure with its component and the day of its repair (null: not repaired in the run)."""
+    """Return every failure with its component, why it failed (worn, sudden, scripted) and the day of its repair (null: not repaired in the run)."""
     repaired: dict[tuple[int, int], list[int]] = {}
     for device, day, component in fleet.repairs:
         repaired.setdefault((device, component), []).append(day)
     first = fleet.start
-    rows: dict[str, list[Any]] = {"device_id": [], "failed_on": [], "component": [], "repaired_on": []}
-    for device, day, component in fleet.failures:
+    rows: dict[str, list[Any]] = {
+        name: [] for name in ("device_id", "failed_on", "component", "cause", "repaired_on")
+    }
+    for (device, day, component), cause in zip(fleet.failures, fleet.causes, strict=True):
         later = [d for d in repaired.get((device, component), ()) if d > day]
         rows["device_id"].append(fleet.roster.devices[device].device_id)
         rows["failed_on"].append(first + timedelta(days=day))
         rows["component"].append(COMPONENTS[component])
+        rows["cause"].append(cause)
         rows["repaired_on"].append(first + timedelta(days=min(later)) if later else None)
     return pa.table(rows)
 

@@ -71,6 +71,7 @@ class Fleet:
         self.orders = Orders(script or Script(), roster, start, seed)
         self.days: dict[int, DayRecord] = {}
         self.failures: list[tuple[int, int, int]] = []  # device, day, component
+        self.causes: list[str] = []  # of the failures, in the same order: worn, sudden, scripted
         self.repairs: list[tuple[int, int, int]] = []  # device, day, component
         self.next_day = 0
         self._stepping = threading.Lock()  # a server's thread may ask for a day while another one makes it
@@ -350,6 +351,15 @@ class Fleet:
                 self.parts.fails_on[order.device, order.component] = day + order.warning_days
         return fails, at
 
+    def _cause(self, device: int, day: int, component: int) -> str:
+        """Return why a part failed: by order of the script, after a burst of codes (worn), or without warning."""
+        scripted = any(
+            order.device == device and int(order.at_minute // MINUTES_A_DAY) == day
+            for order in self.orders.faults
+        )
+        worn = self.parts.onset[device, component] < self.parts.fails_on[device, component]
+        return "scripted" if scripted else "worn" if worn else "sudden"
+
     def _scripted_minutes(self, day: int, failed: Bools, minute: Floats) -> Floats:
         """Return the stop minutes with scripted failures at their exact minute."""
         for order in self.orders.faults:
@@ -370,6 +380,7 @@ class Fleet:
             component = int(use.stop_component[i])
             self.failed[i] = component
             self.failures.append((int(i), day, component))
+            self.causes.append(self._cause(int(i), day, component))
         wait = rng.geometric(0.45, len(self))
         self.repair_due = np.where(failing, day + wait, self.repair_due)
         for order in self.orders.faults:

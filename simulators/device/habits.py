@@ -20,6 +20,7 @@ CONSUMED: Final = frozenset({"toner", "staples"})
 RARE_SHARE: Final = 0.12  # devices that rarely print
 NIGHT_OFF_SHARE: Final = 0.15  # devices switched off outside working hours
 BIASED_SHARE: Final = 0.10
+SLEEP_UNKNOWN_SHARE: Final = 0.06
 
 
 @dataclass(slots=True)
@@ -48,6 +49,7 @@ class Habits:
     round_the_clock: Bools
     gauge: npt.NDArray[np.int8]
     gauge_bias: Floats
+    sleep_unknown: Bools  # toner levels are -2 while the machine sleeps
     low_flag: Floats
     page_limit: Floats
     site: npt.NDArray[np.int32]
@@ -115,6 +117,7 @@ def draw_habits(roster: Roster, models: Mapping[str, SimulatedModel], rng: np.ra
         round_the_clock=whole_day,
         gauge=gauge,
         gauge_bias=np.where(rng.random(count) < BIASED_SHARE, rng.normal(0.0, 0.09, count), 0.0),
+        sleep_unknown=rng.spawn(1)[0].random(count) < SLEEP_UNKNOWN_SHARE,
         low_flag=np.where(gauge == GAUGES.index("some_remaining"), 1.0, 0.6) * rng.uniform(0.10, 0.20, count),
         page_limit=np.array([m.ppm for m in model_of]) * 60 * 5.0,
         site=site,

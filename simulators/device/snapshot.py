@@ -1,5 +1,6 @@
 """From a day's record to what a device states at a minute of that day: meters, supplies, trays, covers."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -45,11 +46,11 @@ def snapshot(fleet: "Fleet", device: int, at: datetime) -> PrinterState:
     uptime = _uptime_minutes(moment)
     stopped = minute >= float(record.stop_minute[device])
     component = int(record.stop_component[device]) if stopped else -1
-    supplies = _supplies(moment)
-    alerts = alert_rows(moment, supplies, component, int(uptime * 6000))
-    errors = error_bits(moment, supplies, component)
     at_work = float(record.open_from[device]) <= minute < float(record.open_until[device])
     asleep = not at_work or not bool(record.is_open[device])
+    supplies = _supplies(moment, unknown=asleep and bool(fleet.habits.sleep_unknown[device]))
+    alerts = alert_rows(moment, supplies, component, int(uptime * 6000))
+    errors = error_bits(moment, supplies, component)
     blocked = bool(errors & {NO_PAPER, NO_TONER, DOOR_OPEN, JAM_BIT, SERVICE})
     printing = at_work and not blocked and int(minute * 7 + device) % 10 == 0
     meters = _meters(moment)
@@ -129,8 +130,11 @@ def _meters(moment: Moment) -> dict[str, int]:
 # --- supplies ------------------------------------------------------------------------------------------------------
 
 
-def _supplies(moment: Moment) -> tuple[SupplyRow, ...]:
-    """Return the visible slots as rows; index counts all slots, so hidden ones leave gaps as in the field."""
+def _supplies(moment: Moment, *, unknown: bool) -> tuple[SupplyRow, ...]:
+    """Return the visible slots as rows; index counts all slots, so hidden ones leave gaps as in the field.
+
+    `unknown`: the machine sleeps and does not know its toner levels (-2).
+    """
     record, device = moment.record, moment.device
     first = record.used_at_start[device].tolist()
     last = record.used_at_end[device].tolist()
@@ -139,7 +143,8 @@ def _supplies(moment: Moment) -> tuple[SupplyRow, ...]:
         if slot.hidden:
             continue
         used = first[s] + (last[s] - first[s]) * moment.progress
-        rows.append(_supply_row(moment, s, slot, max(1.0 - used, 0.0), int(record.unit_number[device, s])))
+        row = _supply_row(moment, s, slot, max(1.0 - used, 0.0), int(record.unit_number[device, s]))
+        rows.append(replace(row, level=-2) if unknown and slot.kind == "toner" else row)
     return tuple(rows)
 
 

@@ -140,9 +140,32 @@ def _vendor(rows: dict[str, Value], model: SimulatedModel, state: PrinterState) 
     facts: Mapping[str, str] = {"serial": state.serial, "model": model.name, "firmware": state.firmware}
     for oid, fact in style.facts.items():
         rows[oid] = facts[fact].encode()
+    if style.size_table:
+        rows.update(_by_size(style.size_table, state))
     if style.packed_status:
         rows[f"{BROTHER}.8.0"] = _packed(_brother_life(state))
         rows[f"{BROTHER}.10.0"] = _packed([(0x00, state.meters["total"])])
+
+
+def _by_size(table: str, state: PrinterState) -> dict[str, Value]:
+    """Return pages by paper size, A3 and A4; the sizes add up to the total, mono and colour likewise."""
+    meters = state.meters
+    large_colour = meters["large"] * meters["colour"] // max(meters["total"], 1)
+    sizes = {
+        "A3": (meters["large"], meters["large"] - large_colour, large_colour),
+        "A4": (
+            meters["total"] - meters["large"],
+            meters["mono"] - (meters["large"] - large_colour),
+            meters["colour"] - large_colour,
+        ),
+    }
+    rows: dict[str, Value] = {}
+    for number, (name, (total, mono, colour)) in enumerate(sizes.items(), 1):
+        rows[f"{table}.2.1.{number}"] = name.encode()
+        rows[f"{table}.6.1.{number}"] = total
+        rows[f"{table}.7.1.{number}"] = max(mono, 0)
+        rows[f"{table}.8.1.{number}"] = colour
+    return rows
 
 
 def _packed(records: list[tuple[int, int]]) -> bytes:
