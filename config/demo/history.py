@@ -24,6 +24,8 @@ from simulators.device.device import SimulatedDevice
 
 #: Minutes after midnight UTC: 09:10, 12:40 and 16:50 in Shanghai, when machines are on and people at work.
 POLL_MINUTES: Final = (70, 280, 530)
+#: The night's gap between two looks: who was seen at the last one of a day is not dark before the first of the next.
+LOOKS_APART: Final = timedelta(days=1) - timedelta(minutes=POLL_MINUTES[-1] - POLL_MINUTES[0])
 BOOT_ID: Final = "history"
 _DAY: Final = timedelta(days=1)
 
@@ -80,7 +82,7 @@ class History:
     def _end_of_day(self, now: datetime) -> None:
         """Do the day's bookkeeping and forecast when the UTC day is complete (08:00 in Shanghai)."""
         self.clock.move_to(now)
-        silence_round(self.core, self.telemetry, self.desk)
+        silence_round(self.core, self.telemetry, self.desk, LOOKS_APART)
         self.forecasts += forecast_round(self.core, self.desk)
 
     def _readings(self, now: datetime) -> Iterator[DeviceReading]:

@@ -60,10 +60,12 @@ def triage_round(core: Core, desk: Desk) -> None:
     desk.dispatcher.dispatch(core.tenant)
 
 
-def silence_round(core: Core, telemetry: Telemetry, desk: Desk) -> None:
-    """Look for devices that fell silent, alone or together."""
-    expected_every = timedelta(seconds=core.settings.snmp.poll_interval_seconds)
-    desk.triage.consider_silence(core.tenant, telemetry.store.states(core.tenant), expected_every)
+def silence_round(
+    core: Core, telemetry: Telemetry, desk: Desk, expected_every: timedelta | None = None
+) -> None:
+    """Look for devices that fell silent, alone or together. `expected_every` is the poll interval unless told."""
+    interval = expected_every or timedelta(seconds=core.settings.snmp.poll_interval_seconds)
+    desk.triage.consider_silence(core.tenant, telemetry.store.states(core.tenant), interval)
     desk.servicedesk.close_settled(core.tenant)
 
 
