@@ -59,7 +59,8 @@ class EdgeRing:
             if db.execute("SELECT 1 FROM life").fetchone() is None:
                 db.execute("INSERT INTO life VALUES (?, 0, 0)", (secrets.token_hex(8),))
             (self.boot_id,) = db.execute("SELECT boot_id FROM life").fetchone()
-            (self._count,) = db.execute("SELECT count(*) FROM reading").fetchone()
+            (count,) = db.execute("SELECT count(*) FROM reading").fetchone()
+        self._count = int(count)
 
     def append(self, readings: Sequence[DeviceReading]) -> None:
         """Keep readings, numbered by device; durable on return. A full ring sheds its oldest first."""

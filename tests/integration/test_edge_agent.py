@@ -1,0 +1,115 @@
+"""The edge agent: it keeps what nobody confirmed, through restarts and outages, within its bounds."""
+
+import sqlite3
+import time
+from pathlib import Path
+
+from collector.mqtt.connection import MqttEndpoint
+from collector.mqtt.edge import EdgeAgent
+from collector.mqtt.ring import EdgeRing
+from config.clock import SystemClock
+from crm_core.domain.identity import DeviceId
+from tests.integration.test_mqtt_listener import FAR, TENANT, MoodyStore, make_listener, port, store
+from tests.telemetry_readings import reading
+from tests.telemetry_servers import free_port
+
+__all__ = ["port", "store"]  # fixtures of the listener's tests: both brokers, a store
+
+
+def make_agent(ring: EdgeRing, broker_port: int, **changes: float) -> EdgeAgent:
+    return EdgeAgent(
+        MqttEndpoint(port=broker_port, client_id="agent"),
+        ring,
+        SystemClock(),
+        tenant="default",
+        site_id="site-1",
+        **changes,  # type: ignore[arg-type]  # window and resend_seconds
+    )
+
+
+def wait_until_empty(ring: EdgeRing, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while len(ring):
+        assert time.monotonic() < end, f"{len(ring)} readings are still not covered"
+        time.sleep(0.02)
+
+
+def test_the_ring_counts_on_over_restarts_and_forgets_only_what_is_covered(tmp_path: Path) -> None:
+    ring = EdgeRing(tmp_path / "ring.sqlite")
+    ring.append([reading("d1"), reading("d2"), reading("d1", minutes=5)])
+    boot = ring.boot_id
+    ring.close()
+    ring = EdgeRing(tmp_path / "ring.sqlite")
+    ring.append([reading("d1", minutes=10)])
+    assert ring.boot_id == boot
+    assert [(w.device_id, w.seq, w.oldest_seq) for w in ring.after(0, 10)] == [
+        ("d1", 1, 1), ("d2", 1, 1), ("d1", 2, 1), ("d1", 3, 1),
+    ]  # fmt: skip
+    assert list(ring.cover("d1", "another boot", 3)) == []
+    assert len(ring.cover("d1", boot, 2)) == 2
+    assert [(w.device_id, w.seq, w.oldest_seq) for w in ring.after(0, 10)] == [("d2", 1, 1), ("d1", 3, 3)]
+    ring.close()
+
+
+def test_a_full_ring_sheds_its_oldest_and_counts(tmp_path: Path) -> None:
+    ring = EdgeRing(tmp_path / "ring.sqlite", capacity=10)
+    for number in range(25):
+        ring.append([reading("d1", minutes=number)])
+    assert [w.seq for w in ring.after(0, 100)] == list(range(16, 26))
+    assert ring.losses() == (15, 0)
+    ring.close()
+
+
+def test_a_torn_record_costs_only_itself(tmp_path: Path) -> None:
+    ring = EdgeRing(tmp_path / "ring.sqlite")
+    ring.append([reading("d1", minutes=n) for n in range(5)])
+    with sqlite3.connect(tmp_path / "ring.sqlite") as other:
+        other.execute("UPDATE reading SET body = zeroblob(50) WHERE seq = 3")
+    other.close()
+    assert [w.seq for w in ring.after(0, 10)] == [1, 2, 4, 5]
+    assert ring.losses() == (0, 1)
+    assert len(ring) == 4
+    ring.close()
+
+
+def test_what_was_kept_without_a_network_arrives_later(port: int, store: MoodyStore, tmp_path: Path) -> None:
+    ring = EdgeRing(tmp_path / "ring.sqlite")
+    lonely = make_agent(ring, free_port())
+    lonely.start()
+    lonely.offer([reading(f"d{n % 3}", minutes=n, pages=1000 + n) for n in range(300)])
+    lonely.stop()
+    assert len(ring) == 300
+
+    listener = make_listener(port, store)
+    listener.start()
+    listener.connection.wait_connected(20)
+    agent = make_agent(ring, port, window=50, resend_seconds=2.0)
+    agent.start()
+    wait_until_empty(ring)
+    agent.stop()
+    listener.stop()
+    assert ring.losses() == (0, 0)
+    ring.close()
+    for device in ("d0", "d1", "d2"):
+        assert len(store.readings(TENANT, DeviceId(device), *FAR)) == 100
+    assert store.stats(TENANT).readings == 300
+
+
+def test_a_store_that_is_away_costs_time_not_readings(port: int, store: MoodyStore, tmp_path: Path) -> None:
+    store.away.set()
+    listener = make_listener(port, store)
+    listener.start()
+    listener.connection.wait_connected(20)
+    ring = EdgeRing(tmp_path / "ring.sqlite")
+    agent = make_agent(ring, port, resend_seconds=0.3)
+    agent.start()
+    agent.offer([reading("d1", minutes=n) for n in range(20)])
+    for _ in range(2):
+        assert store.tried.acquire(timeout=20)
+    assert len(ring) == 20
+    store.away.clear()
+    wait_until_empty(ring)
+    agent.stop()
+    listener.stop()
+    ring.close()
+    assert len(store.readings(TENANT, DeviceId("d1"), *FAR)) == 20
