@@ -29,7 +29,7 @@ from api.problem import (
     problem_headers,
     problem_of,
 )
-from api.routes import accounts, devices, fleet, jobs, operations, session, tickets, work_orders
+from api.routes import accounts, devices, exports, fleet, jobs, operations, session, tickets, work_orders
 from api.services import ApiServices
 from crm_core.domain.errors import DrumbeatError
 
@@ -56,7 +56,7 @@ def create_app(services: ApiServices) -> FastAPI:
         services.settings.sign_in_attempts, services.settings.sign_in_window
     )
     app.state.renderer = Renderer(services, _TEMPLATES, _STATIC)
-    for module in (session, fleet, devices, tickets, work_orders, jobs, accounts):
+    for module in (session, fleet, devices, tickets, work_orders, exports, jobs, accounts):
         app.include_router(module.router, prefix=API_PREFIX)
     for module in (operations, entry_pages, fleet_pages, work_pages):
         app.include_router(module.router)

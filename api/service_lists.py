@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from api.access import Principal, check_sees_order, check_sees_ticket
 from crm_core.domain.identity import TicketId, WorkOrderId
-from crm_core.domain.service import Role, Ticket, WorkOrder
+from crm_core.domain.service import Role, Ticket, WorkOrder, WorkOrderState
 from crm_core.ports import TicketFilter, UnitOfWork, WorkOrderFilter
+
+#: Work orders that somebody still has to do.
+ACTIVE_ORDERS: Final = frozenset(WorkOrderState) - {WorkOrderState.DONE, WorkOrderState.CANCELLED}
 
 
 def list_tickets(principal: Principal, uow: UnitOfWork, which: TicketFilter) -> Sequence[Ticket]:

@@ -14,8 +14,7 @@ from api.pages import charts
 from api.pages.device_view import troubles_of
 from api.pages.supply_view import Words, level_words, percent_now, supply_name, tone_of
 from api.pages.ticket_view import place_of
-from api.routes.work_orders import ACTIVE_ORDERS
-from api.service_lists import list_orders
+from api.service_lists import ACTIVE_ORDERS, list_orders
 from api.services import ApiServices
 from api.wording import guide_steps, ticket_title
 from crm_core.domain.fleet import DeviceBundle
@@ -105,7 +104,7 @@ def _job(uow: UnitOfWork, order: WorkOrder, words: Words, now: datetime) -> JobV
             part for part in (place_of(bundle), bundle.site.address if bundle.site else "") if part
         ),
         why=" · ".join(ticket_title(ticket, words.messages, words.language) for ticket in tickets),
-        bring=comma.join(_part_name(words, part) for part in order.parts),
+        bring=comma.join(part_name(words, part) for part in order.parts),
         when=words.formats.moment(order.planned_start or order.due_at),
         late=order.due_at < now,
         active=order.state in (WorkOrderState.EN_ROUTE, WorkOrderState.ON_SITE),
@@ -118,7 +117,7 @@ def what_of(order: WorkOrder, bundle: DeviceBundle | None, words: Words) -> str:
     return words.t("order.what", kind=words.t(f"kind.{order.kind.value}"), model=model)
 
 
-def _part_name(words: Words, part: PartNeed) -> str:
+def part_name(words: Words, part: PartNeed) -> str:
     """Return a part in words."""
     return (
         supply_name(words, part.kind, part.colour, None) if part.kind != "other" else part.note or part.kind
@@ -179,7 +178,7 @@ def _part(words: Words, part: PartNeed) -> PartView:
     """Return one thing to bring."""
     return PartView(
         quantity=part.quantity,
-        name=_part_name(words, part),
+        name=part_name(words, part),
         number=part.part_number,
         note=words.messages.unpacked(words.language, part.note),
         tone=tone_of(part.kind, part.colour),

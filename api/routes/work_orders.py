@@ -1,6 +1,7 @@
 """Work orders: lists, one with everything for the job, assigning, and the technician's three steps."""
 
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
@@ -8,13 +9,17 @@ from starlette.responses import Response
 
 from api.access import DISPATCHERS, EVERYBODY, FIELD, Principal, services_of
 from api.conditional import check_if_match, set_etag
+from api.documents.work_order import render
+from api.documents.work_order_text import paper_of
 from api.language import language_of
+from api.pages.formats import Formats
+from api.pages.supply_view import Words
 from api.paging import Cursor, Limit, decode_number, encode_cursor
 from api.problem import Problem
 from api.routes.tickets import IdempotencyKey, IfMatch
 from api.schemas.base import Page
 from api.schemas.service import AssignInput, CompleteInput, NoteInput, WorkOrderDetail, WorkOrderRow
-from api.service_lists import list_orders, visible_order
+from api.service_lists import ACTIVE_ORDERS, list_orders, visible_order
 from crm_core.domain.identity import DeviceId, TechnicianId, WorkOrderId
 from crm_core.domain.service import WorkOrder, WorkOrderState
 from crm_core.ports import WorkOrderFilter
@@ -23,7 +28,6 @@ from crm_core.servicedesk import Outcome
 router = APIRouter(tags=["work orders"])
 
 WorkOrderKey = Annotated[int, Path(ge=1, le=2**53, description="the work order's id")]
-ACTIVE_ORDERS = frozenset(WorkOrderState) - {WorkOrderState.DONE, WorkOrderState.CANCELLED}
 
 
 @router.get("/work-orders", summary="Work orders")
@@ -64,6 +68,38 @@ def one_work_order(
     with services_of(request).read_uow_factory() as uow:
         order = visible_order(principal, uow, work_order_id)
     return _detail(request, response, order)
+
+
+@router.get(
+    "/work-orders/{work_order_id}/document",
+    summary="A work order on paper",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "PDF in the language of Accept-Language, with a QR code that opens the job",
+            "content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
+def work_order_document(
+    request: Request,
+    principal: Annotated[Principal, Depends(EVERYBODY)],
+    work_order_id: WorkOrderKey,
+    language: Annotated[
+        str | None, Query(pattern=r"^(zh-CN|en)$", description="instead of Accept-Language")
+    ] = None,
+) -> Response:
+    """Return the work order as PDF."""
+    services = services_of(request)
+    spoken = language or language_of(request)
+    formats = Formats(spoken, ZoneInfo(services.settings.time_zone), services.clock.now())
+    words = Words(messages=services.messages, language=spoken, formats=formats)
+    with services.read_uow_factory() as uow:
+        order = visible_order(principal, uow, work_order_id)
+        reading = services.store.newest(principal.tenant, order.device_id)
+        paper = paper_of(services, uow, order, reading, words)
+    headers = {"Content-Disposition": f'inline; filename="{paper.number}.pdf"'}
+    return Response(render(paper), media_type="application/pdf", headers=headers)
 
 
 @router.post("/work-orders/{work_order_id}/assign", summary="Assign to a technician")

@@ -22,6 +22,7 @@ OBJECTS = {
     "work_order_id": {"own": "1", "foreign": "4", "absent": "99999"},
     "user_id": {"own": "manager", "foreign": "rival-user", "absent": "no-such"},
     "name": {"own": "forecasts", "foreign": "no.such", "absent": "no.such"},
+    "list_name": {"own": "tickets", "foreign": "no-such", "absent": "nothing"},
     "token_id": {"own": "a" * 64, "foreign": "b" * 64, "absent": "c" * 64},
 }
 BODIES = {
