@@ -96,7 +96,7 @@ def _tray(style: VendorStyle, row: TrayRow) -> dict[str, Any]:
     nameless = {"tray_name", "tray_description"} <= style.omit or not row.name
     return {
         "index": f"1.{row.index}",
-        "name": f"Tray {row.index}" if nameless else row.name,
+        "name": None if nameless else row.name,
         "capacity": row.capacity,
         "level": row.level,
         "level_state": _level_state(row.level),
