@@ -7,7 +7,8 @@ be saved and restored. A device that sleeps every night is resting, not silent: 
 
 import heapq
 import zlib
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -102,6 +103,7 @@ def _slot(at: datetime) -> int:
 @dataclass(slots=True)
 class _Entry:
     due_at: datetime
+    site: str | None = None
     failures: int = 0
     last_answer: datetime | None = None
     retry_at: datetime | None = None
@@ -111,7 +113,11 @@ class _Entry:
 
 
 class PollSchedule:
-    """Due times of all devices. `interval` is the time between two polls of a living device."""
+    """Due times of all devices. `interval` is the time between two polls of a living device.
+
+    With a `site_cap` no more devices of one site are under way at a time, so that a site whose line is down does not take the
+    poller's whole window; the others of that site wait aside and come when a place is free.
+    """
 
     def __init__(
         self,
@@ -120,7 +126,11 @@ class PollSchedule:
         dead_after: int = DEAD_AFTER,
         first_backoff: timedelta = FIRST_BACKOFF,
         longest_backoff: timedelta = LONGEST_BACKOFF,
+        site_cap: int | None = None,
     ) -> None:
+        self._site_cap = site_cap
+        self._busy: Counter[str] = Counter()
+        self._aside: dict[str, deque[str]] = {}
         self._interval = interval
         self._dead_after = dead_after
         self._first_backoff = first_backoff
@@ -133,22 +143,30 @@ class PollSchedule:
 
     # --- who -----------------------------------------------------------------------------------------------------
 
-    def add(self, key: str, now: datetime) -> None:
+    def add(self, key: str, now: datetime, site: str | None = None) -> None:
         """Take a device in; its first turn comes within one interval, at its own place."""
         if key not in self._entries:
-            self._entries[key] = _Entry(self._next_turn(key, now))
+            self._entries[key] = _Entry(self._next_turn(key, now), site)
             self._push(key)
 
     def remove(self, key: str) -> None:
-        self._entries.pop(key, None)
+        """Forget a device."""
+        entry = self._entries.pop(key, None)
+        if entry is not None and entry.in_flight:
+            self._release(entry)
 
-    def keep_only(self, keys: Iterable[str], now: datetime) -> None:
-        """Add new devices and drop those that are gone."""
+    def keep_only(
+        self, keys: Iterable[str], now: datetime, sites: Mapping[str, str | None] | None = None
+    ) -> None:
+        """Add new devices and drop those that are gone; `sites` tells where each one stands."""
         wanted = set(keys)
         for key in self._entries.keys() - wanted:
-            del self._entries[key]
+            self.remove(key)
         for key in sorted(wanted - self._entries.keys()):
             self.add(key, now)
+        for key, site in (sites or {}).items():
+            if key in self._entries and not self._entries[key].in_flight:
+                self._entries[key].site = site
 
     # --- when ----------------------------------------------------------------------------------------------------
 
@@ -160,7 +178,8 @@ class PollSchedule:
             entry = self._entries.get(key)
             if entry is None or entry.in_flight or entry.due_at != at:
                 continue  # removed, under way, or moved meanwhile
-            entry.in_flight = True
+            if not self._admit(key, entry):
+                continue
             turns.append(Due(key, self._action(entry)))
         return turns
 
@@ -237,7 +256,11 @@ class PollSchedule:
             pattern = AnswerPattern(record.pattern) if record.pattern else None
             retry = record.due_at if record.failures >= self._dead_after else None
             self._entries[record.key] = _Entry(
-                record.due_at, record.failures, record.last_answer, retry, pattern
+                record.due_at,
+                failures=record.failures,
+                last_answer=record.last_answer,
+                retry_at=retry,
+                pattern=pattern,
             )
             self._push(record.key)
 
@@ -264,8 +287,33 @@ class PollSchedule:
             entry.pattern = AnswerPattern()
         entry.pattern.note(now, answered=answered)
 
+    def _admit(self, key: str, entry: _Entry) -> bool:
+        """Mark a device as under way, or put it aside while its site is full."""
+        if entry.site is not None and self._site_cap is not None:
+            if self._busy[entry.site] >= self._site_cap:
+                self._aside.setdefault(entry.site, deque()).append(key)
+                return False
+            self._busy[entry.site] += 1
+        entry.in_flight = True
+        return True
+
+    def _release(self, entry: _Entry) -> None:
+        """Free the place of a device at its site and let the next one of that site come."""
+        entry.in_flight = False
+        if entry.site is None or self._site_cap is None:
+            return
+        self._busy[entry.site] = max(0, self._busy[entry.site] - 1)
+        waiting = self._aside.get(entry.site)
+        while waiting:
+            key = waiting.popleft()
+            if key in self._entries and not self._entries[key].in_flight:
+                self._push(key)
+                return
+
     def _reschedule(self, key: str, entry: _Entry, at: datetime) -> None:
-        entry.in_flight = entry.woken = False
+        if entry.in_flight:
+            self._release(entry)
+        entry.woken = False
         entry.due_at = at
         self._push(key)
 

@@ -7,7 +7,6 @@ requests in flight follows from the receive buffer that the kernel grants; befor
 
 import asyncio
 import heapq
-import ipaddress
 import os
 import socket
 from collections import deque
@@ -29,9 +28,9 @@ from collector.snmp.engine import (
     acceptable,
 )
 from collector.snmp.exchange import CommunityExchange, Reply, UsmExchange, refused
+from collector.snmp.sockets import Address, address_of, grow_buffer
 from collector.snmp.usm import Security
 from collector.snmp.walking import ColumnWalk, Rows
-from crm_core.domain.errors import InvalidValue
 
 WANTED_BUFFER_OCTETS: Final = 16 * 1024 * 1024
 _OCTETS_A_REPLY: Final = 2048  # what one waiting reply of 45 values costs in the kernel's account
@@ -39,8 +38,6 @@ _MAX_DATAGRAM: Final = 65_535
 _SWEEP_SECONDS: Final = 0.05
 _DRAIN_AT_ONCE: Final = 256
 _MAX_SECURITIES: Final = 200_000
-
-Address = tuple[str, int]
 
 
 class Exchange(Protocol):
@@ -195,7 +192,7 @@ class DatagramEngine:
         self, target: SnmpTarget, kind: int, oids: tuple[str, ...], allowance: Allowance, repetitions: int = 0
     ) -> Reply:
         """Send one request and return its reply, whatever it says; at most one v3 resynchronisation."""
-        address, family = _address(target)
+        address, family = address_of(target)
         self._open(family)
         credential = target.credential
         if isinstance(credential, Community):
@@ -376,40 +373,10 @@ class DatagramEngine:
         self._loop = asyncio.get_running_loop()
         sock = socket.socket(family, socket.SOCK_DGRAM)
         sock.settimeout(0)
-        granted = _grow_buffer(sock, self._buffer_octets)
+        granted = grow_buffer(sock, self._buffer_octets)
         sock.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", 0))  # noqa: S104 - replies may come by any interface
         self._sockets[family] = sock
         self._loop.add_reader(sock, self._readable, sock)
         if self._slots is None:
             self._window = max(1, min(self._wanted_window or granted, granted // _OCTETS_A_REPLY))
             self._slots = asyncio.Semaphore(self._window)
-
-
-def _grow_buffer(sock: socket.socket, octets: int) -> int:
-    """Ask for a receive buffer and return what the kernel grants, in octets of its own account."""
-    force = getattr(socket, "SO_RCVBUFFORCE", None)
-    try:
-        if force is None:
-            raise PermissionError
-        sock.setsockopt(socket.SOL_SOCKET, force, octets)
-    except OSError:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, octets)
-    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-
-
-_ADDRESSES: dict[tuple[str, int], tuple[Address, int]] = {}
-
-
-def _address(target: SnmpTarget) -> tuple[Address, int]:
-    """Return the address as the socket will report it, and its family; raise `InvalidValue` for a name."""
-    key = (target.host, target.port)
-    found = _ADDRESSES.get(key)
-    if found is None:
-        try:
-            ip = ipaddress.ip_address(target.host)
-        except ValueError as error:
-            raise InvalidValue(f"{target.host!r} is no IP address: resolve names before polling") from error
-        family = socket.AF_INET6 if ip.version == 6 else socket.AF_INET
-        found = ((str(ip), target.port), family)
-        _ADDRESSES[key] = found
-    return found

@@ -7,6 +7,7 @@ not come with this poll and may change is absent, and its part stands in `incomp
 """
 
 import asyncio
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -166,17 +167,15 @@ class Poller:
 
         Devices in back-off are left out until their time comes, and then asked one small question first.
         """
-        queue = iter(targets)
-        sites: dict[str | None, asyncio.Semaphore] = {}
+        queue = _SiteQueue(targets, site_cap)
 
         async def work() -> None:
-            for target in queue:
-                gate = sites.setdefault(target.site_id, asyncio.Semaphore(site_cap))
-                async with gate:
-                    await self._poll_into(target, on_reading, on_failure)
+            while (target := await queue.next()) is not None:
+                await self._poll_into(target, on_reading, on_failure)
+                await queue.done(target)
 
         async with asyncio.TaskGroup() as group:
-            for _ in range(in_flight):
+            for _ in range(min(in_flight, max(1, len(queue)))):
                 group.create_task(work())
 
     async def _poll_into(self, target: PollTarget, on_reading: OnReading, on_failure: OnFailure) -> None:
@@ -300,6 +299,48 @@ class Poller:
             device_id=target.device_id,
             incomplete=sorted(asker.missed),
         )
+
+
+class _SiteQueue:
+    """Targets to come, taken in turn from the sites that have a place free."""
+
+    def __init__(self, targets: Iterable[PollTarget], cap: int) -> None:
+        self._sites: dict[str | None, deque[PollTarget]] = {}
+        for target in targets:
+            self._sites.setdefault(target.site_id, deque()).append(target)
+        self._ready = deque(self._sites)
+        self._busy: Counter[str | None] = Counter()
+        self._cap = cap
+        self._left = sum(map(len, self._sites.values()))
+        self._changed = asyncio.Condition()
+
+    def __len__(self) -> int:
+        return self._left
+
+    async def next(self) -> PollTarget | None:
+        """Return the next target, waiting for a place at its site; None when all are taken."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._ready or not self._left)
+            if not self._left:
+                return None
+            site = self._ready.popleft()
+            target = self._sites[site].popleft()
+            self._left -= 1
+            self._busy[site] += 1
+            if self._sites[site] and self._busy[site] < self._cap:
+                self._ready.append(site)
+            if not self._left:
+                self._changed.notify_all()
+            return target
+
+    async def done(self, target: PollTarget) -> None:
+        """Free the target's place."""
+        async with self._changed:
+            site = target.site_id
+            self._busy[site] -= 1
+            if self._sites[site] and self._busy[site] == self._cap - 1:
+                self._ready.append(site)
+                self._changed.notify()
 
 
 def _key(target: PollTarget) -> tuple[str, int, str | None]:

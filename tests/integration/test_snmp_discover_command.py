@@ -20,7 +20,11 @@ def drumbeat(data, *arguments):
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "DRUMBEAT_DISCOVERY_ADDRESSES_A_SECOND": "1000", "DRUMBEAT_SNMP_COMMUNITY": "site"},
+        env={
+            **os.environ,
+            "DRUMBEAT_DISCOVERY_ADDRESSES_A_SECOND": "1000",
+            "DRUMBEAT_SNMP_COMMUNITY": "site",
+        },
     )
 
 
@@ -32,20 +36,12 @@ def server():
 
 def test_printers_are_found_registered_and_known_again(server, tmp_path):
     search = ("discover", NETWORK, "--port", str(server.port), "--json")
-    first = json.loads(drumbeat(tmp_path, *search).stdout)
+    first = json.loads(drumbeat(tmp_path, *search, "--customer", "Acme", "--yes").stdout)
     assert [row["change"] for row in first["printers"]] == ["new"] * 5
     assert [row["host"] for row in first["skipped"]] == ["127.4.5.6"]
-    assert first["registered"] == []
-    done = drumbeat(tmp_path, *search, "--customer", "Acme", "--yes")
-    assert json.loads(done.stdout)["registered"] == [f"S{number:05}" for number in range(5)]
+    assert first["registered"] == [f"S{number:05}" for number in range(5)]
     again = json.loads(drumbeat(tmp_path, *search).stdout)
     assert [(row["change"], row["device_id"]) for row in again["printers"]] == [
         ("known", f"S{number:05}") for number in range(5)
     ]
-
-
-def test_a_network_that_is_not_allowed_is_refused_in_one_line(tmp_path):
-    done = drumbeat(tmp_path, "discover", "8.8.8.0/24", "--json")
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert "discovery.allowed_networks" in done.stderr
+    assert again["registered"] == []

@@ -162,3 +162,33 @@ def test_no_more_than_the_limit_at_once(limit):
     for number in range(50):
         plan.add(f"d{number}", START)
     assert len(plan.due(START + timedelta(hours=1), limit)) == limit
+
+
+def test_a_site_that_is_down_does_not_take_the_whole_window():
+    plan = schedule(site_cap=3)
+    for number in range(20):
+        plan.add(f"down-{number}", START, site="vpn")
+    for number in range(5):
+        plan.add(f"other-{number}", START, site="office")
+    later = START + timedelta(hours=1)
+    turns = [due.key for due in plan.due(later, 100)]
+    assert sum(key.startswith("down") for key in turns) == 3
+    assert sum(key.startswith("other") for key in turns) == 3
+    for key in turns:
+        plan.failed(key, later)
+    more = [due.key for due in plan.due(later, 100)]
+    assert sum(key.startswith("down") for key in more) == 3
+    assert sum(key.startswith("other") for key in more) == 2
+    assert not set(more) & set(turns)
+
+
+def test_every_device_of_a_full_site_gets_its_turn():
+    plan = schedule(site_cap=2)
+    for number in range(9):
+        plan.add(f"d{number}", START, site="s")
+    later, seen = START + timedelta(hours=1), []
+    while turns := plan.due(later, 100):
+        seen += [due.key for due in turns]
+        for due in turns:
+            plan.answered(due.key, later)
+    assert sorted(seen) == [f"d{number}" for number in range(9)]
