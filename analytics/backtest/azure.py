@@ -16,6 +16,8 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from analytics.backtest.failure_report import chance_pictures
+from analytics.backtest.report import write_report
 from analytics.backtest.supplies import silent
 from analytics.supplies import without_empty_columns
 from crm_core.domain.errors import InvalidValue, NotFound
@@ -134,7 +136,7 @@ def machine_features(plant: Plant, machine: int) -> npt.NDArray[np.float32]:
     every = np.sort(np.concatenate(plant.errors[machine]))
     columns += [_count(every, until, days) for days in (1, 3, 7)]
     ages = [_since(instants, until) for instants in plant.fitted[machine]]
-    columns += [*ages, np.sort(np.stack(ages), axis=0)[-1], np.sort(np.stack(ages), axis=0)[-2]]
+    columns += [*ages, *np.sort(np.stack(ages), axis=0)[-2:]]
     broken = np.sort(np.concatenate(plant.failed[machine]))
     columns += [
         _since(broken, until),
@@ -162,16 +164,17 @@ def labels(plant: Plant, machine: int, horizon_days: int) -> Bools:
     )
 
 
-def _classifier(seed: int, horizon: int) -> HistGradientBoostingClassifier:
+def _classifier(seed: int, horizon: int, trees: int) -> HistGradientBoostingClassifier:
     return HistGradientBoostingClassifier(
-        max_iter=250 if horizon > 1 else 200, learning_rate=0.04, max_leaf_nodes=8 if horizon > 1 else 12, min_samples_leaf=60,
+        max_iter=trees, learning_rate=0.04, max_leaf_nodes=8 if horizon > 1 else 12, min_samples_leaf=60,
         l2_regularization=10.0, max_features=0.3, early_stopping=False, random_state=seed,
     )  # fmt: skip
 
 
 def backtest_azure(
     folder: Path, train_machines: Iterable[int], test_machines: Iterable[int], train_until: date, out: Path, *, seed: int = 0,
-    bags: int = 3, progress: Progress = silent,
+    bags: int = 3, trees: int = 250, html: Path | None = None,
+    progress: Progress = silent,
 ) -> dict[str, object]:  # fmt: skip
     """Write machineID, day, p_fail_24h, p_fail_7d of the test machines for every day after `train_until`."""
     plant = load_plant(folder)
@@ -194,7 +197,7 @@ def backtest_azure(
         )
         label = np.concatenate([labels(plant, machine, horizon)[whole].reshape(-1) for machine in train])
         matrix = without_empty_columns(matrix)
-        models = [_classifier(seed + bag, horizon).fit(matrix, label) for bag in range(bags)]
+        models = [_classifier(seed + bag, horizon, trees).fit(matrix, label) for bag in range(bags)]
         chances[name] = np.stack([_machine_chance(models, features[machine][split:]) for machine in test])
     chances["p_fail_7d"] = np.maximum(chances["p_fail_24h"], chances["p_fail_7d"])
     days = np.datetime64("1970-01-01") + plant.first_day + np.arange(split, plant.days)
@@ -206,14 +209,21 @@ def backtest_azure(
     )  # fmt: skip
     table["day"] = pd.to_datetime(table["day"]).dt.date
     _write(table, out)
+    summary: dict[str, object] = {
+        "machines": len(test), "rows": len(table), "trained_on": len(train), "seed": seed, "out": str(out)
+    }  # fmt: skip
+    if html is not None:
+        pictures = []
+        for name, horizon in HORIZON_DAYS.items():
+            happened = np.stack([labels(plant, machine, horizon)[split:].any(1) for machine in test])[
+                :, :-horizon
+            ]
+            chance = np.asarray(chances[name])[:, :-horizon]
+            pictures += chance_pictures(chance.ravel(), happened.ravel(), f"{horizon} days")
+        write_report(html, "Back-test in the Azure layout", summary, pictures)
+        summary["html"] = str(html)
     progress("done", 1.0)
-    return {
-        "machines": len(test),
-        "rows": len(table),
-        "trained_on": len(train),
-        "seed": seed,
-        "out": str(out),
-    }
+    return summary
 
 
 def _machine_chance(

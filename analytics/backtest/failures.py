@@ -23,6 +23,7 @@ from analytics.backtest.failure_history import (
     load_history,
     read_table,
 )
+from analytics.backtest.failure_report import failure_report
 from analytics.backtest.supplies import silent
 from analytics.backtest.supply_history import as_dates
 from analytics.supplies import without_empty_columns
@@ -161,6 +162,7 @@ def backtest_failures(
     seed: int = 0,
     bags: int = _BAGS,
     trees: int = 250,
+    html: Path | None = None,
     progress: Progress = silent,
 ) -> dict[str, object]:
     """Write chances of every device and day from `train_days` on to `out`; return a summary for JSON.
@@ -194,8 +196,13 @@ def backtest_failures(
     )
     table["day"] = table["day"].dt.date
     table.to_parquet(out, index=False)
-    progress("done", 1.0)
-    return {
+    summary: dict[str, object] = {
         "devices": n, "days": history.days, "rows": len(table), "failures_learned": len(known.device), "seed": seed,
         "mean_p_fail_7d": round(float(table["p_fail_7d"].mean()), 5), "out": str(out),
     }  # fmt: skip
+    if html is not None:
+        by_day = [table[name].to_numpy(float).reshape(n, -1).T for name in ("p_fail_7d", "p_fail_14d")]
+        failure_report(html, history, train_days, by_day[0], by_day[1], summary)
+        summary["html"] = str(html)
+    progress("done", 1.0)
+    return summary

@@ -17,6 +17,8 @@ import pandas as pd
 from sklearn.cluster import KMeans
 from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
 
+from analytics.backtest.pictures import Plot
+from analytics.backtest.report import write_report
 from analytics.backtest.supplies import silent
 from crm_core.domain.errors import InvalidValue
 
@@ -129,24 +131,24 @@ class LifeModel:
 
 
 def _members(
-    features: Floats, life: Floats, seed: int, threads: int, trees: int = 100
+    features: Floats, life: Floats, seed: int, threads: int, trees: int, forest_trees: int
 ) -> list[HistGradientBoostingRegressor | ExtraTreesRegressor]:
     members: list[HistGradientBoostingRegressor | ExtraTreesRegressor] = [
         HistGradientBoostingRegressor(
-            max_iter=250, learning_rate=0.04, max_leaf_nodes=12, min_samples_leaf=40, l2_regularization=5.0, max_features=0.3,
+            max_iter=trees * 5 // 2, learning_rate=0.04, max_leaf_nodes=12, min_samples_leaf=40, l2_regularization=5.0, max_features=0.3,
             random_state=seed + bag,
         ).fit(features, life)
         for bag in range(2)
     ]  # fmt: skip
-    trees = ExtraTreesRegressor(
-        n_estimators=trees, min_samples_leaf=8, max_features=0.4, random_state=seed, n_jobs=threads
+    forest = ExtraTreesRegressor(
+        n_estimators=forest_trees, min_samples_leaf=8, max_features=0.4, random_state=seed, n_jobs=threads
     )
-    members.append(trees.fit(features[::2], life[::2]))
+    members.append(forest.fit(features[::2], life[::2]))
     return members
 
 
 def fit_life_model(
-    rows: Floats, cap: float, seed: int, threads: int, progress: Progress = silent
+    rows: Floats, cap: float, seed: int, threads: int, progress: Progress = silent, trees: int = 100
 ) -> LifeModel:
     """Fit on units run to failure; the intervals are calibrated on units that the fold's trees have not seen."""
     regimes = Regimes.of(rows, seed)
@@ -159,14 +161,14 @@ def fit_life_model(
     for part in range(_FOLDS):
         progress("calibrate", part / _FOLDS)
         mine = np.isin(unit, units[fold == part])
-        members = _members(features[~mine], life[~mine], seed, threads, 40)
+        members = _members(features[~mine], life[~mine], seed, threads, trees, trees * 2 // 5)
         held_out[mine] = np.clip(
             np.mean([member.predict(features[mine]) for member in members], axis=0), 0.0, cap
         )
     draw = np.concatenate([rng.choice(np.flatnonzero((unit == u) & (cycle >= 25)), _DRAWS) for u in units])
     edges, low, high = half_widths(held_out[draw], life[draw], cap)
     progress("fit", 0.8)
-    return LifeModel(regimes, _members(features, life, seed, threads), cap, edges, low, high)
+    return LifeModel(regimes, _members(features, life, seed, threads, trees, trees), cap, edges, low, high)
 
 
 def half_widths(predicted: Floats, truth: Floats, cap: float) -> tuple[Floats, Floats, Floats]:
@@ -191,10 +193,12 @@ def backtest_rul(
     cap: float = 125.0,
     seed: int = 0,
     threads: int = 1,
+    trees: int = 100,
+    html: Path | None = None,
     progress: Progress = silent,
 ) -> dict[str, object]:
     """Write unit, rul_p10, rul_p50, rul_p90 for the last row of each test unit; return a summary for JSON."""
-    model = fit_life_model(read_units(train), cap, seed, threads, progress)
+    model = fit_life_model(read_units(train), cap, seed, threads, progress, trees)
     rows = read_units(test)
     features, unit, cycle = unit_features(rows, model.regimes)
     last = pd.Series(np.arange(len(unit))).groupby(unit).last()
@@ -202,8 +206,7 @@ def backtest_rul(
     table = pd.DataFrame(quantiles.round(3), columns=["rul_p10", "rul_p50", "rul_p90"])
     table.insert(0, "unit", last.index.to_numpy())
     table.to_csv(out, index=False)
-    progress("done", 1.0)
-    return {
+    summary: dict[str, object] = {
         "units": len(table),
         "rows": len(cycle),
         "cap": cap,
@@ -211,3 +214,24 @@ def backtest_rul(
         "seed": seed,
         "out": str(out),
     }
+    if html is not None:
+        write_report(html, "Back-test of remaining life", summary, [_fan(quantiles, cap)])
+        summary["html"] = str(html)
+    progress("done", 1.0)
+    return summary
+
+
+def _fan(quantiles: Floats, cap: float) -> tuple[str, str, str]:
+    """Return the picture of all test units, shortest life first."""
+    order = np.argsort(quantiles[:, 1], kind="stable")
+    plot = Plot(
+        "test units, shortest remaining life first", "remaining cycles", float(len(order)), cap * 1.05
+    )
+    x = np.arange(len(order), dtype=float)
+    plot.band(x, quantiles[order, 0], quantiles[order, 2])
+    plot.line(x, quantiles[order, 1], "main")
+    return (
+        "Remaining life",
+        "P50 and the band from P10 to P90 for the last row of each test unit.",
+        plot.svg("remaining life"),
+    )

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from analytics.backtest.supply_history import SupplyHistory, as_dates, read_holidays, read_supply_history
+from analytics.backtest.supply_report import supply_report
 from analytics.features import calendar_ahead
 from analytics.supplies import FAR_DAYS, SupplyModel, SupplyRows, fit_supply_model, snapshot
 from analytics.supply_state import SupplyState
@@ -29,6 +30,13 @@ WARM_UP_DAYS: Final = 45
 _PRIOR_PAGES_A_DAY: Final = 20.0
 _WINDOW: Final = (3.0, 10.0)  # days before empty in which a ticket is right
 _THRESHOLDS: Final = tuple(np.arange(4.5, 10.01, 0.25).tolist())
+_COARSE: Final = 0.05  # steps of 5 % and more
+_SILENT_KIND: Final = 3
+_FLAGGED_KIND: Final = 4
+_KINDS: Final = 5
+_SHRINK: Final = 200.0  # lives that the fleet's threshold counts for
+_MIN_LATE: Final = 40
+_WAIT: Final = 2.0  # thresholds before the flag are searched so much lower
 _NEAR_FORMULA: Final = 60.0  # days; what lies farther away raises no ticket
 _BLOCK: Final = 20  # days that are forecast in one call
 _LATE_COSTS: Final = 0.3  # a late ticket is worse than an early one
@@ -74,10 +82,11 @@ def walk(history: SupplyHistory, holidays: frozenset[int], progress: Progress = 
 
 
 def gauge_kind(supply: SupplyState) -> Ints:
-    """Return 0 for gauges with small steps, 1 for coarse ones, 2 for sticking ones, 3 for "some remaining"."""
-    kind = np.where(supply.resolution() >= 0.05, 1, 0)
+    """Return 0 for small steps, 1 for coarse ones, 2 for sticking ones, 3 for "some remaining", 4 for it after its flag."""
+    kind = np.where(supply.resolution() >= _COARSE, 1, 0)
     kind = np.where(supply.sticks(), 2, kind)
-    return np.asarray(np.where(supply.speaks_late(), 3, kind), dtype=np.int64)
+    flagged = np.where(np.isnan(supply.reported), _SILENT_KIND, _FLAGGED_KIND)
+    return np.asarray(np.where(supply.speaks_late(), flagged, kind), dtype=np.int64)
 
 
 @dataclass(slots=True)
@@ -116,7 +125,8 @@ def choose_thresholds(
     fold = np.random.default_rng(seed + 1).permutation(n) % 2
     p50 = np.full((length, n), FAR_DAYS)
     features, formula = (
-        np.stack(kept[:length]) for kept in (result.recorder.features, result.recorder.formula)
+        np.stack(result.recorder.features[:length]),
+        np.stack(result.recorder.formula[:length]),
     )
     for part in (0, 1):
         model = fit_supply_model(
@@ -131,30 +141,67 @@ def choose_thresholds(
         for life in result.recorder.lives
         if life[2] < end and life[2] - life[1] >= 15 and life[1] >= first
     ]
-    leads = np.array([[_lead(p50, life, first, level) for level in _THRESHOLDS] for life in lives]).reshape(
-        -1, len(_THRESHOLDS)
+    tracks = [_track(p50, result, life, first) for life in lives]
+    return _best_thresholds(tracks)
+
+
+Track = tuple[Floats, Ints]  # P50 and gauge kind of every day of a life, the day before the run-out last
+
+
+def _track(p50: Floats, result: SupplyWalk, life: tuple[int, int, float], first: int) -> Track:
+    row, start, end = life
+    days = np.arange(start, int(np.ceil(end - 1e-9)))
+    kinds = np.array([result.gauge[day - result.history.first_day][row] for day in days], dtype=np.int64)
+    return p50[days - first, row], kinds
+
+
+def _best_thresholds(tracks: list[Track]) -> Floats:
+    """Return a threshold for every gauge kind: each near the fleet's best one while its own lives are few."""
+    common = np.array([_worth(tracks, np.full(_KINDS, level)) for level in _THRESHOLDS]).reshape(
+        len(_THRESHOLDS), -1
     )
-    kinds = np.array(
-        [result.gauge[int(end_day) - result.history.first_day][row] for row, _, end_day in lives]
-    )
-    good = ((leads >= _WINDOW[0]) & (leads <= _WINDOW[1])) - _LATE_COSTS * (leads < _WINDOW[0])
-    overall = good.mean(0) if len(good) else np.zeros(len(_THRESHOLDS))
-    chosen = np.empty(4)
-    for kind in range(4):
-        mine = good[kinds == kind] if len(good) else good
-        blended = (mine.sum(0) + 200.0 * overall) / (len(mine) + 200.0)
-        smooth = np.convolve(np.pad(blended, 2, mode="edge"), np.ones(5) / 5, mode="valid")
-        chosen[kind] = _THRESHOLDS[int(np.argmax(smooth))]
+    overall = common.mean(1) if common.shape[1] else np.zeros(len(_THRESHOLDS))
+    chosen = np.full(_KINDS, _THRESHOLDS[int(np.argmax(_smooth(overall)))])
+    last = np.array([kinds[-1] for _, kinds in tracks], dtype=np.int64)
+    for kind in range(_SILENT_KIND):
+        mine = common[:, last == kind]
+        blended = (mine.sum(1) + _SHRINK * overall) / (mine.shape[1] + _SHRINK)
+        chosen[kind] = _THRESHOLDS[int(np.argmax(_smooth(blended)))]
+    late = [track for track in tracks if track[1][-1] >= _SILENT_KIND]
+    if len(late) >= _MIN_LATE:
+        chosen[_SILENT_KIND], chosen[_FLAGGED_KIND] = _late_pair(late, chosen)
     return chosen
 
 
-def _lead(p50: Floats, life: tuple[int, int, float], first: int, level: float) -> float:
-    """Return the days from the first day at or below `level` to the run-out; 0 if there was none before."""
-    row, start, end = life
-    empty = int(np.ceil(end - 1e-9))
-    track = p50[start - first : empty - first, row]
-    hit = np.flatnonzero(track <= level)
-    return float(len(track) - hit[0]) if len(hit) else 0.0
+def _late_pair(tracks: list[Track], chosen: Floats) -> tuple[float, float]:
+    """Return thresholds before and after the flag of gauges that say "some remaining": it may pay to wait for the flag."""
+    worth = np.empty((len(_THRESHOLDS), len(_THRESHOLDS)))
+    for i, silent_level in enumerate(_THRESHOLDS):
+        for j, flagged_level in enumerate(_THRESHOLDS):
+            levels = chosen.copy()
+            levels[_SILENT_KIND], levels[_FLAGGED_KIND] = silent_level - _WAIT, flagged_level
+            worth[i, j] = _worth(tracks, levels).mean()
+    smooth = np.apply_along_axis(_smooth, 0, np.apply_along_axis(_smooth, 1, worth))
+    best = divmod(int(np.argmax(smooth)), len(_THRESHOLDS))
+    return _THRESHOLDS[best[0]] - _WAIT, _THRESHOLDS[best[1]]
+
+
+def _smooth(values: Floats) -> Floats:
+    return np.asarray(np.convolve(np.pad(values, 2, mode="edge"), np.ones(5) / 5, mode="valid"))
+
+
+def _worth(tracks: list[Track], levels: Floats) -> Floats:
+    """Return the worth of the tickets that thresholds by kind would have raised: 1 in time, negative when late."""
+    lead = np.array([_lead(p50 <= levels[kinds]) for p50, kinds in tracks])
+    return np.asarray(
+        ((lead >= _WINDOW[0]) & (lead <= _WINDOW[1])) - _LATE_COSTS * (lead < _WINDOW[0]), dtype=float
+    )
+
+
+def _lead(raised: Bools) -> float:
+    """Return the days from the first day raised to the run-out; 0 if there was none before."""
+    hit = np.flatnonzero(raised)
+    return float(len(raised) - hit[0]) if len(hit) else 0.0
 
 
 def predict(
@@ -202,6 +249,7 @@ def backtest_supplies(
     holidays: Path | None = None,
     seed: int = 0,
     trees: int = 150,
+    html: Path | None = None,
     progress: Progress = silent,
 ) -> dict[str, object]:
     """Write the forecasts of a history file to `out` (columns of the protocol) and return a summary for JSON."""
@@ -211,9 +259,15 @@ def backtest_supplies(
     table = predict(result, fitted, train_days, progress)
     table["day"] = table["day"].dt.date
     table.to_parquet(out, index=False)
-    progress("done", 1.0)
-    return {
+    summary: dict[str, object] = {
         "devices": len(data.device_ids), "days": data.days, "rows": len(table), "training_rows": fitted.rows,
         "run_outs_learned": fitted.run_outs, "tickets": int(table["raise_ticket"].sum()),
         "ticket_thresholds": fitted.thresholds.tolist(), "seed": seed, "out": str(out),
     }  # fmt: skip
+    if html is not None:
+        first_walk_day = data.first_day + train_days
+        walked_days = data.days - train_days
+        summary |= supply_report(html, table, result.recorder.lives, first_walk_day, walked_days, summary)
+        summary["html"] = str(html)
+    progress("done", 1.0)
+    return summary

@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "discover": ("discover", "Find printers in networks and register them."),
     "device": ("device", "Register, list and retire devices."),
     "simulate": ("simulate", "Serve simulated or recorded printers over SNMP and MQTT."),
+    "backtest": ("backtest", "Check forecasts against what happened, on history files."),
     "store": ("store", "Show the telemetry store."),
     "migrate": ("migrate", "Create the CRM database or bring it up to date."),
     "user": ("people", "Manage the people who sign in."),

@@ -1,0 +1,43 @@
+"""The back-test as a page for people: what was forecast, what happened, and how to read the pictures."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Final
+
+_STYLE: Final = """
+:root{color-scheme:light dark;--ink:#1c2733;--soft:#5d6b7a;--paper:#fff;--line:#d7dee6;--main:#0b6bcb;--good:#1a8f5a;--other:#b9c4cf}
+@media (prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#9aa7b4;--paper:#12181f;--line:#2b3642;--main:#63a9f5;--good:#3fb67f;--other:#4a5866}}
+body{margin:0 auto;max-width:1040px;padding:24px;font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper)}
+h1{font-size:24px;margin:0 0 4px}h2{font-size:17px;margin:0 0 4px}p{margin:4px 0 12px;color:var(--soft)}
+.pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(330px,1fr));gap:28px}
+table{border-collapse:collapse;margin:12px 0 28px}td,th{padding:4px 14px 4px 0;text-align:left;border-bottom:1px solid var(--line)}
+td+td{text-align:right;font-variant-numeric:tabular-nums}
+svg{width:100%;height:auto}svg text{fill:var(--soft);font-size:12px}
+.axis{stroke:var(--soft);fill:none}.grid{stroke:var(--line);fill:none}.ideal{stroke:var(--soft);stroke-dasharray:4 4;fill:none}
+.main{stroke:var(--main);fill:none;stroke-width:2}.truth{stroke:var(--good);fill:none;stroke-width:2}.band{fill:var(--main);opacity:.22}
+.dot{fill:var(--main)}.good{fill:var(--good)}.other{fill:var(--other)}
+"""
+
+
+def write_report(
+    path: Path,
+    title: str,
+    facts: Mapping[str, object],
+    pictures: Sequence[tuple[str, str, str]],
+    note: str = "",
+) -> None:
+    """Write an HTML file; `pictures` are (heading, how to read it, SVG)."""
+    rows = "".join(
+        f"<tr><td>{escape(str(name))}</td><td>{escape(str(value))}</td></tr>" for name, value in facts.items()
+    )
+    figures = "".join(
+        f"<section><h2>{escape(heading)}</h2><p>{escape(reading)}</p>{svg}</section>"
+        for heading, reading, svg in pictures
+    )
+    page = (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style><h1>{escape(title)}</h1><p>{escape(note)}</p>"
+        f'<table>{rows}</table><div class="pictures">{figures}</div></html>'
+    )
+    path.write_text(page, encoding="utf-8")
