@@ -110,7 +110,10 @@ class PollGroups:
         self._tenant = tenant
         self._settings = settings
         interval = timedelta(seconds=settings.poll_interval_seconds)
-        self._groups = [_Group(PollSchedule(interval=interval)) for _ in range(groups)]
+        self._groups = [
+            _Group(PollSchedule(interval=interval, site_cap=settings.max_in_flight_per_site))
+            for _ in range(groups)
+        ]
         self._loop = LoopThread("snmp-poller")
         self._sites: dict[str | None, asyncio.Semaphore] = {}
         self._under_way: set[asyncio.Task[None]] = set()
@@ -209,7 +212,8 @@ class PollGroups:
     async def _read_register(self, group: _Group, now: datetime) -> None:
         number = self._groups.index(group)
         group.targets = await asyncio.to_thread(self._targets, number)
-        group.schedule.keep_only(group.targets, now)
+        sites = {key: target.site_id for key, target in group.targets.items()}
+        group.schedule.keep_only(group.targets, now, sites)
         group.read_at = now
 
     # --- in worker threads -----------------------------------------------------------------------------------------

@@ -117,7 +117,7 @@ class Poller:
         self._book = book
         self._clock = clock
         self._requests_a_poll = requests_a_poll
-        self._seconds_a_poll = seconds_a_poll
+        self.seconds_a_poll = seconds_a_poll
         self._repeats = repeats
         self._relearn_seconds = relearn_seconds
         self.schedule = schedule or PollSchedule(interval=_DEFAULT_INTERVAL)
@@ -131,7 +131,7 @@ class Poller:
     async def probe(self, target: PollTarget) -> int | None:
         """Ask one small question (sysUpTime); return the ticks. Raises `DeviceUnreachable` or `DeviceMisbehaved`."""
         known = self._known.setdefault(_key(target), _Known())
-        allowance = Allowance(requests=2, seconds=self._seconds_a_poll, repeats=1, trips=known.trips)
+        allowance = Allowance(requests=2, seconds=self.seconds_a_poll, repeats=1, trips=known.trips)
         found = await self._engine.get(target.snmp, (oids.SYS_UP_TIME,), allowance)
         return integer(found.get(oids.SYS_UP_TIME))
 
@@ -140,7 +140,7 @@ class Poller:
         known = self._known.setdefault(_key(target), _Known())
         allowance = Allowance(
             requests=self._requests_a_poll,
-            seconds=self._seconds_a_poll,
+            seconds=self.seconds_a_poll,
             repeats=self._repeats,
             trips=known.trips,
         )

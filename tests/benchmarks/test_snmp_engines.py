@@ -45,9 +45,9 @@ class Result:
 
 
 @contextmanager
-def responder(agents: int = AGENTS):
+def responder(agents: int = AGENTS, *faults: float):
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.benchmarks.snmp_responder", str(agents), "0"],
+        [sys.executable, "-m", "tests.benchmarks.snmp_responder", str(agents), "0", *map(str, faults)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": "."},
     )  # fmt: skip
     try:
@@ -94,7 +94,8 @@ async def plain_pysnmp(port, polls, *, at_once=30) -> Result:
 
     engine, community = hlapi.SnmpEngine(), hlapi.CommunityData("public")
     targets = [
-        await hlapi.UdpTransportTarget.create((address(number), port), timeout=10, retries=0) for number in range(AGENTS)
+        await hlapi.UdpTransportTarget.create((address(number), port), timeout=10, retries=0)
+        for number in range(AGENTS)
     ]
     wanted = [hlapi.ObjectType(hlapi.ObjectIdentity(oid)) for oid in OIDS]
     lost = 0
@@ -116,7 +117,9 @@ async def plain_pysnmp(port, polls, *, at_once=30) -> Result:
     await sweep(30)
     cpu, wall = time.process_time(), time.monotonic()
     await sweep(polls)
-    result = Result("pysnmp v3arch, no guards", polls, lost, time.process_time() - cpu, time.monotonic() - wall)
+    result = Result(
+        "pysnmp v3arch, no guards", polls, lost, time.process_time() - cpu, time.monotonic() - wall
+    )
     engine.close_dispatcher()
     return result
 
@@ -197,9 +200,13 @@ def _cpu_of(pid: int) -> float:
 
 def show(results: list[Result]) -> None:
     base = next(row.rate for row in results if row.name.startswith("pysnmp v3arch"))
-    print(f"\n{'engine (45 values a device)':34}{'devices/CPU-s':>14}{'wall/s':>9}{'lost':>6}{'x pysnmp':>10}")
+    print(
+        f"\n{'engine (45 values a device)':34}{'devices/CPU-s':>14}{'wall/s':>9}{'lost':>6}{'x pysnmp':>10}"
+    )
     for row in results:
-        print(f"{row.name:34}{row.rate:>14,.0f}{row.devices / row.wall:>9,.0f}{row.lost:>6}{row.rate / base:>10.1f}")
+        print(
+            f"{row.name:34}{row.rate:>14,.0f}{row.devices / row.wall:>9,.0f}{row.lost:>6}{row.rate / base:>10.1f}"
+        )
 
 
 def test_engines_side_by_side(tmp_path):
@@ -207,9 +214,13 @@ def test_engines_side_by_side(tmp_path):
         results = [
             asyncio.run(ours(DatagramEngine(), "ours, v2c", port, Community(), 8000)),
             asyncio.run(ours(DatagramEngine(), "ours, v3 authPriv", port, V3, 4000)),
-            asyncio.run(ours(DatagramEngine(), "ours, v2c, 500 at once", port, Community(), 8000, at_once=500)),
+            asyncio.run(
+                ours(DatagramEngine(), "ours, v2c, 500 at once", port, Community(), 8000, at_once=500)
+            ),
             asyncio.run(ours(GufoEngine(), "gufo behind our port, v2c", port, Community(), 2000)),
-            asyncio.run(ours(PysnmpEngine(), "pysnmp behind our port, v2c", port, Community(), 120, at_once=20)),
+            asyncio.run(
+                ours(PysnmpEngine(), "pysnmp behind our port, v2c", port, Community(), 120, at_once=20)
+            ),
             asyncio.run(plain_pysnmp(port, 120)),
         ]
         if shutil.which("snmpbulkget"):
