@@ -120,10 +120,9 @@ def _unknown(reading: DeviceReading) -> Iterator[str]:
     if "supplies" in reading.incomplete:
         return
     for supply in reading.supplies:
+        level = supply.reading
         # "some space left" is all that a waste box ever says when it is well
-        says_well = isinstance(supply.reading, Measured) or (
-            supply.is_receptacle and isinstance(supply.reading, SomeRemaining)
-        )
+        says_well = isinstance(level, Measured) or (supply.is_receptacle and isinstance(level, SomeRemaining))
         if not says_well:
             yield f"supply.{supply.index}"
 
@@ -263,9 +262,9 @@ _WARNING_BITS: Final = frozenset({"lowToner", "lowPaper", "overduePreventMaint"}
 
 
 def _from_error_bits(reading: DeviceReading, book: FaultCodes, seen: frozenset[str]) -> Iterator[Condition]:
-    causes = set(seen)
-    for name in _BIT_ORDER:
-        if name not in reading.error_names:
+    causes, set_bits = set(seen), reading.error_names
+    for name in _BIT_ORDER if set_bits else ():
+        if name not in set_bits:
             continue
         explained = any(cause.startswith(_EXPLAINED_BY.get(name, ("-",))) for cause in causes)
         row = _bit_row(book, name, _vendor(reading))

@@ -9,7 +9,14 @@ from typing import Final
 
 import msgspec
 
-from crm_core.domain.telemetry import DailyMeters, DailySupply, DeviceReading, MarkerSupply, TelemetryEvent
+from crm_core.domain.telemetry import (
+    DailyMeters,
+    DailySupply,
+    DerivedSupply,
+    DeviceReading,
+    MarkerSupply,
+    TelemetryEvent,
+)
 from crm_core.metering import meter_step
 
 #: The error bit of RFC 2790 whose beginning counts as a jam.
@@ -57,8 +64,9 @@ class DayRollup(msgspec.Struct, array_like=True):
         self.last_us, self.last_tie = when_us, tie
         self.polls += 1
         self._count(reading)
-        for supply in reading.supplies:
-            self._state(reading, supply)
+        derived = {row.index: row for row in reading.derived.supplies}
+        for position, supply in enumerate(reading.supplies):
+            self._state(supply, derived.get(supply.index), self._row(position, supply.index))
 
     def _count(self, reading: DeviceReading) -> None:
         counters = reading.counters
@@ -77,18 +85,24 @@ class DayRollup(msgspec.Struct, array_like=True):
         self.last_mono = mono if mono is not None else self.last_mono
         self.last_colour = colour if colour is not None else self.last_colour
 
-    def _state(self, reading: DeviceReading, supply: MarkerSupply) -> None:
-        derived = reading.derived_supply(supply.index)
+    def _row(self, position: int, index: str) -> SupplyDay:
+        """Return the supply's row; devices list their supplies in one order, so it is mostly at the same position."""
+        rows = self.supplies
+        if position < len(rows) and rows[position].index == index:
+            return rows[position]
+        row = next((row for row in rows if row.index == index), None)
+        if row is None:
+            row = SupplyDay(index, None, None, None, None, None, None, None, None)
+            rows.append(row)
+        return row
+
+    def _state(self, supply: MarkerSupply, derived: DerivedSupply | None, row: SupplyDay) -> None:
         percent = supply.percent
-        kind, colour = supply.type, supply.colorant
+        row.kind, row.colour = supply.type, supply.colorant
         if derived is not None:
             percent = derived.level_percent if percent is None else percent
-            kind, colour = derived.kind or kind, derived.colour or colour
-        row = next((row for row in self.supplies if row.index == supply.index), None)
-        if row is None:
-            row = SupplyDay(supply.index, None, None, None, None, None, percent, None, None)
-            self.supplies.append(row)
-        row.kind, row.colour, row.unit, row.capacity = kind, colour, supply.unit, supply.capacity
+            row.kind, row.colour = derived.kind or row.kind, derived.colour or row.colour
+        row.unit, row.capacity = supply.unit, supply.capacity
         row.level_state = None if supply.level_state is None else supply.level_state.value
         row.first_percent = percent if row.first_percent is None else row.first_percent
         row.last_percent = percent
