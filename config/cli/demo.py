@@ -64,7 +64,7 @@ def demo(
             counts = _history(settings.changed(general={"data_dir": folder}), wanted)
         _print_counts(counts, as_json=as_json)
         return
-    settings = _live_settings(settings, data, port)
+    settings = demo_settings(settings, data, port)
     now = SystemClock().now()
     note = read_note(settings.general.folder)
     wanted = Wanted(
@@ -155,7 +155,7 @@ def _folder_of(data: Path | None) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _live_settings(settings: Settings, data: Path | None, port: int | None) -> Settings:
+def demo_settings(settings: Settings, data: Path | None, port: int | None) -> Settings:
     """Return the settings of the live demonstration: own folder, any free MQTT port, polls every minute.
 
     Only what was left at its default is changed.
