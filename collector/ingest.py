@@ -130,7 +130,8 @@ class Ingest:
             good.sort(key=_order)
             newest = self._newest_of(good)
             late: dict[tuple[str, str], DeviceReading] = {}
-            landings = [self._landing(reading, newest, late) for reading in good]
+            known: dict[tuple[str, str], Mapping[str, SequenceRanges]] = {}
+            landings = [self._landing(reading, newest, late, known) for reading in good]
             try:
                 result = self._store.append(landings)
             except BaseException:
@@ -220,6 +221,7 @@ class Ingest:
         reading: DeviceReading,
         newest: dict[tuple[str, str], DeviceReading],
         late: dict[tuple[str, str], DeviceReading],
+        known: dict[tuple[str, str], Mapping[str, SequenceRanges]],
     ) -> Landing:
         """Conclude from one reading; `newest` and `late` (the last late one) move on with the batch."""
         place = _place(reading)
@@ -231,9 +233,24 @@ class Ingest:
             return Landing(reading=reading, events=found.events, signals=signals)
         if before.key == reading.key:
             return Landing(reading=reading)
+        if self._known(reading, place, known):
+            return Landing(reading=reading)  # a repeat: the store drops it whatever follows from it
         landing = self._late(reading, late.get(place))
         late[place] = reading
         return landing
+
+    def _known(
+        self,
+        reading: DeviceReading,
+        place: tuple[str, str],
+        known: dict[tuple[str, str], Mapping[str, SequenceRanges]],
+    ) -> bool:
+        """Tell whether a pushed reading came before; `known` remembers the answers of one batch."""
+        if reading.boot_id is None or reading.seq is None:
+            return False
+        if place not in known:
+            known[place] = self._store.received(*place)
+        return reading.seq in known[place].get(reading.boot_id, ())
 
     def _late(self, reading: DeviceReading, late_before: DeviceReading | None) -> Landing:
         """Put a late reading between its neighbours; `late_before` is one of the same batch, not yet stored."""

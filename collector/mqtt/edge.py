@@ -26,6 +26,7 @@ from crm_core.ports import Clock
 _log = logging.getLogger(__name__)
 _TICK_SECONDS: Final = 0.2
 _BATCH: Final = 200
+_LONGEST_PATIENCE: Final = 16
 
 
 @dataclass(slots=True)
@@ -41,7 +42,8 @@ class EdgeCounters:
 class EdgeAgent:
     """Sends the readings of one site. `window` bounds what is sent and not yet covered.
 
-    What no mark covered within `resend_seconds` is sent again; after every new connection everything is.
+    What no mark covered within `resend_seconds` is sent again, at twice the interval each time until a mark comes (up to
+    sixteen times): a collector that is slow is not helped by repeats. After every new connection everything is sent.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class EdgeAgent:
         self._version = version
         self._window = window
         self._resend = resend_seconds
+        self._patience = resend_seconds
         self._status = str(Topic(tenant, site_id, AGENT, Kind.STATUS))
         self._open: OrderedDict[int, float] = OrderedDict()  # record id -> when it was sent
         self._cursor = 0
@@ -135,6 +138,8 @@ class EdgeAgent:
             for number in gone:
                 self._open.pop(number, None)
         self.counters.covered += len(gone)
+        if gone:
+            self._patience = self._resend
 
     # --- sender thread -------------------------------------------------------------------------------------------
 
@@ -163,7 +168,7 @@ class EdgeAgent:
 
     def _send_overdue(self) -> int:
         """Send again what was sent long ago and is not covered."""
-        limit = time.monotonic() - self._resend
+        limit = time.monotonic() - self._patience
         with self._lock:
             overdue = [number for number, sent_at in self._open.items() if sent_at < limit][:_BATCH]
         repeated = 0
@@ -177,6 +182,8 @@ class EdgeAgent:
                 with self._lock:
                     self._open.pop(number, None)
         self.counters.repeated += repeated
+        if repeated:
+            self._patience = min(self._patience * 2, self._resend * _LONGEST_PATIENCE)
         return repeated
 
     def _publish(self, reading: Waiting) -> bool:

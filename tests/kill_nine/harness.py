@@ -81,7 +81,7 @@ class Outcome:
 
 def run(
     folder: Path, broker: Daemon, influx: Daemon | None, *, kills: int, seed: int, planted: bool = False,
-    devices: int = 20, rate: float = 400.0, patience_seconds: float = 60.0,
+    devices: int = 20, rate: float = 400.0, patience_seconds: float = 120.0,
 ) -> Outcome:  # fmt: skip
     """Kill `kills` times, then let everything settle and balance the ledger."""
     chance = random.Random(seed)
@@ -101,7 +101,7 @@ def run(
     try:
         time.sleep(2)
         for _ in range(kills):
-            time.sleep(chance.uniform(0.05, 1.2))
+            time.sleep(chance.uniform(0.05, 2.5))
             victim = chance.choice(sorted(parts))
             parts[victim].kill()
             outcome.kills[victim] += 1
