@@ -207,11 +207,17 @@ def _comments(source: Source) -> Iterator[tuple[int, str]]:
 def dead_modules(sources: list[Source]) -> Iterator[Violation]:
     """Report a module that no other module of the product imports, unless it is one that is started."""
     imported = {name for source in sources for node in ast.walk(source.syntax) for name in _imported(node)}
+    loaded_by_name = {
+        node.value
+        for source in sources
+        for node in ast.walk(source.syntax)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
     for source in sources:
         if source.path.name == "__init__.py":
             continue
         name = ".".join(source.path.with_suffix("").parts)
-        if name not in imported | TWINS and not STARTED.search(name):
+        if name not in imported | TWINS | loaded_by_name and not STARTED.search(name):
             yield source.violation(1, "dead-module", "no module of the product imports it")
 
 
