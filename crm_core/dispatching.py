@@ -40,7 +40,10 @@ from crm_core.ports import (
 )
 from crm_core.ticket_states import MACHINE, Move, moved
 
-_TO_PLAN: Final = frozenset({TicketState.NEW, TicketState.TRIAGED, TicketState.ESCALATED})
+#: In progress without an order: the repair failed, another visit is needed.
+_TO_PLAN: Final = frozenset(
+    {TicketState.NEW, TicketState.TRIAGED, TicketState.ESCALATED, TicketState.IN_PROGRESS}
+)
 _NOT_STARTED: Final = frozenset({WorkOrderState.PLANNED, WorkOrderState.ASSIGNED})
 _ACTIVE: Final = _NOT_STARTED | {WorkOrderState.EN_ROUTE, WorkOrderState.ON_SITE}
 _ALL: Final = 100_000
@@ -124,8 +127,10 @@ class Dispatcher:
         """
         report = DispatchReport()
         with self._uow_factory() as uow:
-            waiting = uow.tickets.list(tenant, TicketFilter(states=_TO_PLAN, limit=_ALL))
             active = uow.work_orders.list(tenant, WorkOrderFilter(states=_ACTIVE, limit=_ALL))
+            served = {ticket_id for order in active for ticket_id in order.ticket_ids}
+            listed = uow.tickets.list(tenant, TicketFilter(states=_TO_PLAN, limit=_ALL))
+            waiting = [ticket for ticket in listed if ticket.ticket_id not in served]
             if waiting or any(order.technician_id is None for order in active):
                 staff = self._staff(uow, tenant, active)
                 by_device: dict[DeviceId, list[Ticket]] = defaultdict(list)

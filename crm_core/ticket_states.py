@@ -81,6 +81,7 @@ _MOVES: Final[dict[TicketState, dict[Move, TicketState]]] = {
         **_WAITS,
     },
     _S.IN_PROGRESS: {
+        Move.PLAN: _S.SCHEDULED,  # a failed repair needs another visit
         Move.ARRIVE: _S.IN_PROGRESS,
         Move.CANNOT_FIX: _S.ESCALATED,
         Move.DONE: _S.RESOLVED_UNVERIFIED,

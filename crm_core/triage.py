@@ -292,34 +292,37 @@ class Triage:
     # --- clearing ---
 
     def _clear(self, uow: UnitOfWork, track: CauseTrack, now: datetime, report: TriageReport) -> None:
-        """Keep the track while the hold runs; when the cause is gone, drop it and resolve what nobody worked on."""
+        """Keep the track while the hold runs or somebody works on its ticket; else drop it and resolve the ticket."""
         policy = self._policy.triage
-        if not cause_tracks.is_gone(track, now, policy):
+        if not cause_tracks.is_gone(track, now, policy) or not self._let_go(uow, track, report):
             uow.signals.save_track(track)
-            return
-        if cause_tracks.keeps_memory(track, now, policy):
+        elif cause_tracks.keeps_memory(track, now, policy):
             uow.signals.save_track(cause_tracks.dormant(track))
         else:
             uow.signals.drop_track(track)
-        if track.ticket_id is not None:
-            self._resolve(uow, uow.tickets.get(track.tenant, track.ticket_id), report)
 
-    def _resolve(self, uow: UnitOfWork, ticket: Ticket, report: TriageReport) -> None:
-        """Close a ticket whose cause is gone for every origin, unless somebody is working on it."""
-        if (ticket.state, Move.CLEARED) not in TRANSITIONS or _still_on(uow, ticket):
-            return
+    def _let_go(self, uow: UnitOfWork, track: CauseTrack, report: TriageReport) -> bool:
+        """Resolve the ticket of a gone cause; False while somebody works on it or another origin still sees it."""
+        if track.ticket_id is None:
+            return True
+        ticket = uow.tickets.get(track.tenant, track.ticket_id)
+        if not ticket.is_open:
+            return True
+        if (ticket.state, Move.CLEARED) not in TRANSITIONS or _still_on(uow, ticket, besides=track):
+            return False
         order = uow.work_orders.active_for_ticket(ticket.tenant, ticket.ticket_id)
         if order is not None and order.state not in _NOT_ON_THE_WAY:
-            return
+            return False
         now = self._clock.now()
         uow.tickets.save(self._moved(ticket, Move.CLEARED, now, "telemetry shows that the cause is gone"))
         report.auto_resolved += 1
         if order is None:
-            return
+            return True
         others = [uow.tickets.get(ticket.tenant, other) for other in order.ticket_ids]
         if not any(other.is_open for other in others):
             note = f"{order.note}\nthe cause is gone by telemetry".strip()
             uow.work_orders.save(replace(order, state=WorkOrderState.CANCELLED, note=note))
+        return True
 
     def _settle(self, uow: UnitOfWork, tenant: TenantId, now: datetime, report: TriageReport) -> None:
         """Do what time alone decides: holds that ran out, repairs that stayed good, budgets with room again."""
@@ -376,9 +379,11 @@ def _covering(uow: UnitOfWork, track: CauseTrack) -> Ticket | None:
     return next((ticket for ticket in open_ones if ticket.cause.startswith("supply.")), None)
 
 
-def _still_on(uow: UnitOfWork, ticket: Ticket) -> bool:
-    """Return True if any origin still sees the ticket's cause."""
+def _still_on(uow: UnitOfWork, ticket: Ticket, besides: CauseTrack | None = None) -> bool:
+    """Return True if any origin (another than that of `besides`) still sees the ticket's cause."""
     return any(
-        track.cause == ticket.cause and track.clear_since is None
+        track.cause == ticket.cause
+        and track.clear_since is None
+        and (besides is None or track.origin is not besides.origin)
         for track in uow.signals.tracks(ticket.tenant, ticket.device_id)
     )

@@ -8,6 +8,7 @@ from crm_core.domain.fleet import OwnerState
 from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.domain.service import ClockKind, SignalOrigin, TicketState, WorkOrderState
 from crm_core.domain.telemetry import DeviceState
+from crm_core.ticket_states import Move
 from tests.builders import (
     T0,
     TENANT,
@@ -217,6 +218,32 @@ def test_a_failed_repair_is_the_same_ticket_again():
     ticket = desk.ticket()
     assert ticket.state is TicketState.IN_PROGRESS
     assert ticket.clock(ClockKind.RESTORE).met_at is None
+    assert desk.dispatcher.dispatch(TENANT).created == 1
+    assert desk.ticket().state is TicketState.SCHEDULED
+
+
+def test_what_clears_while_people_wait_closes_when_they_resume():
+    desk = Desk()
+    desk.see(FUSER)
+    desk.servicedesk.move(TENANT, desk.ticket().ticket_id, Move.WAIT_CUSTOMER, actor="li")
+    desk.later(hours=1)
+    desk.see()
+    desk.triage.run()
+    assert desk.ticket().state is TicketState.WAITING_CUSTOMER
+    desk.servicedesk.move(TENANT, desk.ticket().ticket_id, Move.RESUME, actor="li")
+    desk.later(hours=1)
+    desk.triage.run()
+    assert desk.ticket().state is TicketState.AUTO_RESOLVED
+
+
+def test_a_false_alarm_stays_quiet_until_it_goes_and_comes():
+    desk = Desk()
+    desk.see(FUSER)
+    desk.servicedesk.move(TENANT, desk.ticket().ticket_id, Move.CANCEL, actor="li", note="false alarm")
+    for conditions, tickets in (([FUSER], 1), ([], 1), ([FUSER], 2)):
+        desk.later(hours=1)
+        desk.see(*conditions)
+        assert len(desk.tickets()) == tickets
 
 
 def test_the_same_cause_after_a_repair_is_a_recall():
