@@ -9,6 +9,7 @@ import random
 import socket
 import struct
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -65,7 +66,7 @@ class _Way:
         return data[:at] + bytes([data[at] ^ (1 + self.chance.randrange(255))]) + data[at + 1 :]
 
 
-class _Proxy:
+class _Proxy(ABC):
     """What both kinds share: a thread with an event loop, the port, the faults."""
 
     def __init__(
@@ -101,11 +102,13 @@ class _Proxy:
     def _call(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(START_SECONDS)
 
+    @abstractmethod
     async def _open(self) -> None:
-        raise NotImplementedError
+        """Listen, and set `port`."""
 
+    @abstractmethod
     async def _close(self) -> None:
-        raise NotImplementedError
+        """Stop listening and end what is under way."""
 
     def __enter__(self) -> Self:
         self.start()

@@ -1,7 +1,7 @@
 """`drumbeat simulate`: printers that exist only here, to try the product out or to test against."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -15,9 +15,11 @@ from config.clock import SystemClock
 from config.supervision import Lifecycle, NamedPart
 from crm_core.domain.errors import InvalidValue, StoreUnavailable
 from simulators.device import Fleet, devices_of, make_roster
+from simulators.history import record_history, write_histories
 from simulators.models import default_models
 from simulators.mqtt_agent import MqttPlace
 from simulators.mqtt_fleet import MqttFleet
+from simulators.proxy import Faults, TcpFaultProxy, UdpFaultProxy
 from simulators.recordings import RecordingPlayer
 from simulators.runner import LiveOptions
 from simulators.snmp_fleet import SnmpFleetServer, fleet_agents
@@ -26,6 +28,8 @@ app = typer.Typer(help="Serve simulated or recorded printers over SNMP and MQTT.
 
 FIRST_ADDRESS: Final = "127.45.0.1"
 AHEAD: Final = timedelta(minutes=10)
+FIRST_DAY: Final = datetime(2024, 1, 1, tzinfo=UTC)
+Chance = Annotated[float, typer.Option(min=0, max=1, help="Chance, 0 to 1.")]
 PAST_DAYS: Final = 60  # so that machines do not all start on their first day
 Port = Annotated[int, typer.Option(min=0, max=65535, help="UDP port, the same for all; 0 = any free one.")]
 
@@ -142,6 +146,84 @@ def fleet(
         life.wait(push, every)
     finally:
         life.stop()
+
+
+@app.command()
+def history(
+    context: typer.Context,
+    out: Annotated[Path, typer.Argument(help="Folder for the files.")],
+    devices: Annotated[int, typer.Option(min=1, max=100_000, help="How many printers.")] = 1000,
+    days: Annotated[int, typer.Option(min=30, max=4000, help="How many days.")] = 540,
+    start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The first day.")] = FIRST_DAY,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed is another fleet.")] = 1,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write histories of a simulated fleet, with their truth, in the formats that `backtest` reads."""
+    session_of(context).prepare()
+    roster = make_roster(devices, default_models(), seed=seed)
+    simulated = Fleet(roster, seed=seed, start=start.date(), keep_days=2)
+    notes.print(f"{devices} printers live through {days} days", markup=False)
+    try:
+        files = write_histories(record_history(simulated, days), out, known_before_day=days * 5 // 9)
+    except OSError as error:
+        raise InvalidValue(f"{out}: {error.strerror or error}") from error
+    _list([str(path) for path in files], as_json=as_json)
+
+
+@app.command()
+def proxy(
+    context: typer.Context,
+    target: Annotated[str, typer.Argument(metavar="HOST:PORT", help="Where the traffic goes.")],
+    *,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 = any free one.")] = 0,
+    udp: Annotated[
+        bool, typer.Option("--udp", help="Datagrams (SNMP) instead of connections (MQTT).")
+    ] = False,
+    delay: Annotated[float, typer.Option(min=0, max=60, help="Seconds.")] = 0.0,
+    jitter: Annotated[float, typer.Option(min=0, max=60, help="Seconds at most, on top.")] = 0.0,
+    drop: Chance = 0.0,
+    duplicate: Chance = 0.0,
+    reorder: Chance = 0.0,
+    corrupt: Chance = 0.0,
+    reset: Chance = 0.0,
+    rate: Annotated[float | None, typer.Option(min=1, help="Bytes a second.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Which pieces are hit.")] = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make a bad network between two parts until Ctrl-C; chances 0 to 1 count per datagram or chunk."""
+    session_of(context).prepare()
+    faults = Faults(
+        delay_seconds=delay,
+        jitter_seconds=jitter,
+        drop=drop,
+        duplicate=duplicate,
+        reorder=reorder,
+        corrupt=corrupt,
+        reset=reset,
+        bytes_per_second=rate,
+    )
+    kind = UdpFaultProxy if udp else TcpFaultProxy
+    made = kind(split_host(target), faults, seed=seed, port=port)
+    life = Lifecycle([NamedPart("fault proxy", made.start, made.stop)])
+    try:
+        life.start()
+    except OSError as error:
+        raise StoreUnavailable(
+            f"cannot listen on 127.0.0.1:{port}: {error.strerror or error}; choose another --port"
+        ) from error
+    try:
+        _list([f"127.0.0.1:{made.port}"], as_json=as_json)
+        life.wait()
+    finally:
+        life.stop()
+
+
+def _list(names: list[str], *, as_json: bool) -> None:
+    if as_json:
+        print_json(names)
+    else:
+        for name in names:
+            typer.echo(name)
 
 
 def _serve(

@@ -12,13 +12,13 @@ from rich.progress import Progress
 
 from config.cli.common import notes, print_json
 from config.cli.probe import split_host
+from config.cli.story_view import TerminalView
 from config.supervision import Lifecycle, NamedPart
 from crm_core.domain.errors import InvalidValue, StoreUnavailable
 from crm_core.ports import Clock
 from simulators.mqtt_agent import MqttPlace
 from simulators.runner import LiveOptions, LiveRun, RunSummary, run_headless
 from simulators.scenario import BadScenario, Scenario, load_scenario, scenario_names
-from simulators.view import TerminalView
 
 FIRST_ADDRESS: Final = "127.46.0.1"
 TICK_SECONDS: Final = 0.25

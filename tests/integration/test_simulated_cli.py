@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -70,3 +71,50 @@ def test_the_help_names_the_options(project: Path, tmp_path: Path):
     text = drumbeat(project, tmp_path, "simulate", "--help").stdout
     for option in ("--scenario", "--devices", "--speed", "--seed", "--headless", "--mqtt"):
         assert option in text
+
+
+def test_histories_are_written_where_asked(project: Path, tmp_path: Path):
+    done = drumbeat(
+        project,
+        tmp_path,
+        "simulate",
+        "history",
+        str(tmp_path / "h"),
+        "--devices",
+        "5",
+        "--days",
+        "40",
+        "--json",
+    )
+    assert done.returncode == 0, done.stderr
+    files = [Path(name) for name in json.loads(done.stdout)]
+    assert len(files) == 8
+    assert all(path.is_file() for path in files)
+
+
+def test_a_proxy_carries_traffic_until_it_is_stopped(project: Path, tmp_path: Path):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        target = f"127.0.0.1:{listener.getsockname()[1]}"
+        command = [
+            sys.executable,
+            "drumbeat.py",
+            "--data",
+            str(tmp_path),
+            "simulate",
+            "proxy",
+            target,
+            "--delay",
+            "0.01",
+        ]
+        process = subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, text=True)
+        try:
+            host, _, port = process.stdout.readline().strip().partition(":")
+            with socket.create_connection((host, int(port)), timeout=10) as client:
+                client.sendall(b"hello")
+                far, _ = listener.accept()
+                with far:
+                    assert far.recv(10) == b"hello"
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=20)
+        assert process.returncode in (0, 130)

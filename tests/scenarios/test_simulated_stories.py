@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
+from config.cli.story_view import TerminalView
 from crm_core.domain.wire import decode_reading
 from simulators.device import devices_of
 from simulators.runner import LiveOptions, LiveRun, run_headless, run_live, walk
 from simulators.scenario import BadScenario, Scenario, load_scenario, scenario_names
-from simulators.view import TerminalView
 
 
 class Wall:
