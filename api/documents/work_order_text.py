@@ -25,11 +25,11 @@ def paper_of(
     return Paper(
         number=work_order_number(order.work_order_id),
         title=what_of(order, bundle, words),
-        subtitle=f"{words.t('clock.due', at=formats.moment(order.due_at))} · {person.name if person else words.t('order.nobody')}",
+        subtitle=f"{words.t('clock.due', at=formats.stamp(order.due_at))} · {person.name if person else words.t('order.nobody')}",
         link=f"{services.settings.public_url}/work-orders/{order.work_order_id}",
         facts=_facts(bundle, words),
         sections=_sections(order, tickets, reading, words),
-        foot=words.t("paper.made", at=formats.moment(services.clock.now())),
+        foot=words.t("paper.made", at=formats.stamp(services.clock.now())),
     )
 
 

@@ -107,6 +107,15 @@ def preferences(
     return response
 
 
+@router.get("/worker.js")
+def worker(
+    request: Request, _rule: Annotated[None, Depends(Public("the service worker, whose scope is its folder"))]
+) -> Response:
+    """Return the service worker; browsers ask for it anew each time."""
+    found = renderer_of(request).static_file("worker.js")
+    return Response(found.body, media_type=found.media_type, headers={"Cache-Control": "no-cache"})
+
+
 @router.get("/static/{name}")
 def static(
     request: Request, name: str, _rule: Annotated[None, Depends(Public("style sheet, script and icons"))]

@@ -75,6 +75,10 @@ class Formats:
         pattern = "M月d日 HH:mm" if self._chinese else "d MMM HH:mm"
         return str(format_datetime(local, pattern, locale=self._locale))
 
+    def stamp(self, value: datetime) -> str:
+        """Return day and time in full, for paper that outlives the day."""
+        return value.astimezone(self._zone).strftime("%Y-%m-%d %H:%M")
+
     def ago(self, value: datetime | None) -> str:
         """Return how far an instant lies from now: 3 hours ago, in 2 days."""
         if value is None:

@@ -24,6 +24,7 @@ function refreshLivePage() {
 function pressOnce() {
   document.addEventListener("submit", (event) => {
     const form = event.target;
+    if (form.dataset.change) return; // steps of a job have a key of their own
     if (form.dataset.sent) {
       event.preventDefault();
       return;
@@ -35,3 +36,9 @@ function pressOnce() {
 
 refreshLivePage();
 pressOnce();
+if (document.querySelector(".sync")) {
+  import(document.body.dataset.offline).then((offline) => {
+    offline.start();
+    if (location.pathname === "/work") offline.keepDay().catch(() => {}); // without HTTPS there is no store: pages still work
+  });
+}

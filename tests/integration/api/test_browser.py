@@ -81,10 +81,7 @@ def visit(chromium, served) -> Iterator[Callable[..., object]]:
         contexts.append(context)
         context.add_cookies([{"name": "drumbeat_lang", "value": language, "url": served.address}])
         page = context.new_page()
-        page.on(
-            "console",
-            lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None,
-        )
+        page.on("console", lambda message: complaints.append(message.text) if is_complaint(message) else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(served.address + "/sign-in")
         if name:
@@ -98,6 +95,21 @@ def visit(chromium, served) -> Iterator[Callable[..., object]]:
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+def until(page, expression: str) -> None:
+    """Wait until an expression is true in the page (Playwright's own wait needs eval, which our policy forbids)."""
+    for _ in range(400):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(25)
+    pytest.fail(f"never true: {expression}")
+
+
+def is_complaint(message) -> bool:
+    """Return True for errors and warnings, but not for the browser's own note that a request had no network or was refused."""
+    expected = ("ERR_INTERNET_DISCONNECTED", "status of 412")
+    return message.type in ("error", "warning") and not any(note in message.text for note in expected)
 
 
 def test_manager_finds_the_worst_device_and_opens_its_forecast(visit):
@@ -133,6 +145,47 @@ def test_technician_closes_a_toner_job_with_four_taps_on_a_phone(visit):
     assert taps == 4
     page.wait_for_url("**/work")
     assert page.get_by_text("Done today").is_visible()
+
+
+def test_technician_closes_a_job_with_the_network_cut_in_the_middle(visit, served):
+    """The job opens and goes on without network; the steps wait visibly and arrive once when it is back."""
+    page = visit("tech-li", width=390)
+    until(page, "navigator.serviceWorker.controller !== null")
+    until(page, "caches.open('drumbeat-pages').then(store => store.keys()).then(keys => keys.length >= 2)")
+    page.context.set_offline(True)
+    page.locator(".job a").first.tap()
+    page.wait_for_url("**/work-orders/*")
+    for waiting, label in (("1 steps", "I am here"), ("2 steps", "Done")):
+        page.locator(".dock button").tap()
+        page.locator(".sync.shown", has_text=waiting).wait_for()
+        assert label in page.locator(".dock button").inner_text()
+    page.reload()  # the steps outlive the page
+    assert "Done" in page.locator(".dock button").inner_text()
+    page.locator(".dock button").tap()
+    page.locator(".sync.shown", has_text="3 steps").wait_for()
+    with served.world.services.read_uow_factory() as uow:
+        assert uow.work_orders.get("default", 1).state == "assigned"
+    page.context.set_offline(False)
+    page.locator(".sync:not(.shown)").wait_for(state="attached")
+    with served.world.services.read_uow_factory() as uow:
+        order = uow.work_orders.get("default", 1)
+        events = [event.event for event in uow.tickets.get("default", order.ticket_ids[0]).events]
+    assert (order.state, order.outcome) == ("done", "fixed")
+    assert events.count("done") == 1
+
+
+def test_step_that_the_office_overtook_is_not_lost_silently(visit, served):
+    page = visit("tech-li", width=390)
+    page.locator(".job a").first.tap()
+    page.wait_for_url("**/work-orders/*")
+    with served.world.services.uow_factory() as uow:
+        order = uow.work_orders.get("default", 1)
+        uow.work_orders.save(order)  # the same order in a newer version
+        uow.commit()
+    page.locator(".dock button").tap()
+    page.locator(".sync.critical", has_text="W-000001 was not accepted: Changed meanwhile").wait_for()
+    page.get_by_role("button", name="Seen").tap()
+    assert page.locator(".sync.shown").count() == 0
 
 
 def test_language_and_theme_switch(visit):

@@ -163,7 +163,9 @@ def transferred(client, path):
 def test_technician_page_is_at_most_15_kb(browser, client):
     li = browser("tech-li")
     style = transferred(li, re.search(r'href="(/static/drumbeat.css[^"]+)"', li.get("/work").text)[1])
-    script = transferred(li, re.search(r'src="(/static/drumbeat.js[^"]+)"', li.get("/work").text)[1])
+    text = li.get("/work").text
+    script = transferred(li, re.search(r'src="(/static/drumbeat.js[^"]+)"', text)[1])
+    script += transferred(li, re.search(r'data-offline="(/static/offline.js[^"]+)"', text)[1])
     for path in ("/work", "/work-orders/1"):
         page = transferred(li, path)
         assert page + style + script <= 15_000, (page, style, script)
