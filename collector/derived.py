@@ -5,6 +5,7 @@ supply has no colour, it is not black).
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from msgspec.structs import replace
@@ -78,15 +79,20 @@ def complete_derived(
         or (profile.vendor if profile and profile.vendor else None)
         or reading.identity.vendor
     )
-    model = catalogue.match(vendor, reading.identity.model)
     supplies = reading.derived.supplies or derive_supplies(reading, profile)
     derived = Derived(
         vendor=vendor,
-        model_id=reading.derived.model_id or (str(model.model_id) if model else None),
+        model_id=reading.derived.model_id or _model_id(catalogue, vendor, reading.identity.model),
         supplies=supplies,
         faults=reading.derived.faults or derive_faults(reading, vendor, book),
     )
     return replace(reading, derived=derived)
+
+
+@lru_cache(maxsize=4096)
+def _model_id(catalogue: Catalogue, vendor: str | None, model_name: str | None) -> str | None:
+    model = catalogue.match(vendor, model_name)
+    return str(model.model_id) if model else None
 
 
 def derive_supplies(reading: DeviceReading, profile: DeviceProfile | None) -> tuple[DerivedSupply, ...]:
@@ -137,10 +143,15 @@ def _kind(supply: MarkerSupply, name: str) -> tuple[str | None, str | None]:
         return kind, "type"
     if supply.is_receptacle:
         return "waste", "class"
-    for word, pattern in _KIND_WORDS:
-        if pattern.search(name):
-            return word, "name"
+    if word := _first_word(_KIND_WORDS, name):
+        return word, "name"
     return ("other", "type") if supply.type == "other" else (None, None)
+
+
+@lru_cache(maxsize=16_384)
+def _first_word(words: tuple[tuple[str, re.Pattern[str]], ...], name: str) -> str | None:
+    """Return the word of the first pattern that stands in a name; names repeat over a fleet, so answers are kept."""
+    return next((word for word, pattern in words if pattern.search(name)), None)
 
 
 def _colour(
@@ -152,15 +163,15 @@ def _colour(
         return stated, "colorant"
     if kind is not None and kind not in _COLOURED_KINDS:
         return None, None
-    for colour, pattern in _COLOUR_WORDS:
-        if pattern.search(name):
-            return colour, "name"
+    if colour := _first_word(_COLOUR_WORDS, name):
+        return colour, "name"
     for marker in profile.part_number_colours if profile else ():
         if (hit := re.search(marker.match, name)) and (said := marker.letters.get(hit.group(1))):
             return said, f"part number ({profile.id if profile else ''})"
     return None, None
 
 
+@lru_cache(maxsize=16_384)
 def _part_number(name: str) -> str | None:
     for pattern in _PART_NUMBERS:
         if (hit := pattern.search(name)) and hit.group(1).lower() != "unknown":
@@ -168,6 +179,7 @@ def _part_number(name: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=16_384)
 def _cartridge_serial(name: str) -> str | None:
     hit = _SERIAL.search(name)
     return None if hit is None or _BLANK_SERIAL.match(hit.group(1)) else hit.group(1)[:_SHORT]

@@ -122,7 +122,7 @@ class Ingest:
             good: list[DeviceReading] = []
             refused: list[tuple[DeviceReading, str]] = []
             for reading in readings:
-                reason = self._objection(reading)
+                reason = self.objection(reading)
                 if reason is None:
                     good.append(self._timed(reading))
                 else:
@@ -168,7 +168,7 @@ class Ingest:
             self._store.settle(settled)
         self.counters.rejected += len(letters)
 
-    def _objection(self, reading: DeviceReading) -> str | None:
+    def objection(self, reading: DeviceReading) -> str | None:
         """Return why the reading cannot be taken, or None."""
         if reading.device_id is None:
             return "the reading names no device"

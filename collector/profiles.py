@@ -21,6 +21,7 @@ from crm_core.domain.errors import InvalidConfiguration
 BUILT_IN: Final = Path(__file__).parent / "device_profiles"
 GENERIC: Final = "generic"
 PRINTER: Final = "{printer}"
+_KEPT: Final = 8192
 
 Field = Literal["model", "serial", "firmware"]
 
@@ -193,6 +194,8 @@ class Profiles:
             (profile for profile in self._all if profile.id == GENERIC), DeviceProfile(id=GENERIC, vendor="")
         )
 
+        self._said: dict[tuple[int | None, tuple[str, ...]], DeviceProfile] = {}
+
     @property
     def all(self) -> tuple[DeviceProfile, ...]:
         return self._all
@@ -207,14 +210,22 @@ class Profiles:
         Order: enterprise number of sysObjectID (with the text pattern deciding between families that share one), then
         the texts, then vendor OIDs that the device answered.
         """
-        texts = describing_texts(varbinds)
+        texts = tuple(describing_texts(varbinds))
         enterprise = enterprise_of(str(varbinds.get(oids.SYS_OBJECT_ID, "")))
+        found = self._said.get((enterprise, texts))
+        if found is None:
+            if len(self._said) >= _KEPT:
+                self._said.clear()
+            found = self._said[enterprise, texts] = self._by_word(enterprise, texts)
+        return self._by_vendor_oids(varbinds) if found is self.generic else found
+
+    def _by_word(self, enterprise: int | None, texts: tuple[str, ...]) -> DeviceProfile:
+        """Return the profile by enterprise number and texts; the generic one when neither tells."""
         owners = [row for row in self._recognisers if enterprise in row.profile.enterprises]
         by_text = [row for row in self._recognisers if row.pattern and any(map(row.pattern.search, texts))]
         both = [row for row in owners if row in by_text]
-        if both or owners:
-            return (both or owners)[0].profile
-        return by_text[0].profile if by_text else self._by_vendor_oids(varbinds)
+        hits = both or owners or by_text
+        return hits[0].profile if hits else self.generic
 
     def _by_vendor_oids(self, varbinds: Varbinds) -> DeviceProfile:
         for row in self._recognisers:

@@ -51,11 +51,13 @@ _MAX_INDEX_PARTS: Final = 6
 _MAX_INDEX_VALUE: Final = 9_999_999_999
 
 
+@lru_cache(maxsize=16_384)
 def index_key(index: str) -> tuple[int, ...]:
     """Order row indexes (or OIDs) as numbers: 1.10 follows 1.9."""
     return tuple(map(int, index.split(".")))
 
 
+@lru_cache(maxsize=16_384)
 def is_row_index(index: str) -> bool:
     """Tell whether the rest of an OID may serve as the index of a row of a reading."""
     parts = index.split(".")

@@ -5,6 +5,7 @@ Rows are keyed by their table index; an absent column is None; -1, -2 and -3 sta
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from collector.snmp import oids
@@ -85,19 +86,33 @@ def read_supplies(tables: Tables, charset: int | None) -> tuple[MarkerSupply, ..
 def _supply(
     tables: Tables, table: str, index: str, colorants: Mapping[str, int | bytes | str], charset: int | None
 ) -> MarkerSupply:
-    number = {column: _number(tables, f"{table}.{column}", index) for column in (3, 4, 5, 7, 8, 9)}
-    unit = SUPPLY_UNITS.get(number[7] or 0)
+    number = [integer(tables.column(f"{table}.{column}").get(index)) for column in (3, 4, 5, 7, 8, 9)]
+    return _supply_row(
+        index,
+        _text(tables, f"{table}.6", index, charset),
+        _colorant(colorants, index, number[0], charset),
+        tuple(value if value is not None and value in _INT32 else None for value in number[1:]),
+    )
+
+
+@lru_cache(maxsize=32_768)
+def _supply_row(
+    index: str, name: str | None, colorant: str | None, numbers: tuple[int | None, ...]
+) -> MarkerSupply:
+    """Return the row; `numbers` are class, type, unit, capacity, level. Rows repeat from poll to poll."""
+    cls, kind, unit_number, capacity, level = numbers
+    unit = SUPPLY_UNITS.get(unit_number or 0)
     return MarkerSupply(
         index=index,
-        name=_text(tables, f"{table}.6", index, charset),
-        type=SUPPLY_TYPES.get(number[5] or 0),
-        cls=_supply_class(number[4], number[5]),
-        colorant=_colorant(colorants, index, number[3], charset),
+        name=name,
+        type=SUPPLY_TYPES.get(kind or 0),
+        cls=_supply_class(cls, kind),
+        colorant=colorant,
         unit=unit,
-        capacity=number[8],
-        level=number[9],
-        level_state=level_state(number[9]),
-        percent=percent_of(number[9], number[8], unit),
+        capacity=capacity,
+        level=level,
+        level_state=level_state(level),
+        percent=percent_of(level, capacity, unit),
     )
 
 

@@ -5,9 +5,11 @@ prtLocalizationCharacterSet names (IANA MIBenum), then Latin-1, which never fail
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 MAX_TEXT: Final = 512
+_SHORT: Final = 64
 
 #: IANA MIBenum -> Python codec (https://www.iana.org/assignments/character-sets).
 IANA_CODECS: Final[dict[int, str]] = {
@@ -29,6 +31,10 @@ def decode_text(raw: bytes | str, charset: int | None = None) -> str:
     """Return the text of an OCTET STRING: decoded, without NULs and padding, at most `MAX_TEXT` characters."""
     if isinstance(raw, str):
         return clean_text(raw)
+    return _decode_short(raw, charset) if len(raw) <= _SHORT else _decode(raw, charset)
+
+
+def _decode(raw: bytes, charset: int | None) -> str:
     body = raw[: 4 * MAX_TEXT]
     if body.startswith(_PML_ROMAN8):
         body, charset = body[2:], 2004
@@ -36,6 +42,9 @@ def decode_text(raw: bytes | str, charset: int | None = None) -> str:
     if body.isascii() and charset not in {1000, 1013, 1014, 1015}:
         return clean_text(_joined(body.decode("ascii")))
     return clean_text(_joined(_decoded(body, charset)))
+
+
+_decode_short = lru_cache(maxsize=16_384)(_decode)  # names and states repeat over a fleet
 
 
 def clean_text(text: str) -> str:

@@ -1,0 +1,74 @@
+"""The password and access files that we write, on a real mosquitto with TLS: each agent stays within its site."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from collector.mqtt.acl import COLLECTOR, Account, write_files
+from collector.mqtt.connection import MqttConnection, MqttEndpoint
+from tests.conftest import requires_server
+from tests.telemetry_servers import mosquitto, running
+
+pytestmark = pytest.mark.server
+NORTH, SOUTH = Account("default", "north"), Account("default", "south")
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """Return a certificate for 127.0.0.1 that signs itself, and its key."""
+    openssl = requires_server("openssl")
+    certificate, key = folder / "server.crt", folder / "server.key"
+    subprocess.run(
+        [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return certificate, key
+
+
+def test_agents_stay_within_their_site_and_strangers_stay_out(tmp_path: Path) -> None:
+    crt, key = certificate(tmp_path)
+    secrets = {COLLECTOR: "c-secret", NORTH.username: "n-secret", SOUTH.username: "s-secret"}
+    passwords, acl = write_files(tmp_path / "access", [NORTH, SOUTH], secrets)
+    daemon = mosquitto(
+        requires_server("mosquitto"), tmp_path / "broker",
+        f"certfile {crt}", f"keyfile {key}", f"password_file {passwords}", f"acl_file {acl}", anonymous=False,
+    )  # fmt: skip
+    with running(daemon):
+
+        def endpoint(name: str, secret: str | None) -> MqttEndpoint:
+            return MqttEndpoint(
+                port=daemon.port, client_id=name, username=name, password=secret, tls=True, ca_file=crt
+            )
+
+        got: list[tuple[str, bytes]] = []
+
+        def note(message: object) -> None:
+            got.append((message.topic, bytes(message.payload)))  # type: ignore[attr-defined]  # paho's message
+            collector.acknowledge(message, collector.connects)  # type: ignore[arg-type]  # as above
+
+        collector = MqttConnection(
+            endpoint(COLLECTOR, "c-secret"), filters=["drumbeat/v1/+/+/+/reading"], on_message=note
+        )
+        north = MqttConnection(endpoint(NORTH.username, "n-secret"), filters=[], on_message=print)
+        stranger = MqttConnection(endpoint(NORTH.username, "guessed"), filters=[], on_message=print)
+        for connection in (collector, north):
+            connection.start()
+            connection.wait_connected(20)
+        for topic, body in (
+            ("south/d1/reading", b"stolen"),
+            ("north/d1/ack", b"forged"),
+            ("north/d1/reading", b"own"),
+        ):
+            info = north.publish(f"drumbeat/v1/default/{topic}", body)
+            assert info is not None
+            info.wait_for_publish(20)
+        collector_saw_all = collector.publish("drumbeat/v1/default/north/d1/ack", b"mark", retain=True)
+        assert collector_saw_all is not None
+        collector_saw_all.wait_for_publish(20)
+        stranger.start()
+        with pytest.raises(Exception, match="uthori"):
+            stranger.wait_connected(2)
+        for connection in (stranger, collector, north):
+            connection.stop()
+    assert got == [("drumbeat/v1/default/north/d1/reading", b"own")]
