@@ -11,10 +11,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from crm_core.business_time import elapsed_business
 from crm_core.domain.fleet import DeviceBundle
 from crm_core.domain.identity import DeviceId, TenantId
-from crm_core.domain.policy import TriagePolicy
+from crm_core.domain.policy import PolicyBook, TriagePolicy
 from crm_core.domain.service import Incident, IncidentKind, SignalOrigin
+from crm_core.domain.sla import BusinessCalendar
 from crm_core.domain.telemetry import DeviceState
 from crm_core.ports import UnitOfWork
 
@@ -60,15 +62,24 @@ def campaign_subject(bundle: DeviceBundle, cause: str) -> str:
 
 
 def dark_since(
-    bundles: Iterable[DeviceBundle], states: Sequence[DeviceState], now: datetime, expected_every: timedelta
+    bundles: Iterable[DeviceBundle],
+    states: Sequence[DeviceState],
+    now: datetime,
+    expected_every: timedelta,
+    calendar: BusinessCalendar,
 ) -> dict[DeviceId, datetime]:
-    """Return the devices that missed their last report, with the time of the one before; half an interval is grace."""
+    """Return the devices that missed their last report, with the time of the one before; half an interval is grace.
+
+    Only opening hours count: many people switch many printers off for the weekend, and that is no storm.
+    """
     last_seen = {state.device_id: state.last_seen for state in states}
     patience = expected_every * 1.5
     return {
         bundle.device.device_id: seen
         for bundle in bundles
-        if (seen := last_seen.get(bundle.device.device_id)) is not None and now - seen > patience
+        if (seen := last_seen.get(bundle.device.device_id)) is not None
+        and now - seen > patience  # the cheap question first
+        and elapsed_business(calendar, seen, now) > patience
     }
 
 
@@ -118,11 +129,12 @@ def update_incidents(
     bundles: Sequence[DeviceBundle],
     states: Sequence[DeviceState],
     now: datetime,
-    policy: TriagePolicy,
+    book: PolicyBook,
     expected_every: timedelta,
 ) -> int:
     """Open incidents for new storms, let running ones grow, close those whose devices are back; return how many opened."""
-    dark = dark_since(bundles, states, now, expected_every)
+    policy = book.triage
+    dark = dark_since(bundles, states, now, expected_every, book.sla.calendar)
     opened = 0
     for storm in storms(bundles, dark, policy, expected_every):
         present = uow.incidents.find_open(tenant, storm.kind, storm.subject)

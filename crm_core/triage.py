@@ -157,7 +157,7 @@ class Triage:
             bundles = [each for each in uow.devices.bundles(tenant) if each.device.owner_state in _SERVED]
             if expected_every is not None and self._watches_long_enough(now, expected_every):
                 report.incidents += incidents.update_incidents(
-                    uow, tenant, bundles, states, now, self._policy.triage, expected_every
+                    uow, tenant, bundles, states, now, self._policy, expected_every
                 )
                 self._explained.clear()
             for bundle in bundles:
@@ -305,15 +305,14 @@ class Triage:
         """Resolve the ticket of a gone cause; False while somebody works on it or another origin still sees it."""
         if track.ticket_id is None:
             return True
-        ticket = uow.tickets.get(track.tenant, track.ticket_id)
+        ticket, now = uow.tickets.get(track.tenant, track.ticket_id), self._clock.now()
         if not ticket.is_open:
             return True
-        if (ticket.state, Move.CLEARED) not in TRANSITIONS or _still_on(uow, ticket, besides=track):
+        if (ticket.state, Move.CLEARED) not in TRANSITIONS or self._still_on(uow, ticket, now, besides=track):
             return False
         order = uow.work_orders.active_for_ticket(ticket.tenant, ticket.ticket_id)
         if order is not None and order.state not in _NOT_ON_THE_WAY:
             return False
-        now = self._clock.now()
         uow.tickets.save(self._moved(ticket, Move.CLEARED, now, "telemetry shows that the cause is gone"))
         report.auto_resolved += 1
         if order is None:
@@ -348,9 +347,20 @@ class Triage:
     def _perhaps_confirm(self, uow: UnitOfWork, ticket: Ticket, now: datetime, report: TriageReport) -> None:
         done = last_event(ticket, Move.DONE)
         ripe = done is None or now - done.at >= self._policy.triage.verify_after
-        if ripe and not _still_on(uow, ticket):
+        if ripe and not self._still_on(uow, ticket, now):
             uow.tickets.save(self._moved(ticket, Move.CONFIRMED, now, "telemetry stayed good"))
             report.confirmed += 1
+
+    def _still_on(
+        self, uow: UnitOfWork, ticket: Ticket, now: datetime, besides: CauseTrack | None = None
+    ) -> bool:
+        """Return True unless the ticket's cause is gone, hold included, for every origin (besides one that is judged)."""
+        return any(
+            track.cause == ticket.cause
+            and not cause_tracks.is_gone(track, now, self._policy.triage)
+            and (besides is None or track.origin is not besides.origin)
+            for track in uow.signals.tracks(ticket.tenant, ticket.device_id)
+        )
 
     def _moved(self, ticket: Ticket, move: Move, at: datetime, note: str) -> Ticket:
         return moved(ticket, move, at=at, actor=MACHINE, calendar=self._policy.sla.calendar, note=note)
@@ -377,13 +387,3 @@ def _covering(uow: UnitOfWork, track: CauseTrack) -> Ticket | None:
         track.tenant, TicketFilter(device_id=track.device_id, states=frozenset(OPEN_STATES), limit=100)
     )
     return next((ticket for ticket in open_ones if ticket.cause.startswith("supply.")), None)
-
-
-def _still_on(uow: UnitOfWork, ticket: Ticket, besides: CauseTrack | None = None) -> bool:
-    """Return True if any origin (another than that of `besides`) still sees the ticket's cause."""
-    return any(
-        track.cause == ticket.cause
-        and track.clear_since is None
-        and (besides is None or track.origin is not besides.origin)
-        for track in uow.signals.tracks(ticket.tenant, ticket.device_id)
-    )

@@ -101,3 +101,26 @@ def test_three_silent_devices_over_weeks_are_no_storm():
     with world.uow_factory() as uow:
         assert uow.incidents.all(TENANT) == []
     assert [ticket.cause for ticket in world.tickets(TicketState.NEW)] == ["silence"] * 3
+
+
+def test_printers_switched_off_for_the_weekend_are_no_storm():
+    """A quarter of the fleet sleeps from Friday evening to Monday morning; a real fault of another device is a ticket."""
+    world = World(
+        {f"s{number}": 2 for number in range(40)}, policy=a_policy(a_triage_policy([a_rule("", n=1)]))
+    )
+    world.clock.move_to(at(9, 0))
+    closes, opens = at(17, 55) + timedelta(days=3), at(9, 0) + timedelta(days=6)
+    for number in range(40):
+        for each in range(2):
+            device_id = f"s{number}-{each}"
+            rests = each == 0 and number < 20
+            broken = [an_alert(1002, group=10)] if device_id == "s30-1" else []
+            world.says[device_id] = lambda now, device_id=device_id, rests=rests, broken=broken: (
+                None
+                if rests and closes <= now < opens
+                else a_reading(now, device_id=device_id, alerts=broken if now >= closes else [])
+            )
+    world.poll_until(opens + timedelta(hours=2), timedelta(minutes=30))
+    with world.uow_factory() as uow:
+        assert uow.incidents.all(TENANT) == []
+    assert [ticket.device_id for ticket in world.tickets()] == ["s30-1"]
