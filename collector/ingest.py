@@ -83,6 +83,7 @@ class IngestCounters:
     stored: int = 0
     duplicates: int = 0
     rejected: int = 0
+    events: int = 0
     late: int = 0
     clock_wrong: int = 0
 
@@ -157,6 +158,7 @@ class Ingest:
                     DeadLetter(at=now, origin=origin, reason=reason, body=msgspec.json.encode(event))
                 )
         stored = self._store.append_events(known) if known else 0
+        self.counters.events += len(known)
         self.bury(letters)
         return IngestResult(stored=stored, duplicates=len(known) - stored, rejected=len(letters))
 

@@ -40,6 +40,7 @@ class ListenerCounters:
     received: int = 0
     acknowledged: int = 0
     dead_lettered: int = 0
+    statuses: int = 0
     store_failures: int = 0
 
 
@@ -195,6 +196,7 @@ class MqttListener:
             decoded.events.append(pushed_event(topic, body))
         elif topic.kind is Kind.STATUS:
             status = status_message(body) if body else None  # an empty payload clears a retained status
+            self.counters.statuses += 1
             if status is not None and topic.is_agent:
                 decoded.agents.append(
                     AgentState(

@@ -61,8 +61,6 @@ MAX_ALERTS: Final = 256
 MAX_COVERS: Final = 64
 MAX_CONSOLE_LINES: Final = 16
 
-_INT32: Final = range(-(2**31), 2**63)
-
 
 def character_set(tables: Tables, printer: str, default: int | None) -> int | None:
     """Return the IANA number of the character set in use, or `default` when the device names none."""
@@ -79,19 +77,19 @@ def read_supplies(tables: Tables, charset: int | None) -> tuple[MarkerSupply, ..
     """Return prtMarkerSuppliesTable, one row an index, in numeric order."""
     table = oids.PRT_SUPPLIES
     indexes = tables.rows(table, range(2, 10))[:MAX_SUPPLIES]
+    if not indexes:
+        return ()
     colorants = tables.column(oids.PRT_COLORANT_VALUE)
-    return tuple(_supply(tables, table, index, colorants, charset) for index in indexes)
-
-
-def _supply(
-    tables: Tables, table: str, index: str, colorants: Mapping[str, int | bytes | str], charset: int | None
-) -> MarkerSupply:
-    number = [integer(tables.column(f"{table}.{column}").get(index)) for column in (3, 4, 5, 7, 8, 9)]
-    return _supply_row(
-        index,
-        _text(tables, f"{table}.6", index, charset),
-        _colorant(colorants, index, number[0], charset),
-        tuple(value if value is not None and value in _INT32 else None for value in number[1:]),
+    pointers, names = tables.column(f"{table}.3"), tables.column(f"{table}.6")
+    numbers = [tables.column(f"{table}.{column}") for column in (4, 5, 7, 8, 9)]
+    return tuple(
+        _supply_row(
+            index,
+            _text_of(names.get(index), charset),
+            _colorant(colorants, index, integer(pointers.get(index)), charset) if colorants else None,
+            tuple(_in_range(column.get(index)) for column in numbers),
+        )
+        for index in indexes
     )
 
 
@@ -231,11 +229,18 @@ def _counts(column: Mapping[str, int | bytes | str]) -> dict[str, int]:
 
 
 def _number(tables: Tables, column: str, index: str) -> int | None:
-    value = integer(tables.column(column).get(index))
-    return value if value is not None and value in _INT32 else None
+    return _in_range(tables.column(column).get(index))
+
+
+def _in_range(value: int | bytes | str | None) -> int | None:
+    """Return the value if it is an integer that a reading can hold."""
+    return value if isinstance(value, int) and -(2**31) <= value < 2**63 else None
 
 
 def _text(tables: Tables, column: str, index: str, charset: int | None) -> str | None:
     """Return the text of a cell; None when it is absent or blank."""
-    value = tables.column(column).get(index)
+    return _text_of(tables.column(column).get(index), charset)
+
+
+def _text_of(value: int | bytes | str | None, charset: int | None) -> str | None:
     return decode_text(value, charset) or None if isinstance(value, bytes | str) else None
