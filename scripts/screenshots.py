@@ -20,7 +20,7 @@ ARGUMENTS = [
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 OFFICE_PAGES = {
-    "fleet": "/", "devices": "/devices", "tickets": "/tickets", "work-orders": "/work-orders", "docs": "/docs",
+    "fleet": "/", "devices": "/devices", "tickets": "/tickets", "work-orders": "/work-orders", "docs": "/docs", "customers": "/customers",
     "device": "/devices", "ticket": "/tickets",
 }  # fmt: skip
 FIELD_PAGES = {"work": "/work", "work-order": "/work"}

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from api.access import Principal, services_of, visible_bundle
 from api.fleet_lists import visible_bundles
 from api.pages.common import Anybody, Key, Office, failure_of, renderer_of, words_of
+from api.pages.customer_view import customers_context
 from api.pages.device_view import device_context
 from api.pages.fleet_view import fleet_context
 from api.pages.forms import Form, checked, version_of
@@ -74,6 +75,16 @@ def device_page(request: Request, principal: Anybody, device_id: str) -> Respons
     with services.read_uow_factory() as uow:
         context = device_context(services, uow, health, words)
     return renderer_of(request).page(request, "device.html", principal=principal, **context)
+
+
+@router.get("/customers")
+def customers_page(request: Request, principal: Office) -> Response:
+    """List the customers with their devices and open tickets."""
+    services, words = services_of(request), words_of(request, principal)
+    health = services.fleet_health.devices(principal.tenant, principal.regions)
+    with services.read_uow_factory() as uow:
+        context = customers_context(health, uow, principal, words, services.clock.now().date())
+    return renderer_of(request).page(request, "customers.html", principal=principal, **context)
 
 
 @router.get("/tickets")

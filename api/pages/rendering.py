@@ -126,7 +126,13 @@ def navigation(principal: Principal | None) -> list[tuple[str, str]]:
         return []
     if principal.role is Role.TECHNICIAN:
         return [("my_work", "/work"), ("devices", "/devices"), ("tickets", "/tickets")]
-    return [("fleet", "/"), ("devices", "/devices"), ("tickets", "/tickets"), ("work_orders", "/work-orders")]
+    return [
+        ("fleet", "/"),
+        ("devices", "/devices"),
+        ("tickets", "/tickets"),
+        ("work_orders", "/work-orders"),
+        ("customers", "/customers"),
+    ]
 
 
 def _load(path: Path) -> StaticFile:

@@ -222,7 +222,7 @@ def test_keyboard_alone_is_enough(visit):
 
 
 PAGES = {
-    "manager": ("/", "/devices", "/devices/c3525-01", "/devices/c7773-02", "/tickets", "/tickets/1", "/work-orders", "/work-orders/1", "/docs"),
+    "manager": ("/", "/devices", "/devices/c3525-01", "/devices/c7773-02", "/tickets", "/tickets/1", "/work-orders", "/work-orders/1", "/customers", "/docs"),
     "tech-li": ("/work", "/work-orders/1", "/devices/c3525-01"),
 }  # fmt: skip
 

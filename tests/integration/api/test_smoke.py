@@ -6,7 +6,7 @@ import pytest
 
 PAGES = (
     "/", "/devices", "/devices?q=canon", "/devices/c3525-01", "/devices/c7773-02", "/devices/m126-02",
-    "/tickets", "/tickets?level=L2", "/tickets/1", "/work-orders", "/work-orders?show=done", "/work-orders/1", "/work", "/docs",
+    "/tickets", "/tickets?level=L2", "/tickets/1", "/work-orders", "/work-orders?show=done", "/work-orders/1", "/work", "/docs", "/customers",
 )  # fmt: skip
 UNFILLED = re.compile(r"\b(?:pages|tickets|reasons|guide)\.[a-z_]+(?:\.[a-zA-Z0-9_]+)*|\{[a-z_]+\}")
 
