@@ -8,12 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from api.passwords import hash_password
-from config.demo.staff import Hands
-from config.demo.world import SignIn, World, build_world, sign_ins, user_names, user_of
+from config.demo.world import SignIn, Staged, World, build_world, sign_ins, user_names, user_of
 from config.wiring.core import Core
 from crm_core.domain.errors import InvalidConfiguration
-from simulators.device.device import SimulatedDevice, devices_of
-from simulators.device.fleet import Fleet
 
 NOTE: Final = "demo.json"
 JOURNAL: Final = "visits.jsonl"
@@ -84,28 +81,21 @@ def new_note(core: Core, *, seed: int, devices: int, days: int, until: datetime)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Firm:
-    """The rows of the firm and the printers that are simulated for it, in the same order."""
+    """The rows of the firm, and how its printers are simulated."""
 
     world: World
-    fleet: Fleet
-    devices: tuple[SimulatedDevice, ...]
+    staged: Staged
     people: tuple[SignIn, ...]
-    hands: Hands
 
 
 def build_firm(core: Core, note: DemoNote) -> Firm:
-    """Return the firm of a note; the same note and journal give the same firm."""
+    """Return the firm of a note; the same note gives the same firm."""
     world = _world(core, note.seed, note.devices, note.start, note.until)
-    fleet = Fleet(world.roster, seed=note.seed, start=note.start.date(), keep_days=3)
-    devices = devices_of(fleet)
-    hands = Hands({device.device_id: device for device in devices}, core.settings.general.folder / JOURNAL)
-    hands.repeat()
+    staged = Staged(world.roster, note.seed, note.start.date(), core.settings.general.folder / JOURNAL)
     return Firm(
-        world=world.with_serials(fleet.serials),
-        fleet=fleet,
-        devices=devices,
+        world=world.with_serials([device.serial for device in staged.devices()]),
+        staged=staged,
         people=sign_ins(world.technicians, note.passwords),
-        hands=hands,
     )
 
 

@@ -5,28 +5,23 @@ encoded MQTT payloads that are decoded as the listener decodes them; both go thr
 goes through outbox, inbox, triage, dispatch and the service desk, as it would have then.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Final
 
-from collector.mqtt.payloads import pushed_reading
-from collector.mqtt.topics import Kind, Topic
-from collector.normalise import complete_derived, reading_from_varbinds
-from collector.profiles import Profiles
 from config.clock import VirtualClock
-from config.demo.staff import Staff
+from config.demo.looks import Looks
+from config.demo.staff import Job, Staff
 from config.wiring.analysing import Desk, forecast_round, silence_round, triage_round
 from config.wiring.core import Core
 from config.wiring.telemetry import Telemetry
-from crm_core.domain.telemetry import DeviceReading
-from simulators.device.device import SimulatedDevice
 
 #: Minutes after midnight UTC: 09:10, 12:40 and 16:50 in Shanghai, when machines are on and people at work.
 POLL_MINUTES: Final = (70, 280, 530)
 #: The night's gap between two looks: who was seen at the last one of a day is not dark before the first of the next.
 LOOKS_APART: Final = timedelta(days=1) - timedelta(minutes=POLL_MINUTES[-1] - POLL_MINUTES[0])
-BOOT_ID: Final = "history"
 _DAY: Final = timedelta(days=1)
 
 Progress = Callable[[int, int], None]
@@ -34,81 +29,70 @@ Progress = Callable[[int, int], None]
 
 @dataclass(slots=True)
 class History:
-    """Makes the firm's past. `devices` alternate between SNMP (even) and MQTT (odd)."""
+    """Makes the firm's past."""
 
     core: Core
     telemetry: Telemetry
     desk: Desk
     clock: VirtualClock
-    devices: Sequence[SimulatedDevice]
-    profiles: Profiles
+    looks: Looks
     staff: Staff
-    forecasts: int = 0
-    _seq: dict[int, int] = field(default_factory=dict)
+    _jobs: list[Job] = field(default_factory=list)
 
     def run(self, since: datetime, until: datetime, progress: Progress) -> None:
         """Live through everything after `since`, up to `until`; `progress` gets the day and how many there are.
 
         What is stored already may come again: a history that was killed goes on where it stopped.
         """
-        first = since.replace(hour=0, minute=0, second=0, microsecond=0)
+        first = _midnight(since)
         days = max((until - first) // _DAY + 1, 1)
-        self._go_on_counting()
-        for day in range(days):
-            midnight = first + day * _DAY
-            for instant in (midnight + timedelta(minutes=minute) for minute in POLL_MINUTES):
-                if since < instant <= until:
-                    self._round(instant)
-            if since < midnight + _DAY <= until:
-                self._end_of_day(midnight + _DAY)
-            progress(day + 1, days)
+        steps = list(_steps(since, until))
+        rounds = [instant for instant in steps if instant != _midnight(instant)]
+        following = dict(pairwise(rounds))
+        if rounds:
+            self._order(rounds[0])
+        for instant in steps:
+            if instant == _midnight(instant):
+                self._end_of_day(instant)
+                progress((instant - first) // _DAY, days)
+            else:
+                self._round(instant, following.get(instant))
+        progress(days, days)
         self.clock.move_to(max(until, self.clock.now()))
 
-    def _go_on_counting(self) -> None:
-        """Let the sequences of pushed readings go on after those that are accounted for."""
-        for number, device in enumerate(self.devices):
-            received = self.telemetry.store.received(self.core.tenant, device.device_id).get(BOOT_ID)
-            if received is not None and received.ranges:
-                self._seq[number] = received.ranges[-1][1]
+    def _order(self, at: datetime) -> None:
+        """Plan what people will have done at `at`, and order the look that shows it."""
+        self._jobs = self.staff.plan(at)
+        self.looks.order(at, [job.help for job in self._jobs])
 
-    def _round(self, now: datetime) -> None:
-        """One look at the fleet, what follows from it, and what people then do."""
+    def _round(self, now: datetime, following: datetime | None) -> None:
+        """Note what people did, look at the fleet once, and do what follows from it."""
         self.clock.move_to(max(now, self.clock.now()))
-        self.telemetry.ingest.land(list(self._readings(now)))
+        self.staff.work(self._jobs)
+        readings = self.looks.take()
+        if following is not None:
+            self._order(following)
+        self.telemetry.ingest.land(readings)
         self.telemetry.deliver()
         triage_round(self.core, self.desk)
-        self.staff.work(now)
 
     def _end_of_day(self, now: datetime) -> None:
         """Do the day's bookkeeping and forecast when the UTC day is complete (08:00 in Shanghai)."""
-        self.clock.move_to(now)
+        self.clock.move_to(max(now, self.clock.now()))
         silence_round(self.core, self.telemetry, self.desk, LOOKS_APART)
-        self.forecasts += forecast_round(self.core, self.desk)
+        forecast_round(self.core, self.desk)
 
-    def _readings(self, now: datetime) -> Iterator[DeviceReading]:
-        for number, device in enumerate(self.devices):
-            if device.answers(now):
-                yield self._polled(device, now) if number % 2 == 0 else self._pushed(number, device, now)
 
-    def _polled(self, device: SimulatedDevice, now: datetime) -> DeviceReading:
-        return reading_from_varbinds(
-            device.varbinds(now),
-            polled_at=now,
-            profiles=self.profiles,
-            catalogue=self.core.catalogue,
-            book=self.core.fault_codes,
-            tenant=self.core.tenant,
-            site_id=device.site_id,
-            device_id=device.device_id,
-        )
+def _midnight(instant: datetime) -> datetime:
+    return instant.replace(hour=0, minute=0, second=0, microsecond=0)
 
-    def _pushed(self, number: int, device: SimulatedDevice, now: datetime) -> DeviceReading:
-        self._seq[number] = seq = self._seq.get(number, 0) + 1
-        body = device.mqtt_payload(now, boot_id=BOOT_ID, seq=seq, tenant=self.core.tenant)
-        topic = Topic(self.core.tenant, device.site_id, device.device_id, Kind.READING)
-        return complete_derived(
-            pushed_reading(topic, body, now).reading,
-            profiles=self.profiles,
-            catalogue=self.core.catalogue,
-            book=self.core.fault_codes,
-        )
+
+def _steps(since: datetime, until: datetime) -> Iterator[datetime]:
+    """Yield the looks and midnights after `since`, up to `until`, in order."""
+    midnight = _midnight(since)
+    while midnight <= until:
+        for minutes in (0, *POLL_MINUTES):
+            instant = midnight + timedelta(minutes=minutes)
+            if since < instant <= until:
+                yield instant
+        midnight += _DAY

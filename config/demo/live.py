@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from config.demo.firm import DemoNote, Firm, build_firm, move_snmp_port, read_note
+from config.demo.hands import Hands, help_for
 from config.demo.world import FIRST_ADDRESS
 from config.settings import Settings
 from config.supervision import Lifecycle, NamedPart
@@ -15,6 +16,7 @@ from config.wiring.process import TIMERS, Process, Shape, build_process
 from crm_core.domain.errors import NotFound
 from crm_core.domain.service import WorkOrderState
 from crm_core.ports import Clock, WorkOrderFilter
+from simulators.device import SimulatedDevice
 from simulators.mqtt_agent import MqttPlace
 from simulators.mqtt_fleet import MqttFleet
 from simulators.snmp_fleet import SnmpFleetServer, fleet_agents
@@ -30,6 +32,8 @@ class LiveDemo:
 
     process: Process
     firm: Firm
+    devices: tuple[SimulatedDevice, ...]
+    hands: Hands
     clock: Clock
     snmp: SnmpFleetServer
     since: datetime
@@ -39,7 +43,7 @@ class LiveDemo:
     def push(self) -> None:
         """Let every second printer send a reading, and keep the simulated days ahead of time."""
         now = self.clock.now()
-        self.firm.fleet.advance_to(now + AHEAD)
+        self.devices[0].fleet.advance_to(now + AHEAD)
         if self.mqtt is not None:
             self.mqtt.push(now)
 
@@ -58,7 +62,7 @@ class LiveDemo:
             ]
         for order, tickets in fresh:
             self._helped.add(order.work_order_id)
-            self.firm.hands.help(order.device_id, tickets, self.clock.now())
+            self.hands.do(help_for(order.device_id, tickets, self.clock.now()))
 
 
 def build_live(settings: Settings, clock: Clock) -> LiveDemo:
@@ -71,10 +75,13 @@ def build_live(settings: Settings, clock: Clock) -> LiveDemo:
     hint = tuple((name, password) for name, password in note.passwords.items())
     process = build_process(settings, clock, Shape.ALL, sign_in_hint=hint)
     firm = build_firm(process.core, note)
-    firm.fleet.advance_to(clock.now() + AHEAD)
-    agents = fleet_agents(firm.fleet, clock.now())[::2]
+    devices = firm.staged.devices()
+    hands = Hands({device.device_id: device for device in devices}, firm.staged.journal)
+    hands.repeat()
+    devices[0].fleet.advance_to(clock.now() + AHEAD)
+    agents = fleet_agents(devices[0].fleet, clock.now())[::2]
     snmp = SnmpFleetServer(agents, clock, first_address=FIRST_ADDRESS)
-    live = LiveDemo(process, firm, clock, snmp, since=clock.now())
+    live = LiveDemo(process, firm, devices, hands, clock, snmp, since=clock.now())
     process.life = Lifecycle(_around(live, note, process.life.parts))
     interval = settings.snmp.poll_interval_seconds
     process.supervisor.every("demo-push", interval, live.push, first_after=1.0)
@@ -102,7 +109,7 @@ def _around(live: LiveDemo, note: DemoNote, parts: tuple[NamedPart, ...]) -> lis
             tenant=core.tenant,
             client_prefix="demo",
         )
-        live.mqtt = MqttFleet(live.firm.devices[1::2], place, boot=note.runs)
+        live.mqtt = MqttFleet(live.devices[1::2], place, boot=note.runs)
         live.mqtt.start()
 
     def stop_mqtt() -> None:

@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from collector.profiles import load_profiles
 from config.clock import VirtualClock
 from config.demo.firm import DemoNote, Firm, build_firm, new_note, read_note, save_firm
 from config.demo.history import History, Progress
+from config.demo.looks import BOOT_ID, make_looks
 from config.demo.staff import Staff
 from config.settings import Settings
 from config.wiring.analysing import build_desk
@@ -108,18 +108,24 @@ def _is_founded(core: Core) -> bool:
 def _live_through(
     core: Core, telemetry: Telemetry, clock: VirtualClock, firm: Firm, until: datetime, progress: Progress
 ) -> None:
-    desk = build_desk(core, telemetry.store)
-    history = History(
-        core=core,
-        telemetry=telemetry,
-        desk=desk,
-        clock=clock,
-        devices=firm.devices,
-        profiles=load_profiles(),
-        staff=Staff(core, desk, firm.hands),
-    )
-    lived = telemetry.store.stats(core.tenant).last_at
-    history.run(clock.now() if lived is None else lived, until, progress)
+    since = telemetry.store.stats(core.tenant).last_at or clock.now()
+    device_days = len(firm.world.devices) * (until - since).days
+    looks = make_looks(core.settings, firm.staged, _counted(core, telemetry, firm), device_days)
+    try:
+        desk = build_desk(core, telemetry.store)
+        History(core, telemetry, desk, clock, looks, Staff(core, desk)).run(since, until, progress)
+    finally:
+        looks.close()
+
+
+def _counted(core: Core, telemetry: Telemetry, firm: Firm) -> dict[str, int]:
+    """Return the last sequence number of each pushing printer, so that a history that was stopped counts on."""
+    counted = {}
+    for device in firm.world.devices[1::2]:
+        received = telemetry.store.received(core.tenant, device.device_id).get(BOOT_ID)
+        if received is not None and received.ranges:
+            counted[str(device.device_id)] = received.ranges[-1][1]
+    return counted
 
 
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)

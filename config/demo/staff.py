@@ -1,86 +1,41 @@
 """The simulated people of the demonstration: they answer the phone and go to the machines while history is made.
 
-They work through the same service desk as real people, and what they do at a machine shows in its next readings.
+They work through the same service desk as real people. What they will do at the next look is planned one look ahead,
+so that the machines can be simulated meanwhile; what was taken back until then is not done.
 """
 
-import contextlib
-import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
+from config.demo.hands import Help, help_for
 from config.wiring.analysing import Desk
 from config.wiring.core import Core
-from crm_core.domain.service import Ticket, WorkOrder, WorkOrderKind, WorkOrderState
+from crm_core.domain.identity import WorkOrderId
+from crm_core.domain.service import WorkOrder, WorkOrderKind, WorkOrderState
 from crm_core.ports import WorkOrderFilter
-from simulators.device.device import SimulatedDevice
-from simulators.device.visits import help_now
-from simulators.models import COMPONENTS
 
 OPEN_ORDERS: Final = frozenset({WorkOrderState.ASSIGNED, WorkOrderState.EN_ROUTE, WorkOrderState.ON_SITE})
-CALL_AFTER: Final = timedelta(minutes=20)
+AFTER: Final = {
+    WorkOrderKind.PHONE: timedelta(minutes=20),
+    WorkOrderKind.REPLACEMENT: timedelta(days=21),  # a new machine takes weeks to order
+}
 VISIT_AFTER: Final = timedelta(hours=12)
-REPLACEMENT_AFTER: Final = timedelta(days=21)  # a new machine takes weeks to order
 JOBS_A_ROUND: Final = 5
 
 
-@dataclass(slots=True)
-class Hands:
-    """What people do at the simulated machines, noted in a journal so that a restart finds the machines as they were."""
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A work order that will be done, with what its technician will do at the machine."""
 
-    devices: dict[str, SimulatedDevice]
-    journal: Path
-
-    def help(self, device_id: str, tickets: Sequence[Ticket], now: datetime) -> None:
-        """Do at a machine what its tickets ask for: change supplies, fit parts, clear and repair."""
-        device = self.devices.get(device_id)
-        if device is None:
-            return
-        slots, components = set[int](), set[str]()
-        repair = False
-        for ticket in tickets:
-            family, _, rest = ticket.cause.partition(".")
-            if family == "supply":
-                slots.update(_slot_of(device, rest))
-            elif family in {"life", "failure_risk"} and rest in COMPONENTS:
-                components.add(rest)
-            else:
-                repair = True
-        act = {
-            "device": device_id,
-            "slots": sorted(slots),
-            "components": sorted(components),
-            "repair": repair,
-        }
-        with self.journal.open("a", encoding="utf-8") as journal:
-            journal.write(json.dumps({"at": now.isoformat(), **act}) + "\n")
-        help_now(
-            device.fleet,
-            device.number,
-            now,
-            slots=sorted(slots),
-            components=sorted(components),
-            repair=repair,
-        )
-
-    def repeat(self) -> None:
-        """Do again, on fresh machines, what the journal tells; a torn last line is left out."""
-        if not self.journal.exists():
-            return
-        for line in self.journal.read_text(encoding="utf-8").splitlines():
-            with contextlib.suppress(json.JSONDecodeError):
-                row = json.loads(line)
-                device = self.devices[row["device"]]
-                help_now(
-                    device.fleet,
-                    device.number,
-                    datetime.fromisoformat(row["at"]),
-                    slots=row["slots"],
-                    components=row["components"],
-                    repair=row["repair"],
-                )
+    order_id: WorkOrderId
+    actor: str
+    by_phone: bool
+    cause: str | None
+    help: Help
 
 
 @dataclass(slots=True)
@@ -89,53 +44,46 @@ class Staff:
 
     core: Core
     desk: Desk
-    hands: Hands
 
-    def work(self, now: datetime) -> int:
-        """Do the jobs that people would do about now; return how many were done."""
-        local = now + timedelta(hours=8)
-        working = local.weekday() < 5 and local.date() not in self.core.policy.sla.calendar.holidays
-        done: dict[str, int] = {}
-        for order, tickets in self._open_orders():
-            person = order.technician_id or ""
-            if not _is_due(order, now, working=working) or done.get(person, 0) >= JOBS_A_ROUND:
-                continue
-            done[person] = done.get(person, 0) + 1
-            self._do(order, tickets, now)
-        return sum(done.values())
-
-    def _open_orders(self) -> list[tuple[WorkOrder, Sequence[Ticket]]]:
-        tenant = self.core.tenant
+    def plan(self, at: datetime) -> list[Job]:
+        """Return what people will have done at `at`."""
+        local = at.astimezone(ZoneInfo(self.core.policy.sla.calendar.time_zone))
+        if local.weekday() >= 5 or local.date() in self.core.policy.sla.calendar.holidays:
+            return []
+        busy: Counter[str] = Counter()
+        jobs = []
         with self.core.uow_factory() as uow:
-            orders = uow.work_orders.list(tenant, WorkOrderFilter(states=OPEN_ORDERS, limit=10_000))
-            return [
-                (order, [uow.tickets.get(tenant, ticket_id) for ticket_id in order.ticket_ids])
-                for order in sorted(orders, key=lambda order: (order.due_at, order.work_order_id))
-            ]
+            open_orders = uow.work_orders.list(
+                self.core.tenant, WorkOrderFilter(states=OPEN_ORDERS, limit=10_000)
+            )
+            for order in sorted(open_orders, key=lambda order: (order.due_at, order.work_order_id)):
+                actor = order.technician_id or "dispatcher"
+                if _is_due(order, at) and busy[actor] < JOBS_A_ROUND:
+                    busy[actor] += 1
+                    tickets = [uow.tickets.get(self.core.tenant, each) for each in order.ticket_ids]
+                    jobs.append(
+                        Job(
+                            order.work_order_id,
+                            actor,
+                            order.kind is WorkOrderKind.PHONE,
+                            tickets[0].cause if tickets else None,
+                            help_for(order.device_id, tickets, at),
+                        )
+                    )
+        return jobs
 
-    def _do(self, order: WorkOrder, tickets: Sequence[Ticket], now: datetime) -> None:
-        actor = order.technician_id or "dispatcher"
-        desk, tenant = self.desk.servicedesk, self.core.tenant
-        if order.kind is not WorkOrderKind.PHONE:
-            desk.arrive(tenant, order.work_order_id, actor=actor)
-        self.hands.help(order.device_id, tickets, now)
-        cause = tickets[0].cause if tickets else None
-        desk.done(tenant, order.work_order_id, actor=actor, confirmed_cause=cause)
+    def work(self, jobs: Sequence[Job]) -> None:
+        """Do the planned jobs now; an order that was cancelled meanwhile is left alone."""
+        tenant, desk = self.core.tenant, self.desk.servicedesk
+        for job in jobs:
+            with self.core.uow_factory() as uow:
+                order = uow.work_orders.get(tenant, job.order_id)
+            if order.state not in OPEN_ORDERS:
+                continue
+            if not job.by_phone:
+                desk.arrive(tenant, job.order_id, actor=job.actor)
+            desk.done(tenant, job.order_id, actor=job.actor, confirmed_cause=job.cause)
 
 
-def _slot_of(device: SimulatedDevice, supply_index: str) -> list[int]:
-    """Return the slot of a supply index such as 1.3: the second number counts the slots from 1."""
-    number = supply_index.rpartition(".")[2]
-    position = int(number) - 1 if number.isdigit() else -1
-    return [position] if 0 <= position < len(device.model.slots) else []
-
-
-def _is_due(order: WorkOrder, now: datetime, *, working: bool) -> bool:
-    age = now - order.created_at
-    match order.kind:
-        case WorkOrderKind.PHONE:
-            return age >= CALL_AFTER and working
-        case WorkOrderKind.REPLACEMENT:
-            return age >= REPLACEMENT_AFTER and working
-        case _:
-            return age >= VISIT_AFTER and working
+def _is_due(order: WorkOrder, at: datetime) -> bool:
+    return at - order.created_at >= AFTER.get(order.kind, VISIT_AFTER)

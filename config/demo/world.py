@@ -39,6 +39,8 @@ from crm_core.domain.identity import (
 )
 from crm_core.domain.money import Money
 from crm_core.domain.service import Role, Technician, User
+from simulators.device.device import SimulatedDevice, devices_of
+from simulators.device.fleet import Fleet
 from simulators.device.roster import DeviceSpec, Roster, SiteSpec
 
 WORLD: Final = Path(__file__).with_name("world.toml")
@@ -118,6 +120,20 @@ class World:
             replace(device, serial=serial) for device, serial in zip(self.devices, serials, strict=True)
         )
         return replace(self, devices=named)
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What is needed to simulate the fleet of a demonstration, in this process or in another one."""
+
+    roster: Roster
+    seed: int
+    start: date
+    journal: Path
+
+    def devices(self) -> tuple[SimulatedDevice, ...]:
+        """Return the printers as they are on the first day; the journal is not yet repeated."""
+        return devices_of(Fleet(self.roster, seed=self.seed, start=self.start, keep_days=3))
 
 
 def build_world(
