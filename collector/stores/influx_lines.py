@@ -23,7 +23,7 @@ import msgspec
 from collector.stores.daily import DayRollup
 from collector.stores.line_protocol import FieldValue, LineEncoder, series
 from collector.stores.reading_codec import at_us, content_of
-from collector.stores.state import state_columns
+from crm_core.device_state import state_columns
 from crm_core.domain.telemetry import DeviceReading, TelemetryEvent
 from crm_core.ports import Landing
 

@@ -11,7 +11,7 @@ from collector.sequences import SequenceRanges, Settled
 from collector.stores.daily import by_index, is_jam, meters_of, order_of, supply_row
 from collector.stores.reading_codec import MS_PER_DAY, at_ms, at_us, instant_of
 from collector.stores.sqlite_rows import rolled_up
-from collector.stores.state import device_state
+from crm_core.device_state import device_state
 from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.domain.service import Signal
 from crm_core.domain.telemetry import DailyMeters, DailySupply, DeviceReading, DeviceState, TelemetryEvent

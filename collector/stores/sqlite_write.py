@@ -28,7 +28,7 @@ from collector.stores.sqlite_rows import (
     rolled_up,
 )
 from collector.stores.sqlite_schema import create_day, day_table
-from collector.stores.state import state_columns
+from crm_core.device_state import state_columns
 from crm_core.domain.telemetry import DeviceReading, TelemetryEvent
 from crm_core.ports import AppendResult, Landing
 

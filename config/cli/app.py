@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "simulate": ("simulate", "Serve simulated or recorded printers over SNMP and MQTT."),
     "backtest": ("backtest", "Check forecasts against what happened, on history files."),
     "store": ("store", "Show the telemetry store."),
+    "mqtt": ("mqtt", "Write what an MQTT broker needs."),
     "migrate": ("migrate", "Create the CRM database or bring it up to date."),
     "user": ("people", "Manage the people who sign in."),
     "token": ("people", "Manage access tokens for programs."),

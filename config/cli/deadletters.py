@@ -1,10 +1,12 @@
 """`drumbeat deadletters`: messages that could not be understood, with the reason and their text."""
 
+from dataclasses import asdict
 from typing import Annotated, Final
 
 import typer
 
 from collector.dead_letters import DeadLetter
+from collector.replay import Replayer
 from config.cli.common import JsonFlag, print_json, print_table, session_of
 from config.clock import SystemClock
 from config.wiring.core import open_core
@@ -58,6 +60,32 @@ def remove(context: typer.Context, number: Number) -> None:
         telemetry.close()
     if not removed:
         raise NotFound(f"no dead letter {number}; `drumbeat deadletters list` shows all")
+
+
+@app.command()
+def replay(
+    context: typer.Context,
+    numbers: Annotated[
+        list[int], typer.Argument(help="Numbers of the messages, as `deadletters list` shows them.")
+    ],
+    as_json: JsonFlag = False,
+) -> None:
+    """Send refused messages through once more, after their cause was mended; exit code 1 if one is refused again."""
+    core = open_core(session_of(context).settings, SystemClock())
+    telemetry = open_telemetry(core)
+    try:
+        replayer = Replayer(telemetry.dead_letters, telemetry.ingest, telemetry.store, core.clock)
+        outcome = replayer.replay(numbers)
+    finally:
+        telemetry.close()
+    if as_json:
+        print_json([asdict(one) for one in outcome])
+    else:
+        print_table(
+            ("number", "landed", "reason"), ((one.letter_id, one.landed, one.reason) for one in outcome)
+        )
+    if not all(one.landed for one in outcome):
+        raise typer.Exit(1)
 
 
 def _telemetry(context: typer.Context) -> Telemetry:

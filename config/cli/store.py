@@ -1,10 +1,15 @@
 """`drumbeat store`: what the telemetry store holds, and whether it is whole."""
 
 from dataclasses import asdict
-from typing import Final
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
 
+from collector.stores import maintenance
+from collector.stores.fleet_summary import fleet_summary
+from collector.stores.sqlite import SqliteTelemetryStore
 from config.cli.common import JsonFlag, print_json, print_table, session_of
 from config.clock import SystemClock
 from config.wiring.core import open_core
@@ -34,6 +39,71 @@ def stats(context: typer.Context, as_json: JsonFlag = False) -> None:
         print_json(figures)
     else:
         print_table(("figure", "value"), figures.items())
+
+
+@app.command()
+def status(context: typer.Context, as_json: JsonFlag = False) -> None:
+    """Show the file: days kept, size, write-ahead log, what waits, what was shed; while a server runs as well."""
+    found = asdict(maintenance.status(session_of(context).settings.telemetry_file))
+    if as_json:
+        print_json(found)
+    else:
+        print_table(("figure", "value"), found.items())
+
+
+@app.command()
+def verify(context: typer.Context, as_json: JsonFlag = False) -> None:
+    """Check file, checksums, every reading and every roll-up; exit code 1 if anything is wrong."""
+    found = maintenance.verify(session_of(context).settings.telemetry_file)
+    if as_json:
+        print_json(asdict(found))
+    else:
+        typer.echo(f"{found.readings} readings, {found.rollups} roll-ups, {len(found.faults)} faults")
+        for fault in found.faults:
+            typer.echo(fault)
+    if found.faults:
+        raise typer.Exit(1)
+
+
+@app.command()
+def compact(context: typer.Context) -> None:
+    """Give free pages back to the disk; writing waits while it runs."""
+    typer.echo(f"{maintenance.compact(session_of(context).settings.telemetry_file)} bytes freed")
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="Where the files go, one a day.")],
+    first: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First UTC day.")],
+    last: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Last UTC day, included.")],
+) -> None:
+    """Write readings to Parquet files, for cold storage and for data tools."""
+    file = session_of(context).settings.telemetry_file
+    for path in maintenance.export(file, folder, first.date(), last.date()):
+        typer.echo(str(path))
+
+
+@app.command()
+def summary(
+    context: typer.Context,
+    low_percent: Annotated[float, typer.Option(min=0, max=100, help="Below this a supply is low.")] = 10.0,
+    silent_hours: Annotated[float, typer.Option(min=0, help="Silent for longer than this.")] = 24.0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show the fleet by region from the newest states: silent, low, critical, in error."""
+    session, clock = session_of(context), SystemClock()
+    telemetry = SqliteTelemetryStore(session.settings.telemetry_file, clock)
+    try:
+        since = clock.now() - timedelta(hours=silent_hours)
+        rows = fleet_summary(telemetry, session.tenant, silent_before=since, low_percent=low_percent)
+    finally:
+        telemetry.close()
+    found = [asdict(row) for row in rows]
+    if as_json:
+        print_json(found)
+    elif found:
+        print_table(tuple(found[0]), (tuple(row.values()) for row in found))
 
 
 APPS: Final = {"store": app}
