@@ -59,6 +59,9 @@ GROUPS: Final[tuple[Group, ...]] = (
 WALKED_COLUMNS: Final = frozenset(column for group in GROUPS for column in group.columns)
 ALERT_COLUMNS: Final = _columns((oids.PRT_ALERT, _TABLES[oids.PRT_ALERT]))
 
+#: Severity and code: when these rows are as before, the alert table is.
+ALERT_MARKS: Final = _columns((oids.PRT_ALERT, (2, 7)))
+
 #: What changes from poll to poll; everything else is read again only now and then.
 VOLATILE_COLUMNS: Final = frozenset(
     _columns(
@@ -159,11 +162,15 @@ class Asker:
         middle = len(chunk) // 2
         return [chunk[:middle], chunk[middle:], *waiting]
 
-    async def walk(self, group: Group) -> None:
+    async def walk(self, group: Group, per_reply: int | None = None) -> None:
         """Fill `found` with everything below the group's columns; a failure is noted in `missed` and goes no further."""
         try:
             await self._engine.walk_into(
-                self.found, self.target, group.columns, self.allowance, per_reply=self.size
+                self.found,
+                self.target,
+                group.columns,
+                self.allowance,
+                per_reply=min(per_reply or self.size, self.size),
             )
             self.answered = True
         except AuthenticationFailed:

@@ -7,12 +7,13 @@ not come with this poll and may change is absent, and its part stands in `incomp
 """
 
 import asyncio
-from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Final
+
+from msgspec.structs import replace
 
 from collector.normalise import reading_from_varbinds
 from collector.profiles import DeviceProfile, Profiles
@@ -20,6 +21,7 @@ from collector.schedule import Action, PollSchedule
 from collector.snmp import host_resources, oids
 from collector.snmp.asking import (
     ALERT_COLUMNS,
+    ALERT_MARKS,
     GROUPS,
     MAX_OIDS,
     VOLATILE_COLUMNS,
@@ -31,8 +33,6 @@ from collector.snmp.engine import (
     MAX_REQUESTS,
     MAX_SECONDS,
     Allowance,
-    Community,
-    Credential,
     RoundTrips,
     SnmpEngine,
     SnmpTarget,
@@ -40,38 +40,19 @@ from collector.snmp.engine import (
     Value,
 )
 from collector.snmp.oids import Tables, integer
+from collector.snmp.targets import PollTarget, SiteQueue
 from crm_core.domain.catalogue import Catalogue
 from crm_core.domain.errors import DeviceMisbehaved, DeviceUnreachable
 from crm_core.domain.fault_codes import FaultCodeBook
-from crm_core.domain.identity import DEFAULT_TENANT
 from crm_core.domain.telemetry import DeviceReading
 from crm_core.ports import Clock
+
+__all__ = ["OnFailure", "OnReading", "PollTarget", "Poller"]
 
 RELEARN_SECONDS: Final = 6 * 3600.0
 SITE_CAP: Final = 16
 _DEFAULT_INTERVAL: Final = timedelta(minutes=5)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PollTarget:
-    """A device to poll. `host` is an IP address; ids are None for a probe."""
-
-    host: str
-    port: int = 161
-    credential: Credential = field(default_factory=Community)
-    context: str = ""
-    tenant: str = DEFAULT_TENANT
-    site_id: str | None = None
-    device_id: str | None = None
-
-    @property
-    def key(self) -> str:
-        """The device in the schedule: by id, or by address while it has none."""
-        return f"{self.tenant}/{self.device_id or f'{self.host}:{self.port}'}"
-
-    @property
-    def snmp(self) -> SnmpTarget:
-        return SnmpTarget(self.host, self.port, self.credential, self.context)
+_ALERT_MARKS: Final = tuple(f"{column}." for column in ALERT_MARKS)
 
 
 @dataclass(slots=True)
@@ -88,6 +69,8 @@ class _Known:
     up_time: int = 0
     learnt_at: float = 0.0
     context: str | None = None
+    varbinds: dict[str, Value] = field(default_factory=dict)
+    reading: DeviceReading | None = None
 
 
 OnReading = Callable[[PollTarget, DeviceReading], Awaitable[None]]
@@ -110,7 +93,9 @@ class Poller:
         repeats: int = 2,
         relearn_seconds: float = RELEARN_SECONDS,
         schedule: PollSchedule | None = None,
+        keep_readings: bool = True,
     ) -> None:
+        self._keep_readings = keep_readings
         self._engine = engine
         self._profiles = profiles
         self._catalogue = catalogue
@@ -152,7 +137,7 @@ class Poller:
             varbinds = await self._update(asker, known)
         if known.model_key and asker.size < MAX_OIDS:
             self._sizes[known.model_key] = asker.size
-        return self._reading(target, varbinds, polled_at, asker)
+        return self._reading(target, known, varbinds, polled_at, asker)
 
     async def sweep(
         self,
@@ -167,7 +152,7 @@ class Poller:
 
         Devices in back-off are left out until their time comes, and then asked one small question first.
         """
-        queue = _SiteQueue(targets, site_cap)
+        queue = SiteQueue(targets, site_cap)
 
         async def work() -> None:
             while (target := await queue.next()) is not None:
@@ -279,16 +264,35 @@ class Poller:
     async def _read_alerts(
         self, asker: Asker, known: _Known, events: tuple[Value | None, Value | None]
     ) -> None:
-        before = set(asker.found)
-        await asker.walk(Group(("alerts",), ALERT_COLUMNS))
+        """Look at severity and code of the alert rows; read the whole table only when they are not as before."""
+        fresh = asker.found
+        asker.found = {}
+        rows_before = sum(oid.startswith(_ALERT_MARKS[0]) for oid in known.alerts)
+        await asker.walk(Group(("alerts",), ALERT_MARKS), per_reply=len(ALERT_MARKS) * (rows_before + 2))
         if "alerts" not in asker.missed:
-            known.alerts = {oid: value for oid, value in asker.found.items() if oid not in before}
-            known.events = events
+            marks = {oid: value for oid, value in known.alerts.items() if oid.startswith(_ALERT_MARKS)}
+            if asker.found == marks:
+                asker.found = known.alerts
+            else:
+                asker.found = {}
+                await asker.walk(Group(("alerts",), ALERT_COLUMNS))
+        if "alerts" not in asker.missed:
+            known.alerts, known.events = asker.found, events
+        asker.found = {**fresh, **asker.found}
 
     def _reading(
-        self, target: PollTarget, varbinds: dict[str, Value], polled_at: datetime, asker: Asker
+        self, target: PollTarget, known: _Known, varbinds: dict[str, Value], polled_at: datetime, asker: Asker
     ) -> DeviceReading:
-        return reading_from_varbinds(
+        """Return the reading; one whose varbinds are the last ones, but for the device's clock, is not read again."""
+        varbinds.pop(oids.SYS_UP_TIME, None)
+        incomplete = tuple(sorted(asker.missed))
+        if (
+            known.reading is not None
+            and varbinds == known.varbinds
+            and incomplete == known.reading.incomplete
+        ):
+            return replace(known.reading, polled_at=polled_at, tenant=target.tenant, site_id=target.site_id)
+        reading = reading_from_varbinds(
             varbinds,
             polled_at=polled_at,
             profiles=self._profiles,
@@ -297,50 +301,11 @@ class Poller:
             tenant=target.tenant,
             site_id=target.site_id,
             device_id=target.device_id,
-            incomplete=sorted(asker.missed),
+            incomplete=incomplete,
         )
-
-
-class _SiteQueue:
-    """Targets to come, taken in turn from the sites that have a place free."""
-
-    def __init__(self, targets: Iterable[PollTarget], cap: int) -> None:
-        self._sites: dict[str | None, deque[PollTarget]] = {}
-        for target in targets:
-            self._sites.setdefault(target.site_id, deque()).append(target)
-        self._ready = deque(self._sites)
-        self._busy: Counter[str | None] = Counter()
-        self._cap = cap
-        self._left = sum(map(len, self._sites.values()))
-        self._changed = asyncio.Condition()
-
-    def __len__(self) -> int:
-        return self._left
-
-    async def next(self) -> PollTarget | None:
-        """Return the next target, waiting for a place at its site; None when all are taken."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._ready or not self._left)
-            if not self._left:
-                return None
-            site = self._ready.popleft()
-            target = self._sites[site].popleft()
-            self._left -= 1
-            self._busy[site] += 1
-            if self._sites[site] and self._busy[site] < self._cap:
-                self._ready.append(site)
-            if not self._left:
-                self._changed.notify_all()
-            return target
-
-    async def done(self, target: PollTarget) -> None:
-        """Free the target's place."""
-        async with self._changed:
-            site = target.site_id
-            self._busy[site] -= 1
-            if self._sites[site] and self._busy[site] == self._cap - 1:
-                self._ready.append(site)
-                self._changed.notify()
+        if self._keep_readings:
+            known.reading, known.varbinds = reading, varbinds
+        return reading
 
 
 def _key(target: PollTarget) -> tuple[str, int, str | None]:
