@@ -5,7 +5,7 @@ They are data so that a developer adds a machine in ten lines; the physics reads
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,22 @@ HERE: Final = Path(__file__).parent
 #: Components that wear and fail, in the words of the failure histories.
 COMPONENTS: Final = ("fuser", "transfer", "drum", "feed_rollers", "developer", "laser", "electronics")
 COLOURS: Final = "KCMY"
+
+#: Colours in the languages of the machines, and prtMarkerSuppliesType by kind.
+WORDS: Final = {
+    "en": {"K": "Black", "C": "Cyan", "M": "Magenta", "Y": "Yellow"},
+    "zh": {"K": "黑色", "C": "青色", "M": "品红色", "Y": "黄色"},
+}
+MARKER_TYPE: Final = {
+    "toner": 3,
+    "drum": 9,
+    "developer": 10,
+    "fuser": 15,
+    "transfer": 20,
+    "rollers": 1,
+    "waste": 4,
+    "staples": 32,
+}
 
 _COMPONENT_OF: Final = {
     "fuser": "fuser",
@@ -38,6 +54,11 @@ class SupplySlot:
     part: str
     yield_pages: int
     hidden: bool = False
+    label: str = (
+        ""  # prtMarkerSuppliesDescription; {unit_serial} where the vendor shows the cartridge's serial
+    )
+    marker_type: int = 1  # prtMarkerSuppliesType
+    colorant: int = 0  # prtMarkerSuppliesColorantIndex
 
     @property
     def component(self) -> str | None:
@@ -136,6 +157,22 @@ def _slots(row: Mapping[str, Any], order: str, *, waste_first: bool) -> tuple[Su
     return tuple(slots + plain)
 
 
+def _labelled(slot: SupplySlot, style: VendorStyle, technology: str) -> SupplySlot:
+    """Return the slot with what it is called and how it is typed in the MIB."""
+    label = style.names.get(slot.kind, slot.kind).format(
+        colour=WORDS[style.language].get(slot.colour or "", ""),
+        part=slot.part,
+        letter=slot.colour or "",
+        slot=COLOURS.find(slot.colour or "K") + 1,
+        unit_serial="{unit_serial}",
+    )
+    marker_type = MARKER_TYPE[slot.kind]
+    if technology == "ink":
+        marker_type = {"toner": 5, "waste": 8}.get(slot.kind, 1)
+    colorant = COLOURS.index(slot.colour) + 1 if slot.colour else 0
+    return replace(slot, label=label.strip(), marker_type=marker_type, colorant=colorant)
+
+
 def _part_lives(slots: Sequence[SupplySlot], life: int) -> tuple[int, ...]:
     """Return the design life per component: of its shortest-lived slot, or of the machine for laser and board."""
     lives = dict.fromkeys(COMPONENTS, 0)
@@ -160,7 +197,10 @@ def model_from_table(
 ) -> SimulatedModel:
     """Return one [[model]] block as a model. Raises `KeyError` for an unknown vendor or a missing field."""
     style = styles[row["vendor"]]
-    slots = _slots(row, style.order, waste_first=style.waste_first)
+    technology = row.get("technology", "laser")
+    slots = tuple(
+        _labelled(slot, style, technology) for slot in _slots(row, style.order, waste_first=style.waste_first)
+    )
     return SimulatedModel(
         id=row["id"],
         name=row["name"],
@@ -171,7 +211,7 @@ def model_from_table(
         colour=row.get("colour", False),
         duplex=row.get("duplex", False),
         a3=row.get("a3", False),
-        technology=row.get("technology", "laser"),
+        technology=technology,
         functions=frozenset(row.get("functions", ("print",))),
         trays=tuple(row["trays"]),
         slots=slots,

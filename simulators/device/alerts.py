@@ -21,7 +21,7 @@ LOW_PAPER, NO_PAPER, LOW_TONER, NO_TONER, DOOR_OPEN, JAM_BIT, OFFLINE, SERVICE =
 def is_low(moment: Moment, row: SupplyRow) -> bool:
     """Return True if the machine itself calls this supply low."""
     if row.kind == "toner":
-        return row.percent <= 100.0 * float(moment.fleet.habits.low_flag[moment.device])
+        return row.percent <= moment.low_percent
     return row.kind == "waste" and row.share <= 0.05
 
 

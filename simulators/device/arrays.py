@@ -95,8 +95,8 @@ class EventTable:
 
     def of(self, device: int) -> slice:
         """Return the rows of one device."""
-        low, high = np.searchsorted(self.device, (device, device + 1))
-        return slice(int(low), int(high))
+        low, high = self.device.searchsorted((device, device + 1)).tolist()
+        return slice(low, high)
 
 
 def empty_events() -> EventTable:

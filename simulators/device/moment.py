@@ -13,10 +13,6 @@ from simulators.models import SimulatedModel
 if TYPE_CHECKING:
     from simulators.device.fleet import Fleet
 
-WORDS: Final = {
-    "en": {"K": "Black", "C": "Cyan", "M": "Magenta", "Y": "Yellow"},
-    "zh": {"K": "黑色", "C": "青色", "M": "品红色", "Y": "黄色"},
-}
 TEXTS: Final = {
     "en": {
         "jam": "Paper jam",
@@ -54,6 +50,10 @@ class Moment:
     held_since: float  # counters stand since this minute (= minute when nothing holds)
     active: list[tuple[int, int, int, float]]  # kind, code, hint, start
     progress: float
+    gauge: int  # index in GAUGES
+    gauge_bias: float
+    begun: int  # events of the day that have begun
+    low_percent: float  # the machine calls a toner low at this reading of its gauge
 
     @property
     def model(self) -> SimulatedModel:
@@ -72,12 +72,27 @@ def moment_of(fleet: "Fleet", device: int, record: DayRecord, minute: float) -> 
     rows = record.events.of(device)
     table = record.events
     active = []
+    begun = 0
     held = minute
     for kind, code, hint, start, end in zip(
         table.kind[rows], table.code[rows], table.hint[rows], table.start[rows], table.end[rows], strict=True
     ):
+        begun += int(start <= minute)
         if start <= minute < end and not (kind == CODE and code == STOPPED_CODE):
             active.append((int(kind), int(code), int(hint), float(start)))
             if kind in {JAM, COVER_OPEN, PAPER_OUT}:
                 held = min(held, float(start))
-    return Moment(fleet, device, record, minute, held, active, progress_of(record, device, held))
+    habits = fleet.habits
+    return Moment(
+        fleet,
+        device,
+        record,
+        minute,
+        held,
+        active,
+        progress_of(record, device, held),
+        int(habits.gauge[device]),
+        float(habits.gauge_bias[device]),
+        begun,
+        100.0 * float(habits.low_flag[device]),
+    )

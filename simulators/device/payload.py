@@ -60,6 +60,9 @@ VENDOR_METERS: Final = {
 }
 
 
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
+
+
 def _level_state(level: int) -> str:
     return STATES.get(level, "known")
 
@@ -115,11 +118,7 @@ def json_reading(
     model: SimulatedModel, state: PrinterState, *, boot_id: str, seq: int, tenant: str = "default"
 ) -> bytes:
     """Return the reading as compact UTF-8 JSON."""
-    return json.dumps(
-        reading_dict(model, state, boot_id=boot_id, seq=seq, tenant=tenant),
-        ensure_ascii=False,
-        separators=(",", ":"),
-    ).encode()
+    return _ENCODER.encode(reading_dict(model, state, boot_id=boot_id, seq=seq, tenant=tenant)).encode()
 
 
 def reading_dict(

@@ -1,8 +1,7 @@
 """From a day's record to what a device states at a minute of that day: meters, supplies, trays, covers."""
 
-from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from simulators.device.alerts import (
     DOOR_OPEN,
@@ -17,24 +16,14 @@ from simulators.device.alerts import (
 from simulators.device.arrays import COVER_OPEN, METERS, MINUTES_A_DAY, PAPER_OUT
 from simulators.device.gauges import SOME_REMAINING, percent_shown
 from simulators.device.habits import GAUGES
-from simulators.device.moment import WORDS, Moment, moment_of
+from simulators.device.moment import Moment, moment_of
 from simulators.device.state import CoverRow, PrinterState, SupplyRow, TrayRow
 from simulators.models import SupplySlot, VendorStyle
 
+MOST_EVENTS_A_DAY: Final = 64  # the counter of alerts grows by this much a day at least, and never falls
+
 if TYPE_CHECKING:
     from simulators.device.fleet import Fleet
-
-MARKER_TYPE: Final = {
-    "toner": 3,
-    "drum": 9,
-    "developer": 10,
-    "fuser": 15,
-    "transfer": 20,
-    "rollers": 1,
-    "waste": 4,
-    "staples": 32,
-}
-COLORANT_ORDER: Final = "KCMY"
 
 
 def snapshot(fleet: "Fleet", device: int, at: datetime) -> PrinterState:
@@ -69,11 +58,7 @@ def snapshot(fleet: "Fleet", device: int, at: datetime) -> PrinterState:
         console=(console_line(moment, alerts, asleep=asleep and not blocked, printing=printing),),
         meters=meters,
         pages_since_boot=max(meters["total"] - int(record.meter_at_boot[device]), 0),
-        alert_count=1
-        + day * 3
-        + record.events.of(device).stop
-        - record.events.of(device).start
-        + len(alerts),
+        alert_count=1 + day * MOST_EVENTS_A_DAY + min(moment.begun, MOST_EVENTS_A_DAY),
         supplies=supplies,
         trays=_trays(moment),
         covers=_covers(moment),
@@ -144,48 +129,40 @@ def _supplies(moment: Moment, *, unknown: bool) -> tuple[SupplyRow, ...]:
             continue
         used = first[s] + (last[s] - first[s]) * moment.progress
         row = _supply_row(moment, s, slot, max(1.0 - used, 0.0), int(record.unit_number[device, s]))
-        rows.append(replace(row, level=-2) if unknown and slot.kind == "toner" else row)
+        if unknown and slot.kind == "toner":
+            row.level = -2
+        rows.append(row)
     return tuple(rows)
 
 
 def _supply_row(moment: Moment, s: int, slot: SupplySlot, share: float, unit_number: int) -> SupplyRow:
-    model, habits, device = moment.model, moment.fleet.habits, moment.device
-    style = model.vendor
+    """Return one row: what the gauge shows of the true share left."""
     consumed = slot.kind == "toner"
-    kind = int(habits.gauge[device]) if consumed else 0
-    bias = float(habits.gauge_bias[device]) if consumed else 0.0
     percent = percent_shown(
-        kind, share, bias=bias, unit_number=unit_number, vendor_step=style.step if consumed else 1
+        moment.gauge if consumed else 0,
+        share,
+        bias=moment.gauge_bias if consumed else 0.0,
+        unit_number=unit_number,
+        vendor_step=moment.model.vendor.step if consumed else 1,
     )
-    unit, capacity, level = _scale(moment, slot, percent, share, GAUGES[kind])
-    colours = WORDS[style.language]
-    name = style.names.get(slot.kind, slot.kind).format(
-        colour=colours.get(slot.colour or "", ""),
-        part=slot.part,
-        letter=slot.colour or "",
-        slot=COLORANT_ORDER.find(slot.colour or "K") + 1,
-        unit_serial=f"{device % 65536:04X}{s:X}{unit_number:05X}",
-    )
+    unit, capacity, level = _scale(moment, slot, percent, share, GAUGES[moment.gauge] if consumed else "pct1")
+    name = slot.label
+    if "{" in name:
+        name = name.format(unit_serial=f"{moment.device % 65536:04X}{s:X}{unit_number:05X}")
     return SupplyRow(
         index=s + 1,
         kind=slot.kind,
         colour=slot.colour,
-        name=name.strip(),
-        type=_marker_type(slot, model.technology),
+        name=name,
+        type=slot.marker_type,
         cls=4 if slot.kind == "waste" else 3,
-        colorant=COLORANT_ORDER.index(slot.colour) + 1 if slot.colour else 0,
+        colorant=slot.colorant,
         unit=unit,
         capacity=capacity,
         level=level,
         share=share,
         percent=percent,
     )
-
-
-def _marker_type(slot: SupplySlot, technology: str) -> int:
-    if technology == "ink":
-        return {"toner": 5, "waste": 8}.get(slot.kind, 1)
-    return MARKER_TYPE[slot.kind]
 
 
 def _scale(moment: Moment, slot: SupplySlot, percent: int, share: float, gauge: str) -> tuple[int, int, int]:

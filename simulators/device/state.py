@@ -31,7 +31,7 @@ CRITICAL, WARNING, BINARY_CHANGE = 3, 4, 5
 UNTRAINED, TRAINED, FIELD_SERVICE, MANAGEMENT = 3, 4, 5, 6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class SupplyRow:
     """One row of prtMarkerSuppliesTable. `share` is the true share left (for truth, never rendered)."""
 
@@ -49,7 +49,7 @@ class SupplyRow:
     percent: int  # what a vendor string would show
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class TrayRow:
     """One row of prtInputTable."""
 
@@ -60,7 +60,7 @@ class TrayRow:
     status: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class AlertRow:
     """One row of prtAlertTable; `ticks` is prtAlertTime in hundredths of a second of sysUpTime."""
 
@@ -75,7 +75,7 @@ class AlertRow:
     location: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class CoverRow:
     """One row of prtCoverTable; status 3 open, 4 closed."""
 

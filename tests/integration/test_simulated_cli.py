@@ -42,12 +42,12 @@ def drumbeat(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[...
 
 def test_a_story_runs_through_at_once(drumbeat, tmp_path: Path):
     done = drumbeat(
-        "simulate", "--scenario", "last_loaner", "--headless", "--seed", "5", "--json",
+        "simulate", "--scenario", "credit_and_money", "--headless", "--seed", "5", "--json",
         "--out", str(tmp_path / "out"),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
-    assert (summary["scenario"], summary["seed"], summary["devices"]) == ("last_loaner", 5, 8)
+    assert (summary["scenario"], summary["seed"], summary["devices"]) == ("credit_and_money", 5, 3)
     assert {path.name for path in (tmp_path / "out").iterdir()} == set(summary["files"])
 
 
