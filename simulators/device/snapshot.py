@@ -1,7 +1,7 @@
 """From a day's record to what a device states at a minute of that day: meters, supplies, trays, covers."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from simulators.device.alerts import (
     DOOR_OPEN,
