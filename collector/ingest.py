@@ -138,7 +138,7 @@ class Ingest:
             except BaseException:
                 self._newest.clear()
                 raise
-            self._refuse(refused)
+            self.refuse(refused)
             self._remember(newest)
         self.counters.stored += result.stored
         self.counters.duplicates += result.duplicates
@@ -271,7 +271,8 @@ class Ingest:
             following_events=self._conclude(following, reading).events,
         )
 
-    def _refuse(self, refused: Sequence[tuple[DeviceReading, str]]) -> None:
+    def refuse(self, refused: Sequence[tuple[DeviceReading, str]]) -> None:
+        """Keep readings as dead letters with their reasons, and settle their numbers."""
         now = self._clock.now()
         letters = [
             DeadLetter(at=now, origin=origin_of(reading), reason=reason, body=encode_reading(reading))

@@ -26,7 +26,7 @@ from crm_core.ports import Clock
 _log = logging.getLogger(__name__)
 _TICK_SECONDS: Final = 0.2
 _BATCH: Final = 200
-_LONGEST_PATIENCE: Final = 16
+_LONGEST_PATIENCE: Final = 4
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ class EdgeAgent:
     """Sends the readings of one site. `window` bounds what is sent and not yet covered.
 
     What no mark covered within `resend_seconds` is sent again, at twice the interval each time until a mark comes (up to
-    sixteen times): a collector that is slow is not helped by repeats. After every new connection everything is sent.
+    four times): a collector that is slow is not helped by repeats. After every new connection everything is sent.
     """
 
     def __init__(

@@ -169,7 +169,7 @@ class MqttListener:
     def _store_all(self, decoded: _Decoded) -> None:
         """Land everything; each part may be repeated without harm."""
         if decoded.readings:
-            self._ingest.land(decoded.readings)
+            self._land_readings(decoded)
         if decoded.events:
             self._ingest.land_events(decoded.events)
         settled = [*decoded.settled, *self._given_up(decoded.floors)]
@@ -178,6 +178,31 @@ class MqttListener:
         if self._agents is not None:
             for state in decoded.agents:
                 self._agents.note(state)
+
+    def _land_readings(self, decoded: _Decoded) -> None:
+        """Land a batch at once; if a reading breaks something of ours, land one by one and put that one aside.
+
+        A supervision point: no message may stop the queue, whatever our own rules do with it.
+        """
+        try:
+            self._ingest.land(decoded.readings)
+        except StoreUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 - a supervision point
+            _log.exception("a batch of %d readings could not be landed at once", len(decoded.readings))
+            for reading in decoded.readings:
+                self._land_alone(reading)
+
+    def _land_alone(self, reading: DeviceReading) -> None:
+        """Land one reading, or keep it as a dead letter with what it broke. A supervision point, as above."""
+        try:
+            self._ingest.land([reading])
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - a supervision point
+            _log.exception("a reading of device %s could not be landed", reading.device_id)
+            reason = f"Drumbeat could not judge it: {type(error).__name__}: {error}"
+            self._ingest.refuse([(reading, reason)])
 
     def _decode(self, batch: Sequence[_Incoming]) -> _Decoded:
         decoded = _Decoded()

@@ -23,8 +23,9 @@ from collector.stores.sqlite import SqliteTelemetryStore
 from config.clock import VirtualClock
 from config.fault_code_files import load_fault_codes
 from crm_core.domain.identity import TenantId
+from crm_core.domain.telemetry import DeviceReading
 from crm_core.domain.wire import encode_reading
-from crm_core.signals import conclude
+from crm_core.signals import Conclusion, conclude
 from tests.telemetry_readings import START, reading
 
 TENANT = TenantId("default")
@@ -140,6 +141,26 @@ def _message(topic: str, body: bytes) -> paho.MQTTMessage:
     message = paho.MQTTMessage(0, topic.encode())
     message.payload = body
     return message
+
+
+def test_a_reading_that_our_own_rules_choke_on_does_not_stop_the_others(tmp_path: Path) -> None:
+    clock = VirtualClock(START)
+    store = SqliteTelemetryStore(tmp_path / "t.sqlite", clock)
+    letters = SqliteDeadLetters(store)
+
+    def choking(one: DeviceReading, before: DeviceReading | None) -> Conclusion:
+        if one.seq == 3:
+            raise ZeroDivisionError("planted")
+        return conclude(one, before, load_fault_codes())
+
+    listener = MqttListener(MqttEndpoint(), Ingest(store, choking, letters, clock), store, clock)
+    bodies = [encode_reading(reading("d1", minutes=-n, seq=n)) for n in range(1, 6)]
+    listener._land([_Incoming(_message(TOPICS[0].format("d1"), body), 0) for body in bodies])
+    assert store.stats(TENANT).readings == 4
+    (letter,) = letters.list()
+    assert "planted" in letter.reason
+    assert store.received(TENANT, "d1")["boot-1"].mark == 5
+    store.close()
 
 
 def test_ten_thousand_malformed_messages(tmp_path: Path) -> None:
