@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from collector.ingest import Ingest
-from collector.schedule import Action, Due, PollSchedule
+from collector.schedule import Action, Due, DueStore, PollSchedule
 from collector.secrets import CredentialStore
 from collector.snmp.engine import EngineStatistics, SnmpEngine
 from collector.snmp.poller import Poller, PollTarget
@@ -99,7 +99,9 @@ class PollGroups:
         settings: Snmp,
         groups: int,
         credentials: CredentialStore | None = None,
+        due_times: DueStore | None = None,
     ) -> None:
+        self._due_times = due_times
         self._credentials = credentials
         self.counters = PollCounters()
         self._poller = poller
@@ -122,6 +124,10 @@ class PollGroups:
         self._unresolved: set[str] = set()
 
     def start(self) -> None:
+        """Go on with the due times of the last run."""
+        saved = [] if self._due_times is None else list(self._due_times.load())
+        for number, group in enumerate(self._groups):
+            group.schedule.restore(record for record in saved if self._group_of(record.key) == number)
         self._loop.start()
 
     def stop(self) -> None:
@@ -207,6 +213,7 @@ class PollGroups:
         if self._under_way:
             await asyncio.gather(*self._under_way)
         await self._land()
+        await self._save_due_times()
         await self._engine.close()
 
     async def _read_register(self, group: _Group, now: datetime) -> None:
@@ -215,6 +222,8 @@ class PollGroups:
         sites = {key: target.site_id for key, target in group.targets.items()}
         group.schedule.keep_only(group.targets, now, sites)
         group.read_at = now
+        if number == 0:
+            await self._save_due_times()
 
     # --- in worker threads -----------------------------------------------------------------------------------------
 
@@ -231,8 +240,16 @@ class PollGroups:
             device.transport is Transport.SNMP
             and device.snmp is not None
             and device.owner_state in _POLLED
-            and zlib.crc32(device.device_id.encode()) % len(self._groups) == number
+            and self._group_of(device.device_id) == number
         )
+
+    def _group_of(self, device_id: str) -> int:
+        return zlib.crc32(device_id.encode()) % len(self._groups)
+
+    async def _save_due_times(self) -> None:
+        if self._due_times is not None:
+            records = [record for group in self._groups for record in group.schedule.records()]
+            await asyncio.to_thread(self._due_times.save, records)
 
     def _target(self, device: Device) -> PollTarget | None:
         assert device.snmp is not None

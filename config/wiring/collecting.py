@@ -4,6 +4,7 @@ import socket
 from functools import partial
 from pathlib import Path
 
+from collector.due_times import SqliteDueTimes
 from collector.mqtt.broker import EmbeddedBroker
 from collector.mqtt.connection import MqttEndpoint
 from collector.mqtt.listener import MqttListener
@@ -40,6 +41,7 @@ def build_polling(core: Core, telemetry: Telemetry, profiles: Profiles) -> PollG
         settings=core.settings.snmp,
         groups=core.settings.schedule.poll_groups,
         credentials=open_credentials(core.settings),
+        due_times=SqliteDueTimes(core.settings.general.folder / "due_times.sqlite"),
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collector.due_times import SqliteDueTimes
 from collector.schedule import Action, PollSchedule, Reachability
 
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)  # a Monday
@@ -192,3 +193,15 @@ def test_every_device_of_a_full_site_gets_its_turn():
         for due in turns:
             plan.answered(due.key, later)
     assert sorted(seen) == [f"d{number}" for number in range(9)]
+
+
+def test_due_times_are_kept_in_a_file(tmp_path):
+    plan = schedule()
+    plan.answered("alive", START)
+    for _ in range(4):
+        plan.failed("dead", START)
+    SqliteDueTimes(tmp_path / "due.sqlite").save(plan.records())
+    again = schedule()
+    again.restore(SqliteDueTimes(tmp_path / "due.sqlite").load())
+    assert sorted(again.records(), key=lambda record: record.key) == plan.records()
+    assert again.reachability("dead", START) is Reachability.SILENT
