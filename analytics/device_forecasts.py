@@ -40,7 +40,7 @@ class UseNumbers:
 
 def use_numbers(state: FleetState, day: int) -> UseNumbers:
     """Return present use of every device at the end of `day`."""
-    daily = state.usage.profile().mean(1)
+    daily = state.usage.profile().mean(0)
     return UseNumbers(
         daily * state.usage.multipliers(daily)[2],
         rate_deviation(state, day),

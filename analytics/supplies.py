@@ -56,10 +56,10 @@ def snapshot(
     """Return features and the formula's days to empty at the end of `day`; `holidays` flags the days ahead."""
     profile = usage.profile() if profile is None else profile
     rows = supply.usage_row
-    daily = profile.mean(1)
+    daily = profile.mean(0)
     multiplier = usage.multipliers(daily)
     ahead_device = usage.ahead(day, profile, holidays)
-    ahead, per_day = ahead_device[rows], daily[rows]
+    ahead, per_day = ahead_device[:, rows], daily[rows]
     fast, mid, main, slow = (multiplier[row][rows] for row in range(4))
     left = supply.pages_left()
     days = days_to_use(left, ahead, main)
@@ -83,8 +83,8 @@ def snapshot(
         supply.flag_level, supply.empty_level, supply.empty_step_used * supply.slope, supply.seg_used * supply.slope,
         supply.seg_level0, day - supply.seg_day, supply.seg_seen_start * 1.0, supply.step_level,
         since_step * supply.slope, day - supply.step_day, fast, mid, slow, usage.idle[rows], usage.spread[rows],
-        ahead[:, 2] / np.maximum(per_day, 1e-9), ahead[:, 6] / np.maximum(per_day, 1e-9),
-        ahead[:, 13] / np.maximum(per_day, 1e-9), np.full(len(rows), float(weekday_of(day))),
+        ahead[2] / np.maximum(per_day, 1e-9), ahead[6] / np.maximum(per_day, 1e-9),
+        ahead[13] / np.maximum(per_day, 1e-9), np.full(len(rows), float(weekday_of(day))),
         np.full(len(rows), float(holidays[:14].sum())), usage.last_pages[rows] / np.maximum(per_day, 1.0),
         np.where(np.isnan(usage.answered_day[rows]), 99.0, day - usage.answered_day[rows]),
         day - usage.first_day[rows], site_fast[rows], model_slope, supply.nominal / np.maximum(per_day * main, 1e-6),

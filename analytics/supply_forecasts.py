@@ -81,7 +81,7 @@ def supply_numbers(
         rate_deviation=rate_deviation(state, day)[rows],
         level_percent=_levels(state),
         basis=basis,
-        multiplier=state.usage.multipliers(state.usage.profile().mean(1))[1][rows],
+        multiplier=state.usage.multipliers(state.usage.profile().mean(0))[1][rows],
         by_model=by_model,
     )
 

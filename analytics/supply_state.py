@@ -54,7 +54,7 @@ class SupplyState:
     step_level: Floats  # stated level before the last change
     step_used: Floats  # seg_used at the last change
     step_day: Floats
-    step_size: Floats  # smallest change seen
+    step: Floats  # of the gauge, see `resolution`
     tenths: Floats  # share of statements that are multiples of 10, 5, 1
     fifths: Floats
     wholes: Floats
@@ -101,7 +101,7 @@ class SupplyState:
         values.update(
             usage_row=usage_row.astype(np.int64), model=model.astype(np.int64), nominal=nominal.astype(float),
             kind_prior=kind_prior.astype(float), slope=kind_prior.astype(float), level=np.full(n, 0.6),
-            var_level=np.full(n, 0.09), var_slope=(_PRIOR_SPREAD * kind_prior) ** 2, step_size=np.full(n, 1.0),
+            var_level=np.full(n, 0.09), var_slope=(_PRIOR_SPREAD * kind_prior) ** 2, step=np.full(n, 0.01),
             seg_seen_start=np.zeros(n, bool), swapped=np.zeros(n, bool), seg_level0=np.ones(n), surprise=np.ones(n),
         )  # fmt: skip
         return cls(**values)  # type: ignore[arg-type]  # every field is set above, by name
@@ -149,12 +149,13 @@ class SupplyState:
 
     def resolution(self) -> Floats:
         """Return the step of each gauge as a share of full: 0.10, 0.05, 0.01 or finer (ml)."""
+        return self.step
+
+    def _step_of_gauge(self) -> Floats:
         many = self.statements >= 4
-        return np.asarray(
-            np.where(many & (self.tenths >= self.statements), 0.10,
-            np.where(many & (self.fifths >= self.statements), 0.05,
-            np.where(many & (self.wholes < self.statements), 0.003, 0.01)))
-        )  # fmt: skip
+        fine = np.where(many & (self.wholes < self.statements), 0.003, 0.01)
+        coarse = np.where(self.tenths >= self.statements, 0.10, 0.05)
+        return np.asarray(np.where(many & (self.fifths >= self.statements), coarse, fine))
 
     def offset(self) -> Floats:
         """Return by how much each gauge says too much, learned at run-outs and shared by gauges of one resolution.
@@ -186,6 +187,7 @@ class SupplyState:
         self.wholes += inner & on_whole
         self.fifths += inner & on_whole & (np.mod(whole, 5) == 0)
         self.tenths += inner & on_whole & (np.mod(whole, 10) == 0)
+        self.step = self._step_of_gauge()
         spoke = known | (state == SOME_REMAINING)
         self.some_remaining += np.where(spoke, 0.01, 0.0) * (
             (state == SOME_REMAINING) * 1.0 - self.some_remaining

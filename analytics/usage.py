@@ -31,17 +31,17 @@ def weekday_of(day: int) -> int:
 
 @dataclass(slots=True)
 class UsageState:
-    """State of n devices. Arrays [n], [n, 7] by weekday, or [h, n] by half-life; pages, never negative."""
+    """State of n devices. Arrays [n], [7, n] by weekday, or [h, n] by half-life; pages, never negative."""
 
     site: Ints
     prior_rate: Floats  # pages per day assumed before the device's own history speaks
     count: Floats  # last life count, NaN before the first answer
     answered_day: Floats  # day of that answer
     first_day: Floats
-    pending: Floats  # [n, 7] expected pages since the last answer, by weekday
-    pending_days: Floats  # [n, 7] days since the last answer, by weekday
-    week_pages: Floats  # [n, 7] forgetting sums
-    week_days: Floats  # [n, 7]
+    pending: Floats  # [7, n] expected pages since the last answer, by weekday
+    pending_days: Floats  # [7, n] days since the last answer, by weekday
+    week_pages: Floats  # [7, n] forgetting sums
+    week_days: Floats  # [7, n]
     seen_pages: Floats  # [h, n] forgetting sums of pages
     expected_pages: Floats  # [h, n] and of what the profile expected
     last_pages: Floats
@@ -61,8 +61,8 @@ class UsageState:
 
         return cls(
             site=site.astype(np.int64), prior_rate=prior_rate.astype(float), count=np.full(n, np.nan),
-            answered_day=np.full(n, np.nan), first_day=np.full(n, np.nan), pending=of(n, 7), pending_days=of(n, 7),
-            week_pages=of(n, 7), week_days=of(n, 7), seen_pages=of(len(HALF_LIVES), n),
+            answered_day=np.full(n, np.nan), first_day=np.full(n, np.nan), pending=of(7, n), pending_days=of(7, n),
+            week_pages=of(7, n), week_days=of(7, n), seen_pages=of(len(HALF_LIVES), n),
             expected_pages=of(len(HALF_LIVES), n), last_pages=of(n), last_gap=of(n), spread=np.full(n, 0.5),
             idle=np.full(n, 0.1), resets=of(n), holiday_pages=np.array([0.2, 1.0]),
         )  # fmt: skip
@@ -75,7 +75,7 @@ class UsageState:
         more = UsageState.empty(site, prior_rate)
         for item in fields(self):
             if item.name != "holiday_pages":
-                axis = 1 if item.name in {"seen_pages", "expected_pages"} else 0
+                axis = getattr(self, item.name).ndim - 1
                 joined = np.concatenate([getattr(self, item.name), getattr(more, item.name)], axis=axis)
                 setattr(self, item.name, joined)
 
@@ -85,20 +85,21 @@ class UsageState:
         return float(np.clip(self.holiday_pages[0] / max(self.holiday_pages[1], 1e-9), 0.0, 1.0))
 
     def profile(self) -> Floats:
-        """Return expected pages by weekday [n, 7], drawn to the site and the fleet while the device knows little."""
+        """Return expected pages by weekday [7, n], drawn to the site and the fleet while the device knows little."""
         sites = int(self.site.max()) + 1 if len(self.site) else 0
         own_pages, own_days = self.week_pages, self.week_days
-        level = (own_pages.sum(1) + 7.0 * self.prior_rate) / (own_days.sum(1) + 7.0)
-        shape = own_pages / np.maximum(level, 1e-9)[:, None]
-        site_shape = np.empty((sites, 7))
-        fleet = (shape.sum(0) + 1.0) / (own_days.sum(0) + 1.0)
-        for weekday in range(7):
-            pages = np.bincount(self.site, shape[:, weekday], sites)
-            days = np.bincount(self.site, own_days[:, weekday], sites)
-            site_shape[:, weekday] = (pages + 4.0 * fleet[weekday]) / (days + 4.0)
-        prior = site_shape[self.site] * level[:, None]
+        level = (own_pages.sum(0) + 7.0 * self.prior_rate) / (own_days.sum(0) + 7.0)
+        shape = own_pages / np.maximum(level, 1e-9)
+        fleet = (shape.sum(1) + 1.0) / (own_days.sum(1) + 1.0)
         k = _PROFILE_PRIOR_WEEKS
-        return np.asarray((own_pages + k * prior) / (own_days + k))
+        made = np.empty_like(own_pages)
+        for weekday in range(7):
+            pages = np.bincount(self.site, shape[weekday], sites)
+            days = np.bincount(self.site, own_days[weekday], sites)
+            site_shape = (pages + 4.0 * fleet[weekday]) / (days + 4.0)
+            prior = site_shape[self.site] * level
+            made[weekday] = (own_pages[weekday] + k * prior) / (own_days[weekday] + k)
+        return made
 
     def multipliers(self, daily: Floats) -> Floats:
         """Return present use over the profile's expectation, [h, n] by half-life; 1 means as usual."""
@@ -110,8 +111,8 @@ class UsageState:
         weekday = weekday_of(day)
         factor = self.holiday_factor if holiday else 1.0
         started = ~np.isnan(self.first_day)
-        self.pending[:, weekday] += np.where(started, profile[:, weekday] * factor, 0.0)
-        self.pending_days[:, weekday] += np.where(started, factor if holiday else 1.0, 0.0)
+        self.pending[weekday] += np.where(started, profile[weekday] * factor, 0.0)
+        self.pending_days[weekday] += np.where(started, factor if holiday else 1.0, 0.0)
 
     def take(self, day: int, count: Floats, *, dry: Bools, holiday: bool) -> Floats:
         """Take the life counts [n] at the end of `day` (NaN: no answer) and return the pages since the last answer.
@@ -123,16 +124,16 @@ class UsageState:
         pages = self._pages_since(count)
         learn = answered & ~first & ~np.isnan(pages) & ~dry
         if holiday:
-            single = learn & (self.pending_days.sum(1) < 1.0 + 1e-9)
-            plain = self.pending.sum(1) / max(self.holiday_factor, 1e-6)
+            single = learn & (self.pending_days.sum(0) < 1.0 + 1e-9)
+            plain = self.pending.sum(0) / max(self.holiday_factor, 1e-6)
             self.holiday_pages[0] += float(np.minimum(pages, 10 * plain)[single].sum())
             self.holiday_pages[1] += float(plain[single].sum())
         self._learn(learn, np.nan_to_num(pages), skip_week=holiday)
         self._forget()
         self.last_gap = np.where(answered & ~first, day - self.answered_day, self.last_gap)
         self.last_pages = np.where(learn, np.nan_to_num(pages), self.last_pages)
-        self.pending[answered] = 0.0
-        self.pending_days[answered] = 0.0
+        self.pending *= ~answered
+        self.pending_days *= ~answered
         self.first_day = np.where(first, float(day), self.first_day)
         self.count = np.where(answered, count, self.count)
         self.answered_day = np.where(answered, float(day), self.answered_day)
@@ -142,7 +143,7 @@ class UsageState:
         """Pages since the last answer; a fall is a restart or a 32-bit roll-over, never negative use."""
         rise = count - self.count
         fell = rise < 0
-        usual = np.maximum(self.pending.sum(1), 50.0)
+        usual = np.maximum(self.pending.sum(0), 50.0)
         rolled = rise + COUNTER32
         pages = np.where(fell & (rolled < 50 * usual) & (self.count > COUNTER32 / 2), rolled, rise)
         restarted = pages < 0
@@ -152,20 +153,20 @@ class UsageState:
         return np.asarray(np.where(restarted, fresh, np.where(leap, np.nan, pages)))
 
     def _learn(self, learn: Bools, pages: Floats, *, skip_week: bool) -> None:
-        expected = self.pending.sum(1)
+        expected = self.pending.sum(0)
         gain = np.where(learn, 1.0, 0.0)
         for row in range(len(HALF_LIVES)):
             self.seen_pages[row] += gain * pages
             self.expected_pages[row] += gain * expected
         if not skip_week:
-            share = (self.pending + 1e-9) / (expected + 7e-9)[:, None]
+            share = (self.pending + 1e-9) / (expected + 7e-9)
             cap = np.minimum(pages, 12.0 * expected + 20.0)
-            weight = gain * (self.pending_days.sum(1) < 15)
-            self.week_pages += (weight * cap)[:, None] * share
-            self.week_days += weight[:, None] * self.pending_days
+            weight = gain * (self.pending_days.sum(0) < 15)
+            self.week_pages += (weight * cap) * share
+            self.week_days += weight * self.pending_days
         relative = np.clip(pages / np.maximum(expected, 1e-6) - 1.0, -1.0, 3.0) ** 2
         self.spread += gain * 0.04 * (relative - self.spread)
-        work = learn & (expected > 0.5 * self.week_pages.sum(1) / np.maximum(self.week_days.sum(1), 1e-9))
+        work = learn & (expected > 0.5 * self.week_pages.sum(0) / np.maximum(self.week_days.sum(0), 1e-9))
         self.idle += np.where(work, 0.05, 0.0) * ((pages <= 0) - self.idle)
 
     def _forget(self) -> None:
@@ -178,27 +179,27 @@ class UsageState:
         self.week_days *= keep
 
     def ahead(self, day: int, profile: Floats, holidays: Bools) -> Floats:
-        """Return cumulative expected pages [n, HORIZON_DAYS] from the end of `day`, before multipliers.
+        """Return cumulative expected pages [HORIZON_DAYS, n] from the end of `day`, before multipliers.
 
         `holidays` flags the next HORIZON_DAYS days.
         """
         weekdays = np.array([weekday_of(day + 1 + step) for step in range(HORIZON_DAYS)])
         factor = np.where(holidays, self.holiday_factor, 1.0)
-        return np.asarray(np.cumsum(profile[:, weekdays] * factor, axis=1))
+        return np.asarray(np.cumsum(profile[weekdays] * factor[:, None], axis=0))
 
 
 def days_to_use(pages: Floats, ahead: Floats, multiplier: Floats) -> Floats:
-    """Return the days until `pages` [n] are printed, given cumulative expectation [n, HORIZON_DAYS]; inf: never.
+    """Return the days until `pages` [n] are printed, given cumulative expectation [HORIZON_DAYS, n]; inf: never.
 
     Inside a day the pages are spread evenly; beyond the horizon the mean of its last four weeks goes on.
     """
     need = pages / np.maximum(multiplier, 1e-9)
-    step = (ahead < need[:, None]).sum(1)
+    step = (ahead < need).sum(0)
     inside = np.minimum(step, HORIZON_DAYS - 1)
     rows = np.arange(len(need))
-    before = np.where(inside > 0, ahead[rows, inside - 1], 0.0)
-    today = np.maximum(ahead[rows, inside] - before, 1e-9)
+    before = np.where(inside > 0, ahead[inside - 1, rows], 0.0)
+    today = np.maximum(ahead[inside, rows] - before, 1e-9)
     within = inside + np.clip((need - before) / today, 0.0, 1.0)
-    daily = np.maximum((ahead[:, -1] - ahead[:, -29]) / 28.0, 1e-9)
-    beyond = HORIZON_DAYS + (need - ahead[:, -1]) / daily
+    daily = np.maximum((ahead[-1] - ahead[-29]) / 28.0, 1e-9)
+    beyond = HORIZON_DAYS + (need - ahead[-1]) / daily
     return np.asarray(np.where(step < HORIZON_DAYS, within, beyond))

@@ -31,12 +31,14 @@ _PRIOR_PAGES_A_DAY: Final = 20.0
 _WINDOW: Final = (3.0, 10.0)  # days before empty in which a ticket is right
 _THRESHOLDS: Final = tuple(np.arange(4.5, 10.01, 0.25).tolist())
 _COARSE: Final = 0.05  # steps of 5 % and more
-_SILENT_KIND: Final = 3
-_FLAGGED_KIND: Final = 4
-_KINDS: Final = 5
+_KINDS: Final = 6
+_LATE_KINDS: Final = (3, 4, 5)  # gauges that say "some remaining", see `gauge_kind`
+_LATE_ORDER: Final = (5, 4, 3, 5, 4, 3)
+_USUAL_FLAG: Final = 0.12
+_FLAG_IN_TIME: Final = 4.5  # days before empty
+_LATE_THRESHOLDS: Final = tuple(np.arange(1.0, 9.01, 0.25).tolist())
 _SHRINK: Final = 200.0  # lives that the fleet's threshold counts for
 _MIN_LATE: Final = 40
-_WAIT: Final = 2.0  # thresholds before the flag are searched so much lower
 _NEAR_FORMULA: Final = 60.0  # days; what lies farther away raises no ticket
 _BLOCK: Final = 20  # days that are forecast in one call
 _LATE_COSTS: Final = 0.3  # a late ticket is worse than an early one
@@ -73,7 +75,7 @@ def walk(history: SupplyHistory, holidays: frozenset[int], progress: Progress = 
         supply.take(day, history.states[:, column], history.percents[:, column], pages)
         result.recorder.after(day, supply, before)
         result.swapped.append(supply.swapped.copy())
-        result.gauge.append(gauge_kind(supply))
+        result.gauge.append(gauge_kind(supply, profile.mean(0)))
         if column >= WARM_UP_DAYS:
             result.recorder.note(snapshot(day, usage, supply, calendar_ahead(day, holidays), profile))
         if column % 30 == 0:
@@ -81,12 +83,20 @@ def walk(history: SupplyHistory, holidays: frozenset[int], progress: Progress = 
     return result
 
 
-def gauge_kind(supply: SupplyState) -> Ints:
-    """Return 0 for small steps, 1 for coarse ones, 2 for sticking ones, 3 for "some remaining", 4 for it after its flag."""
+def gauge_kind(supply: SupplyState, pages_per_day: Floats) -> Ints:
+    """Return what may be expected of each gauge today.
+
+    0 small steps, 1 coarse ones, 2 sticking; gauges that say "some remaining": 3 silent with a flag that comes too late,
+    4 after the flag, 5 silent with a flag that will come in time.
+    """
     kind = np.where(supply.resolution() >= _COARSE, 1, 0)
     kind = np.where(supply.sticks(), 2, kind)
-    flagged = np.where(np.isnan(supply.reported), _SILENT_KIND, _FLAGGED_KIND)
-    return np.asarray(np.where(supply.speaks_late(), flagged, kind), dtype=np.int64)
+    flag = np.where(np.isnan(supply.flag_level), _USUAL_FLAG, supply.flag_level)
+    days_at_flag = flag / supply.slope * supply.nominal / np.maximum(pages_per_day, 0.1)
+    silent = np.where(days_at_flag >= _FLAG_IN_TIME, 5, 3)
+    return np.asarray(
+        np.where(supply.speaks_late(), np.where(np.isnan(supply.reported), silent, 4), kind), dtype=np.int64
+    )
 
 
 @dataclass(slots=True)
@@ -163,27 +173,23 @@ def _best_thresholds(tracks: list[Track]) -> Floats:
     overall = common.mean(1) if common.shape[1] else np.zeros(len(_THRESHOLDS))
     chosen = np.full(_KINDS, _THRESHOLDS[int(np.argmax(_smooth(overall)))])
     last = np.array([kinds[-1] for _, kinds in tracks], dtype=np.int64)
-    for kind in range(_SILENT_KIND):
+    for kind in range(_LATE_KINDS[0]):
         mine = common[:, last == kind]
         blended = (mine.sum(1) + _SHRINK * overall) / (mine.shape[1] + _SHRINK)
         chosen[kind] = _THRESHOLDS[int(np.argmax(_smooth(blended)))]
-    late = [track for track in tracks if track[1][-1] >= _SILENT_KIND]
+    late = [track for track in tracks if track[1][-1] >= _LATE_KINDS[0]]
     if len(late) >= _MIN_LATE:
-        chosen[_SILENT_KIND], chosen[_FLAGGED_KIND] = _late_pair(late, chosen)
+        for kind in _LATE_ORDER:
+            chosen[kind] = _best_for(late, chosen, kind)
     return chosen
 
 
-def _late_pair(tracks: list[Track], chosen: Floats) -> tuple[float, float]:
-    """Return thresholds before and after the flag of gauges that say "some remaining": it may pay to wait for the flag."""
-    worth = np.empty((len(_THRESHOLDS), len(_THRESHOLDS)))
-    for i, silent_level in enumerate(_THRESHOLDS):
-        for j, flagged_level in enumerate(_THRESHOLDS):
-            levels = chosen.copy()
-            levels[_SILENT_KIND], levels[_FLAGGED_KIND] = silent_level - _WAIT, flagged_level
-            worth[i, j] = _worth(tracks, levels).mean()
-    smooth = np.apply_along_axis(_smooth, 0, np.apply_along_axis(_smooth, 1, worth))
-    best = divmod(int(np.argmax(smooth)), len(_THRESHOLDS))
-    return _THRESHOLDS[best[0]] - _WAIT, _THRESHOLDS[best[1]]
+def _best_for(tracks: list[Track], chosen: Floats, kind: int) -> float:
+    """Return the best threshold of one kind while those of the other kinds stay."""
+    levels = np.tile(chosen, (len(_LATE_THRESHOLDS), 1))
+    levels[:, kind] = _LATE_THRESHOLDS
+    worth = np.array([_worth(tracks, row).mean() for row in levels])
+    return float(_LATE_THRESHOLDS[int(np.argmax(_smooth(worth)))])
 
 
 def _smooth(values: Floats) -> Floats:
