@@ -1,18 +1,20 @@
 """The MQTT fleet keeps and resends every reading until the retained mark covers it, whatever the way does to it."""
 
 import json
+import resource
 import shutil
 import socket
 import subprocess
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from simulators.device import Fleet, devices_of, make_roster
+from simulators.device import Fleet, Roster, devices_of, make_roster
 from simulators.models import default_models
 from simulators.mqtt_agent import MqttChaos, MqttPlace
 from simulators.mqtt_fleet import MqttFleet
@@ -183,3 +185,34 @@ def test_a_live_story_pushes_with_the_time_of_now(broker, collector):
     summary = run_live(scenario, options, Wall(), stop=stop, show=look)
     assert summary.readings > 100
     assert {boot.rsplit("-", 1)[1] for _, boot in collector.seen} == {str(int(Wall().now().timestamp()))}
+
+
+@pytest.mark.server
+@pytest.mark.heavy
+def test_two_thousand_connections_on_one_thread(broker, collector):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 4096:
+        pytest.skip("by design: this machine allows a process fewer than 4,096 open files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        many = make_roster(2000, default_models(), seed=1, sites=2000)
+        roster = Roster(
+            sites=many.sites,
+            devices=tuple(
+                replace(spec, site_id=site.site_id)
+                for spec, site in zip(many.devices, many.sites, strict=True)
+            ),
+        )
+        fleet = MqttFleet(
+            devices_of(Fleet(roster, seed=1, start=date(2025, 3, 3), keep_days=2)),
+            MqttPlace(port=broker),
+            resend_seconds=60.0,
+        )
+        with fleet:
+            assert until(lambda: fleet.connected == 2000, 120)
+            sent = fleet.push(NOON)
+            assert fleet.wait_until_covered(120.0)
+        assert sum(len(seqs) for seqs in collector.seen.values()) == sent > 1700
+        assert threading.active_count() < 10
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
