@@ -17,16 +17,17 @@ _BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)")
 #: Programs that a reader has or installs; what they do is not ours to check here.
 _FOREIGN = {
-    "git",
     "cd",
-    "sudo",
-    "docker",
     "curl",
-    "mosquitto_sub",
-    "mosquitto_pub",
+    "docker",
+    "git",
     "influx",
-    "systemctl",
+    "mosquitto_pub",
+    "mosquitto_sub",
     "psql",
+    "sqlite3",
+    "sudo",
+    "systemctl",
 }
 
 
