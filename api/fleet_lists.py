@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 
 from api.access import Principal
+from crm_core.device_state import device_state
 from crm_core.domain.fleet import DeviceBundle
+from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.domain.service import Role
-from crm_core.ports import UnitOfWork, WorkOrderFilter
+from crm_core.domain.telemetry import DeviceState
+from crm_core.ports import TelemetryStore, UnitOfWork, WorkOrderFilter
 
 
 def visible_bundles(principal: Principal, uow: UnitOfWork, *, q: str | None = None) -> Sequence[DeviceBundle]:
@@ -22,6 +25,14 @@ def visible_bundles(principal: Principal, uow: UnitOfWork, *, q: str | None = No
         and (not needle or needle in _text_of(bundle))
     ]
     return sorted(rows, key=lambda bundle: bundle.device.device_id)
+
+
+def states_of(
+    store: TelemetryStore, tenant: TenantId, bundles: Sequence[DeviceBundle]
+) -> dict[DeviceId, DeviceState]:
+    """Return the newest states of one page of devices, without looking at the rest of the fleet."""
+    keys = [bundle.device.device_id for bundle in bundles]
+    return {key: device_state(reading) for key, reading in store.newest_many(tenant, keys).items()}
 
 
 def _devices_with_own_orders(principal: Principal, uow: UnitOfWork) -> frozenset[str]:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from api.access import Principal, services_of, visible_bundle
-from api.fleet_lists import visible_bundles
+from api.fleet_lists import states_of, visible_bundles
 from api.pages.common import Anybody, Key, Office, failure_of, renderer_of, words_of
 from api.pages.customer_view import customers_context
 from api.pages.device_view import device_context
@@ -51,7 +51,7 @@ def devices_page(
     with services.read_uow_factory() as uow:
         found = visible_bundles(principal, uow, q=q)
     rest = [bundle for bundle in found if bundle.device.device_id > after]
-    states = {state.device_id: state for state in services.store.states(principal.tenant)}
+    states = states_of(services.store, principal.tenant, rest[:_ROWS])
     rows = [DeviceRow.of(bundle, states.get(bundle.device.device_id)) for bundle in rest[:_ROWS]]
     following = {"q": q, "after": rows[-1].device_id} if len(rest) > _ROWS else None
     return renderer_of(request).page(

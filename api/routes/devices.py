@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.access import EVERYBODY, Principal, services_of, visible_bundle
-from api.fleet_lists import visible_bundles
+from api.fleet_lists import states_of, visible_bundles
 from api.language import language_of
 from api.meters import pages_by_day
 from api.paging import Cursor, Limit, decode_cursor, encode_cursor
@@ -26,6 +26,7 @@ from api.schemas.fleet import (
     running_out_row,
     supply_series,
 )
+from crm_core.device_state import device_state
 from crm_core.domain.identity import DeviceId
 from crm_core.domain.telemetry import DeviceReading
 from crm_core.domain.wire import encode_reading
@@ -67,7 +68,7 @@ def list_devices(
             and region in (None, bundle.site.region if bundle.site else None)
         ]
     shown = rows[:limit]
-    states = {state.device_id: state for state in services.store.states(principal.tenant)}
+    states = states_of(services.store, principal.tenant, shown)
     return Page(
         items=[DeviceRow.of(bundle, states.get(bundle.device.device_id)) for bundle in shown],
         next_cursor=encode_cursor(shown[-1].device.device_id) if len(rows) > limit else None,
@@ -82,8 +83,8 @@ def one_device(
     services = services_of(request)
     with services.read_uow_factory() as uow:
         bundle = visible_bundle(principal, uow, device_id)
-    states = {state.device_id: state for state in services.store.states(principal.tenant)}
-    return DeviceDetail.full(bundle, states.get(device_id))
+    reading = services.store.newest(principal.tenant, bundle.device.device_id)
+    return DeviceDetail.full(bundle, device_state(reading) if reading else None)
 
 
 @router.get(
