@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "collector": ("run", "Run only the collector: poll devices, listen to MQTT, land readings."),
     "analytics": ("run", "Run only analytics and triage: forecasts, tickets, work orders."),
     "api": ("run", "Run only the API and the pages."),
+    "edge": ("edge", "Poll the printers of one site and push their readings."),
     "jobs": ("jobs", "List the recurring jobs, or run one now."),
     "probe": ("probe", "Read one printer once and show what it says."),
     "discover": ("discover", "Find printers in networks and register them."),
@@ -35,6 +36,9 @@ COMMANDS: Final = {
     "user": ("people", "Manage the people who sign in."),
     "token": ("people", "Manage access tokens for programs."),
     "deadletters": ("deadletters", "Show messages that could not be understood."),
+    "doctor": ("doctor", "Look over the installation: secrets, backups, accounts, stores, silent devices."),
+    "backup": ("backup", "Write everything a firm would miss into one file."),
+    "restore": ("backup", "Put a backup back into the data folder."),
     "policy": ("policy", "Show the figures of the business and where they come from."),
     "check-config": ("check", "Check settings, policy, catalogue and texts without starting anything."),
 }

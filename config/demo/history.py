@@ -45,7 +45,7 @@ class History:
         What is stored already may come again: a history that was killed goes on where it stopped.
         """
         first = _midnight(since)
-        days = max((until - first) // _DAY + 1, 1)
+        days = max(-((first - until) // _DAY), 1)
         steps = list(_steps(since, until))
         rounds = [instant for instant in steps if instant != _midnight(instant)]
         following = dict(pairwise(rounds))

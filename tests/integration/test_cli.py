@@ -214,6 +214,23 @@ def test_stores_jobs_and_checks(data: Path, shell: Shell) -> None:
     assert shell("policy", "explain", "sla.nonsense", data=data).returncode == 1
 
 
+def test_backup_restore_and_doctor(shell: Shell, tmp_path: Path) -> None:
+    data, file = tmp_path / "data", tmp_path / "b.tar.gz"
+    assert shell.answer("migrate", data=data)["ok"]
+    findings = {row["check"]: row for row in shell.answer("doctor", data=data)}
+    assert findings["crm"]["verdict"] == "ok"
+    assert findings["backup"]["verdict"] == "warning"
+    assert findings["accounts"]["advice"].startswith("drumbeat user add")
+    made = shell.answer("backup", str(file), data=data)
+    restored = shell.answer("restore", str(file), data=tmp_path / "new")
+    assert restored["parts"] == made["parts"]
+    assert shell("restore", str(file), data=data).returncode == 1
+    findings = {row["check"]: row for row in shell.answer("doctor", data=data)}
+    assert findings["backup"]["verdict"] == "ok"
+    sick = shell("doctor", data=data, DRUMBEAT_MQTT_BROKER="external", DRUMBEAT_MQTT_PORT="9")
+    assert (sick.returncode, "127.0.0.1:9" in sick.stdout) == (1, True)
+
+
 def test_people_and_tokens(tmp_path: Path, shell: Shell) -> None:
     def user(*arguments: str, password: str = "") -> int:
         return shell("user", *arguments, data=tmp_path, stdin=f"{password}\n").returncode

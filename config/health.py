@@ -1,0 +1,235 @@
+"""What an operator should know before something fails: looked at from outside, each finding with what to do."""
+
+import json
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from config.backup import LOG
+from config.settings import Settings
+from config.wiring.core import Core
+from config.wiring.telemetry import Telemetry
+from crm_core.domain.errors import DrumbeatError
+from crm_core.domain.fleet import OwnerState, Transport
+from crm_core.domain.service import Role
+
+BACKUP_AGE: Final = timedelta(days=2)
+SILENCE: Final = timedelta(hours=24)
+LOW_DISK_SHARE: Final = 0.1
+_LOOPBACK: Final = ("127.", "localhost", "::1")
+
+
+class Verdict(StrEnum):
+    """How a thing stands."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. `advice` says what to do, empty when nothing is to be done."""
+
+    check: str
+    verdict: Verdict
+    what: str
+    advice: str = ""
+
+
+def examine(
+    settings: Settings, open_core: Callable[[], Core], open_telemetry: Callable[[Core], Telemetry]
+) -> Iterator[Finding]:
+    """Yield a finding for each thing; what does not open is a finding, too."""
+    yield from _secrets(settings)
+    yield from _folder(settings)
+    try:
+        core = open_core()
+    except DrumbeatError as error:
+        yield Finding(
+            "crm", Verdict.FAILED, str(error), "mend what the message names; nothing works without it"
+        )
+        return
+    now = core.clock.now()
+    yield Finding("crm", Verdict.OK, "the CRM database answers and has the newest schema")
+    yield from _people(core)
+    yield from _calendar(core, now)
+    yield _backup_age(settings, now)
+    yield from _broker(settings)
+    try:
+        telemetry = open_telemetry(core)
+    except DrumbeatError as error:
+        yield Finding(
+            "telemetry",
+            Verdict.FAILED,
+            str(error),
+            "start the server that the settings name, or mend the file",
+        )
+        return
+    try:
+        yield from _telemetry(core, telemetry, now)
+    finally:
+        telemetry.close()
+
+
+def _secrets(settings: Settings) -> Iterator[Finding]:
+    exposed = not settings.api.host.startswith(_LOOPBACK)
+    if exposed and not settings.api.secure_cookies:
+        yield Finding(
+            "https", Verdict.WARNING, f"the API listens on {settings.api.host} and sessions may travel in clear",
+            "put HTTPS in front of it (docs/operations.md) and set api.secure_cookies = true",
+        )  # fmt: skip
+    else:
+        yield Finding(
+            "https", Verdict.OK, "only this machine reaches the API" if not exposed else "sessions need HTTPS"
+        )
+    if settings.snmp.community in {"public", "private"}:
+        yield Finding(
+            "community", Verdict.WARNING, f"the SNMP community is the factory's ({settings.snmp.community})",
+            "set another one on the printers and as DRUMBEAT_SNMP_COMMUNITY",
+        )  # fmt: skip
+    else:
+        yield Finding("community", Verdict.OK, "the SNMP community is not a factory's")
+    if (
+        settings.mqtt.enabled
+        and settings.mqtt.broker == "embedded"
+        and not settings.mqtt.host.startswith(_LOOPBACK)
+    ):
+        yield Finding(
+            "mqtt access", Verdict.WARNING, f"the embedded broker takes anybody on {settings.mqtt.host}",
+            "use an external broker with accounts (docs/mqtt.md), or bind it to 127.0.0.1",
+        )  # fmt: skip
+
+
+def _folder(settings: Settings) -> Iterator[Finding]:
+    folder = settings.general.folder
+    if not folder.is_dir():
+        yield Finding(
+            "data folder", Verdict.WARNING, f"{folder} does not exist yet", "it is made at the first start"
+        )
+        return
+    if folder.stat().st_mode & 0o077:
+        yield Finding(
+            "data folder",
+            Verdict.WARNING,
+            f"others on this machine may look into {folder}",
+            f"chmod 700 {folder}",
+        )
+    else:
+        yield Finding("data folder", Verdict.OK, f"{folder} belongs to its owner alone")
+    disk = shutil.disk_usage(folder)
+    share = disk.free / disk.total
+    verdict = Verdict.OK if share >= LOW_DISK_SHARE else Verdict.WARNING
+    advice = "" if verdict is Verdict.OK else "free space, or lower telemetry.retention_days"
+    yield Finding("disk", verdict, f"{share:.0%} of the disk is free", advice)
+
+
+def _people(core: Core) -> Iterator[Finding]:
+    with core.uow_factory() as uow:
+        people = uow.users.all(core.tenant)
+        technicians = {each.technician_id for each in uow.technicians.all(core.tenant) if each.active}
+    if not any(user.active and user.role is Role.ADMIN for user in people):
+        yield Finding(
+            "accounts",
+            Verdict.WARNING,
+            "nobody signs in as administrator",
+            "drumbeat user add NAME --role admin",
+        )
+    else:
+        yield Finding("accounts", Verdict.OK, f"{sum(user.active for user in people)} people may sign in")
+    orphans = [
+        user.name
+        for user in people
+        if user.active and user.technician_id and user.technician_id not in technicians
+    ]
+    if orphans:
+        yield Finding(
+            "stale accounts", Verdict.WARNING, f"accounts of technicians who are not active: {', '.join(sorted(orphans))}",
+            "drumbeat user disable NAME",
+        )  # fmt: skip
+
+
+def _calendar(core: Core, now: datetime) -> Iterator[Finding]:
+    calendar = core.policy.sla.calendar
+    soon = (now + timedelta(days=31)).year
+    if calendar.provisional_from is not None and soon >= calendar.provisional_from:
+        yield Finding(
+            "calendar", Verdict.WARNING, f"the holidays of {soon} in calendar {calendar.name} are provisional",
+            "add the published year to policy/calendars; due times are computed again then",
+        )  # fmt: skip
+    else:
+        yield Finding("calendar", Verdict.OK, f"calendar {calendar.name} knows the coming month")
+
+
+def _backup_age(settings: Settings, now: datetime) -> Finding:
+    log = settings.general.folder / LOG
+    try:
+        made_at = datetime.fromisoformat(json.loads(log.read_text(encoding="utf-8"))["made_at"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return Finding(
+            "backup", Verdict.WARNING, "no backup was ever made", "drumbeat backup FILE, every day"
+        )
+    age = now - made_at
+    if age > BACKUP_AGE:
+        return Finding(
+            "backup", Verdict.WARNING, f"the last backup is {age.days} days old", "drumbeat backup FILE"
+        )
+    return Finding("backup", Verdict.OK, f"the last backup is {age.total_seconds() / 3600:.0f} hours old")
+
+
+def _broker(settings: Settings) -> Iterator[Finding]:
+    if not settings.mqtt.enabled or settings.mqtt.broker != "external":
+        return
+    where = f"{settings.mqtt.host}:{settings.mqtt.port}"
+    try:
+        with closing(socket.create_connection((settings.mqtt.host, settings.mqtt.port), 5)):
+            yield Finding("broker", Verdict.OK, f"{where} takes connections")
+    except OSError as error:
+        yield Finding(
+            "broker",
+            Verdict.FAILED,
+            f"{where}: {error.strerror or error}",
+            "start it, or mend mqtt.host and mqtt.port",
+        )
+
+
+def _telemetry(core: Core, telemetry: Telemetry, now: datetime) -> Iterator[Finding]:
+    try:
+        stats = telemetry.store.stats(core.tenant)
+        states = {state.device_id: state.last_seen for state in telemetry.store.states(core.tenant)}
+    except DrumbeatError as error:
+        yield Finding("telemetry", Verdict.FAILED, str(error), "start the server that the settings name")
+        return
+    yield Finding("telemetry", Verdict.OK, f"{stats.readings} readings in {stats.engine}")
+    with core.uow_factory() as uow:
+        devices = uow.devices.all(core.tenant)
+    served = [device for device in devices if device.owner_state in {OwnerState.INSTALLED, OwnerState.LOAN}]
+    silent = [
+        device.device_id
+        for device in served
+        if now - states.get(device.device_id, now - 2 * SILENCE) > SILENCE
+    ]
+    if silent:
+        some = ", ".join(sorted(silent)[:3]) + (" ..." if len(silent) > 3 else "")
+        polled = sum(device.transport is Transport.SNMP for device in served if device.device_id in silent)
+        yield Finding(
+            "devices", Verdict.WARNING, f"{len(silent)} of {len(served)} devices gave no reading for a day: {some}",
+            f"is the collector running? {polled} of them are polled: drumbeat probe HOST",
+        )  # fmt: skip
+    else:
+        yield Finding("devices", Verdict.OK, f"all {len(served)} devices gave a reading within a day")
+    waiting, letters = telemetry.outbox.waiting(), telemetry.dead_letters.count()
+    late = waiting > 10_000
+    yield Finding(
+        "outbox", Verdict.WARNING if late else Verdict.OK, f"{waiting} records wait for delivery",
+        "is InfluxDB reachable, is the collector running?" if late else "",
+    )  # fmt: skip
+    yield Finding(
+        "dead letters", Verdict.WARNING if letters else Verdict.OK, f"{letters} messages could not be understood",
+        "drumbeat deadletters list" if letters else "",
+    )  # fmt: skip
