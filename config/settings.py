@@ -25,6 +25,7 @@ EXAMPLE: Final = Path(__file__).with_name("example.toml")
 PREFIX: Final = "DRUMBEAT_"
 #: Variables with the prefix that are not settings: the data of the tests, and the file named instead of --config.
 NOT_SETTINGS: Final = frozenset({"DRUMBEAT_SHARED", "DRUMBEAT_CONFIG", "DRUMBEAT_REQUIRE_SERVERS"})
+EDGE_PREFIX: Final = "DRUMBEAT_EDGE_"  # the settings of `drumbeat edge`, which stand apart (config.edge)
 _PLACEHOLDERS: Final = re.compile(
     r"change[-_ ]?(me|this)|your[-_ ].*|<.*>|x{3,}|todo|secret|password|passw0rd|token|example|placeholder|dummy",
     re.IGNORECASE,
@@ -299,7 +300,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, dict[str, str
     names = {f"{PREFIX}{section}_{key}".upper(): (section, key) for section, key, _ in known_keys()}
     found: dict[str, dict[str, str]] = {}
     for variable, value in environment.items():
-        if not variable.startswith(PREFIX) or variable in NOT_SETTINGS:
+        if not variable.startswith(PREFIX) or variable in NOT_SETTINGS or variable.startswith(EDGE_PREFIX):
             continue
         place = names.get(variable.replace("__", "_"))
         if place is None:

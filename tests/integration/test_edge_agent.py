@@ -1,14 +1,24 @@
 """The edge agent: it keeps what nobody confirmed, through restarts and outages, within its bounds."""
 
+import json
+import os
 import sqlite3
+import subprocess
+import sys
 import time
 from pathlib import Path
 
+import pytest
+
+from collector.agents import SqliteAgentBook
+from collector.mqtt.broker import EmbeddedBroker
 from collector.mqtt.connection import MqttEndpoint
 from collector.mqtt.edge import EdgeAgent
 from collector.mqtt.ring import EdgeRing
 from config.clock import SystemClock
 from crm_core.domain.identity import DeviceId
+from tests.benchmarks.fleet_responder import fleet_server
+from tests.conftest import PROJECT
 from tests.integration.test_mqtt_listener import FAR, TENANT, MoodyStore, make_listener, port, store
 from tests.telemetry_readings import reading
 from tests.telemetry_servers import free_port
@@ -113,3 +123,50 @@ def test_a_store_that_is_away_costs_time_not_readings(port: int, store: MoodySto
     listener.stop()
     ring.close()
     assert len(store.readings(TENANT, DeviceId("d1"), *FAR)) == 20
+
+
+@pytest.mark.parametrize("given", ["file", "environment"])
+def test_the_command_polls_a_site_and_pushes_it(store: MoodyStore, tmp_path: Path, given: str) -> None:
+    """One small file or environment variables, real SNMP over UDP, a real process, ended by SIGTERM."""
+    broker = EmbeddedBroker(port=0)
+    broker.start()
+    listener = make_listener(broker.port, store)
+    listener.start()
+    with fleet_server(2) as printers:
+        devices = {f"p{n}": f"{printers.address_of(n)}:{printers.port}" for n in range(2)}
+        file = tmp_path / "edge.toml"
+        named = "\n".join(f'{name} = "{address}"' for name, address in devices.items())
+        file.write_text(
+            f'site = "site-1"\nfolder = "{tmp_path}/edge"\ninterval_seconds = 1\n'
+            f'[broker]\nhost = "127.0.0.1"\nport = {broker.port}\n[devices]\n{named}\n'
+        )
+        variables = {
+            "DRUMBEAT_EDGE_SITE": "site-1",
+            "DRUMBEAT_EDGE_FOLDER": f"{tmp_path}/edge",
+            "DRUMBEAT_EDGE_INTERVAL_SECONDS": "1",
+            "DRUMBEAT_EDGE_BROKER__HOST": "127.0.0.1",
+            "DRUMBEAT_EDGE_BROKER__PORT": str(broker.port),
+            "DRUMBEAT_EDGE_DEVICES": json.dumps(devices),
+        }
+        arguments = [str(file)] if given == "file" else []
+        process = subprocess.Popen(
+            [sys.executable, "drumbeat.py", "--data", str(tmp_path), "edge", *arguments],
+            cwd=PROJECT, env=os.environ | (variables if given == "environment" else {}), stderr=subprocess.PIPE,
+        )  # fmt: skip
+        agents = SqliteAgentBook(store)
+        end = time.monotonic() + 60
+        while store.stats(TENANT).readings < 4:
+            assert process.poll() is None, process.stderr.read() if process.stderr else ""
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert [state.online for state in agents.agents(TENANT)] == [True]
+        process.terminate()
+        _, complaint = process.communicate(timeout=30)
+    listener.stop()
+    broker.stop()
+    assert process.returncode == 0, complaint
+    newest = store.newest(TENANT, DeviceId("p0"))
+    assert newest is not None
+    assert newest.source == "edge"
+    assert newest.supplies
+    assert agents.offline_sites(TENANT) == {"site-1"}
