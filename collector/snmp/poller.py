@@ -60,7 +60,7 @@ class _Known:
     """What is remembered of a device between polls; lost at a restart and learnt again."""
 
     trips: RoundTrips = field(default_factory=RoundTrips)
-    profile: DeviceProfile | None = None
+    printer: str = "1"
     model_key: str = ""
     static: dict[str, Value] = field(default_factory=dict)
     volatile: tuple[str, ...] = ()
@@ -224,7 +224,7 @@ class Poller:
 
     def _remember(self, known: _Known, profile: DeviceProfile, printer: str, asker: Asker) -> None:
         found = asker.found
-        known.profile = profile
+        known.printer = printer
         known.context = asker.target.context
         known.model_key = f"{found.get(oids.SYS_OBJECT_ID)!r}/{found.get(oids.SYS_DESCR)!r}"
         known.volatile = _changing(found, profile, printer)
@@ -253,8 +253,7 @@ class Poller:
             asker.target, asker.found = plain, {}
             return await self._learn(asker, known)
         known.up_time = up_time if up_time is not None else known.up_time
-        printer = host_resources.printer_index(Tables({**known.static, **asker.found}))
-        events = _events(asker.found, printer)
+        events = _events(asker.found, known.printer)
         if events == known.events and any(events):
             asker.found.update(known.alerts)
         else:

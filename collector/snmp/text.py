@@ -22,6 +22,7 @@ IANA_CODECS: Final[dict[int, str]] = {
     2254: "cp1254", 2255: "cp1255", 2256: "cp1256", 2257: "cp1257", 2258: "cp1258", 2259: "tis-620",
 }  # fmt: skip
 
+_TWO_OCTETS: Final = frozenset({1000, 1013, 1014, 1015})  # UCS-2 and UTF-16: NULs belong to the text
 _PML_ROMAN8: Final = b"\x01\x15"  # HP PML strings begin with a symbol set; 0x0115 is Roman-8
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _HEX_TAIL: Final = re.compile(r"^([^\n]*)\n((?:[0-9A-Fa-f]{2}[ \n]+)*[0-9A-Fa-f]{2}[ \n\x00]*)$")
@@ -38,8 +39,8 @@ def _decode(raw: bytes, charset: int | None) -> str:
     body = raw[: 4 * MAX_TEXT]
     if body.startswith(_PML_ROMAN8):
         body, charset = body[2:], 2004
-    body = body.rstrip(b"\x00 \t\r\n") if charset not in {1000, 1013, 1014, 1015} else body
-    if body.isascii() and charset not in {1000, 1013, 1014, 1015}:
+    body = body.rstrip(b"\x00 \t\r\n") if charset not in _TWO_OCTETS else body
+    if body.isascii() and charset not in _TWO_OCTETS:
         return clean_text(_joined(body.decode("ascii")))
     return clean_text(_joined(_decoded(body, charset)))
 
@@ -59,7 +60,8 @@ def fold_blanks(text: str) -> str:
 
 def _decoded(body: bytes, charset: int | None) -> str:
     """Decode by UTF-8 if it is valid, else by the named character set, else as Latin-1."""
-    for codec in ("utf-8", IANA_CODECS.get(charset or 0, "latin-1"), "latin-1"):
+    named = IANA_CODECS.get(charset or 0, "latin-1")
+    for codec in (named, "latin-1") if charset in _TWO_OCTETS else ("utf-8", named, "latin-1"):
         try:
             return body.decode(codec)
         except UnicodeDecodeError:
