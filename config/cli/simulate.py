@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -11,8 +12,10 @@ from config.cli.common import JsonFlag, notes, print_json, session_of
 from config.cli.probe import split_host
 from config.cli.story import FIRST_ADDRESS as STORY_ADDRESS
 from config.cli.story import known_stories, mqtt_place, show_headless, show_live
+from config.cli.story_fleet import register_story
 from config.clock import SystemClock
 from config.supervision import Lifecycle, NamedPart
+from config.wiring.core import open_core
 from crm_core.domain.errors import InvalidValue, StoreUnavailable
 from simulators.device import Fleet, devices_of, make_roster
 from simulators.history import record_history, write_histories
@@ -37,6 +40,7 @@ Port = Annotated[int, typer.Option(min=0, max=65535, help="UDP port, the same fo
 @app.callback(invoke_without_command=True)
 def simulate(
     context: typer.Context,
+    *,
     scenario: Annotated[
         str | None, typer.Option(metavar="NAME|FILE", help="Show a story; --scenarios lists the names.")
     ] = None,
@@ -53,6 +57,12 @@ def simulate(
         str | None, typer.Option(metavar="HOST:PORT", help="Half of the printers push to this broker.")
     ] = None,
     traps_to: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Send SNMP traps there.")] = None,
+    register: Annotated[
+        bool,
+        typer.Option(
+            "--register", help="Enter the story's customers and printers into the data folder's CRM."
+        ),
+    ] = False,
     headless: Annotated[
         bool, typer.Option("--headless", help="Run the story through at once, without the network.")
     ] = False,
@@ -80,7 +90,10 @@ def simulate(
             traps_to=None if traps_to is None else split_host(traps_to),
             out=out,
         )
-        show_live(scenario, SystemClock(), options, seed=seed, devices=devices, as_json=as_json)
+        clock = SystemClock()
+        core = open_core(session.settings, clock) if register else None
+        known = None if core is None else partial(register_story, core)
+        show_live(scenario, clock, options, seed=seed, devices=devices, register=known, as_json=as_json)
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """`drumbeat simulate --scenario`: a story of the simulator, shown to a running service or run through at once."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -57,9 +58,13 @@ def show_live(
     *,
     seed: int | None,
     devices: int | None,
+    register: Callable[[LiveRun], int] | None,
     as_json: bool,
 ) -> None:
-    """Show a story to a running service until it ends or Ctrl-C; the story is moved to this week."""
+    """Show a story to a running service until it ends or Ctrl-C; the story is moved to this week.
+
+    `register` makes its printers known to the service.
+    """
     today = clock.now().astimezone(UTC).date()
     run = LiveRun(load(name, seed=seed, devices=devices, show_on=today), options, clock)
     summaries: list[RunSummary] = []
@@ -72,6 +77,8 @@ def show_live(
         ) from error
     view = TerminalView(Console(stderr=True)) if sys.stderr.isatty() else None
     try:
+        if register is not None:
+            notes.print(f"{register(run)} printers are registered", markup=False)
         _announce(run, clock.now())
         if view is not None:
             view.__enter__()

@@ -61,7 +61,7 @@ def test_stories_are_listed_and_errors_are_one_line(drumbeat):
     assert drumbeat("simulate").returncode == 2
 
 
-def test_a_live_story_stops_on_ctrl_c_and_sums_up(project: Path, tmp_path: Path):
+def test_a_live_story_registers_itself_stops_on_ctrl_c_and_sums_up(drumbeat, project: Path, tmp_path: Path):
     command = [
         sys.executable,
         "drumbeat.py",
@@ -70,14 +70,17 @@ def test_a_live_story_stops_on_ctrl_c_and_sums_up(project: Path, tmp_path: Path)
         "simulate",
         "--scenario",
         "power_cut",
+        "--devices",
+        "10",
+        "--register",
         "--json",
     ]
     process = subprocess.Popen(
         command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
     )
     try:
-        first = process.stderr.readline()
-        assert "power cut" in first
+        assert "10 printers are registered" in process.stderr.readline()
+        assert "power cut" in process.stderr.readline()
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=30)
@@ -87,7 +90,11 @@ def test_a_live_story_stops_on_ctrl_c_and_sums_up(project: Path, tmp_path: Path)
             process.communicate()
     assert process.returncode in (0, 130)
     if process.returncode == 0:
-        assert json.loads(out)["devices"] == 60
+        assert json.loads(out)["devices"] == 10
+    listed = json.loads(drumbeat("device", "list", "--json").stdout)
+    assert len(listed) == 10
+    assert {row["site"] for row in listed} == {"mill", "harbour"}
+    assert all(row["model_id"] and row["host"].startswith("127.46.0.") for row in listed)
 
 
 def test_the_help_names_the_options(drumbeat):
