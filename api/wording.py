@@ -153,6 +153,8 @@ def _evidence_part(part: str, messages: Messages, language: str) -> str:
     days = _FORECAST_DAYS.match(part)
     if days:
         median, low, high = days.groups()
+        if float(high) == 0:
+            return ""  # reached already: the title says so
         return messages.text(language, "pages.evidence.days", median=median, low=low, high=high)
     scheme, _, code = part.partition(":")
     if scheme == "hrPrinterDetectedErrorState":

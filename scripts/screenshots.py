@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 ARGUMENTS = [
@@ -43,6 +44,9 @@ def main() -> int:
     parser.add_argument("--into", type=Path, default=Path("screenshots"))
     parser.add_argument("--only", help="part of the file name")
     parser.add_argument("--whole", action="store_true", help="the whole page instead of one screen")
+    parser.add_argument(
+        "--webp", action="store_true", help="WebP instead of PNG: small enough for the repository"
+    )
     arguments = parser.parse_args()
     chromium = shutil.which("chromium")
     if chromium is None:
@@ -55,6 +59,15 @@ def main() -> int:
             sys.stdout.write(f"{path}\n")
         browser.close()
     return 0
+
+
+def as_webp(picture: Path) -> Path:
+    """Replace a PNG by a WebP of a quarter of its size; return the new path."""
+    target = picture.with_suffix(".webp")
+    with Image.open(picture) as image:
+        image.convert("RGB").save(target, "WEBP", quality=82, method=6)
+    picture.unlink()
+    return target
 
 
 def shots(browser: Browser, arguments: argparse.Namespace) -> Iterator[Path]:
@@ -91,7 +104,7 @@ def shots(browser: Browser, arguments: argparse.Namespace) -> Iterator[Path]:
                     page.wait_for_load_state()
                 target = arguments.into / f"{shot}-{suffix}.png"
                 page.screenshot(path=target, full_page=arguments.whole)
-                yield target
+                yield target if not arguments.webp else as_webp(target)
             context.close()
 
 

@@ -98,7 +98,7 @@ class Formats:
         d, h, m = ("天", "小时", "分钟") if self._chinese else ("d", "h", "min")
         parts = [(days, d), (hours, h), (minutes, m)] if not days else [(days, d), (hours, h)]
         shown = [f"{count} {unit}" for count, unit in parts if count]
-        return " ".join(shown[:2]) or f"0 {m}"
+        return " ".join(shown[: 1 if days >= 10 else 2]) or f"0 {m}"
 
     def iso(self, value: datetime) -> str:
         """Return the instant for a `datetime` attribute."""
