@@ -21,6 +21,7 @@ from config.demo.firm import read_note
 from config.demo.history import Progress as ReportDay
 from config.demo.live import LiveDemo, build_live
 from config.demo.run import DemoCounts, Wanted, make_history
+from config.logging import configure_logging
 from config.settings import Settings, known_keys
 from crm_core.domain.errors import InvalidValue
 
@@ -65,6 +66,7 @@ def demo(
         _print_counts(counts, as_json=as_json)
         return
     settings = demo_settings(settings, data, port)
+    configure_logging(settings.log.level, settings.log.format)
     now = SystemClock().now()
     note = read_note(settings.general.folder)
     wanted = Wanted(
@@ -101,9 +103,7 @@ def _greet(live: LiveDemo) -> None:
     for person in live.firm.people:
         table.add_row(f"  {person.name}", person.password, person.role.value)
     notes.print(table)
-    notes.print(
-        "  These people exist only in this demonstration. Ctrl-C stops it and keeps the data.", style="dim"
-    )
+    notes.print("  They exist only in this demonstration. Ctrl-C stops it and keeps the data.", style="dim")
 
 
 def _history(settings: Settings, wanted: Wanted) -> DemoCounts:
@@ -168,8 +168,9 @@ def demo_settings(settings: Settings, data: Path | None, port: int | None) -> Se
     if settings.mqtt.broker == "embedded" and settings.mqtt.port == defaults["mqtt", "port"]:
         mqtt["port"] = 0
     api = {} if port is None else {"port": port}
+    log = {"level": "warning"} if settings.log.level == defaults["log", "level"] else {}
     folder = data or settings.general.folder / FOLDER
-    return settings.changed(general={"data_dir": folder}, snmp=snmp, mqtt=mqtt, api=api)
+    return settings.changed(general={"data_dir": folder}, snmp=snmp, mqtt=mqtt, api=api, log=log)
 
 
 def _opening_words(settings: Settings, wanted: Wanted, *, fresh: bool) -> str:
