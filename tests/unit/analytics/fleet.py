@@ -104,7 +104,7 @@ def devices(
             model_id=model_id,
             vendor=vendor,
             model_name=model_name,
-        )  # type: ignore[arg-type]
+        )
         for name in names
     ]
 

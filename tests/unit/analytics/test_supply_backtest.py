@@ -58,7 +58,7 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, pd.D
     history = _history()
     history.to_parquet(folder / "history.parquet")
     summary = backtest_supplies(folder / "history.parquet", _TRAIN, folder / "out.parquet", trees=12)
-    assert summary["run_outs_learned"] > 40  # type: ignore[operator]
+    assert summary["run_outs_learned"] > 40
     return history, pd.read_parquet(folder / "out.parquet"), folder
 
 

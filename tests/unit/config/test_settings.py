@@ -24,7 +24,7 @@ def test_defaults_alone_are_complete_and_frozen() -> None:
     assert settings.telemetry.store == "sqlite"
     assert settings.crm_url.startswith("sqlite:///")
     with pytest.raises(ValidationError):
-        settings.api.port = 1  # type: ignore[misc]
+        settings.api.port = 1
 
 
 def test_environment_wins_over_file_over_defaults(tmp_path: Path) -> None:
