@@ -191,10 +191,19 @@ def explained_now(uow: UnitOfWork, tenant: TenantId, now: datetime) -> Explained
 
 
 def note_held_back(uow: UnitOfWork, tenant: TenantId, explained: Explained) -> None:
-    """Keep with each incident how many causes it held back, so that nobody wonders where they are."""
+    """Keep with each incident how many causes it held back, so that nobody wonders where they are.
+
+    A site's are counted while they last, all at one time; a model's devices are gathered one after the other.
+    """
     if not explained.held_back:
         return
     for incident in uow.incidents.all(tenant, _RECENT):
-        causes = explained.held_back.get(incident.incident_id)
-        if causes and len(causes) > incident.suppressed:
-            uow.incidents.save(replace(incident, suppressed=len(causes)))
+        causes = explained.held_back.get(incident.incident_id, set())
+        if incident.kind is IncidentKind.MODEL:
+            fresh = {device_id for device_id, _ in causes} - set(incident.device_ids)
+            members = tuple(sorted({*incident.device_ids, *fresh}))
+            after = replace(incident, device_ids=members, suppressed=incident.suppressed + len(fresh))
+        else:
+            after = replace(incident, suppressed=max(incident.suppressed, len(causes)))
+        if after != incident:
+            uow.incidents.save(after)

@@ -22,9 +22,10 @@ from crm_core.domain.service import (
     WorkOrder,
     WorkOrderState,
 )
-from crm_core.ports import Clock, TelemetryStore, TicketFilter, UnitOfWork, UnitOfWorkFactory
+from crm_core.ports import Clock, TelemetryStore, TicketFilter, UnitOfWorkFactory
 from crm_core.sla import clocks_for
 from crm_core.ticket_states import TRANSITIONS, Move, moved
+from crm_core.visits import take_off_visit
 
 
 class Outcome(StrEnum):
@@ -100,7 +101,7 @@ class ServiceDesk:
             _check_version(expected_version, ticket.version, f"ticket {ticket_id}")
             saved = uow.tickets.save(self._moved(ticket, move, actor, note))
             if move in (Move.MERGE, Move.CANCEL, Move.FIX_BY_PHONE):
-                self._release_order(uow, saved, actor)
+                take_off_visit(uow, saved, f"{actor}: {saved.state}")
             uow.commit()
             return saved
 
@@ -278,19 +279,6 @@ class ServiceDesk:
                     uow.tickets.save(after)
             uow.commit()
             return saved
-
-    def _release_order(self, uow: UnitOfWork, ticket: Ticket, actor: str) -> None:
-        """Take a ticket that ended off its work order; an order without open tickets is cancelled."""
-        order = uow.work_orders.active_for_ticket(ticket.tenant, ticket.ticket_id)
-        if order is None:
-            return
-        others = (uow.tickets.get(ticket.tenant, other) for other in order.ticket_ids)
-        if any(other.is_open for other in others):
-            kept = tuple(other for other in order.ticket_ids if other != ticket.ticket_id)
-            uow.work_orders.save(replace(order, ticket_ids=kept))
-        else:
-            note = f"{order.note}\n{actor}: {ticket.state}".strip()
-            uow.work_orders.save(replace(order, state=WorkOrderState.CANCELLED, note=note))
 
     def _moved(self, ticket: Ticket, move: Move, actor: str, note: str) -> Ticket:
         return moved(

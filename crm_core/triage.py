@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from crm_core import cause_tracks, forecast_causes, incidents, silence
+from crm_core import campaigns, cause_tracks, forecast_causes, incidents, silence
 from crm_core.conditions import FaultCodes
 from crm_core.domain.catalogue import Catalogue
 from crm_core.domain.errors import NotFound
@@ -32,6 +32,7 @@ from crm_core.domain.telemetry import DeviceState
 from crm_core.ports import Clock, TicketFilter, UnitOfWork, UnitOfWorkFactory
 from crm_core.ticket_opening import HELD_BY_BUDGET, TicketOpener, is_urgent
 from crm_core.ticket_states import MACHINE, TRANSITIONS, Move, last_event, moved
+from crm_core.visits import take_off_visit
 
 _AFTER_REPAIR: Final = timedelta(minutes=15)  # a reading so soon after a repair may still show the old state
 _MAX_EVIDENCE: Final = 20
@@ -219,6 +220,9 @@ class Triage:
             if opened is not None:
                 report.held += opened.state is TicketState.HELD
                 report.opened += opened.state is not TicketState.HELD
+                if campaigns.perhaps_start(uow, opened, bundle, now, self._policy) is not None:
+                    report.incidents += 1
+                    self._note_held_back(uow)  # what follows in this run is explained by the campaign
                 return replace(track, ticket_id=opened.ticket_id)
             covering = _covering(uow, track)  # another writer was first
         if covering is None:
@@ -248,7 +252,7 @@ class Triage:
             return False
         ticket = uow.tickets.get(track.tenant, track.ticket_id)
         if ticket.state in _DECIDED:
-            return True
+            return ticket.events[-1].actor != MACHINE  # what a campaign took over may come back after it
         wait = self._policy.triage.verify_after
         return ticket.state is TicketState.RESOLVED and track.last_seen - ticket.changed_at < wait
 
@@ -313,18 +317,14 @@ class Triage:
         order = uow.work_orders.active_for_ticket(ticket.tenant, ticket.ticket_id)
         if order is not None and order.state not in _NOT_ON_THE_WAY:
             return False
-        uow.tickets.save(self._moved(ticket, Move.CLEARED, now, "telemetry shows that the cause is gone"))
+        why = "telemetry shows that the cause is gone"
+        take_off_visit(uow, uow.tickets.save(self._moved(ticket, Move.CLEARED, now, why)), why)
         report.auto_resolved += 1
-        if order is None:
-            return True
-        others = [uow.tickets.get(ticket.tenant, other) for other in order.ticket_ids]
-        if not any(other.is_open for other in others):
-            note = f"{order.note}\nthe cause is gone by telemetry".strip()
-            uow.work_orders.save(replace(order, state=WorkOrderState.CANCELLED, note=note))
         return True
 
     def _settle(self, uow: UnitOfWork, tenant: TenantId, now: datetime, report: TriageReport) -> None:
         """Do what time alone decides: holds that ran out, repairs that stayed good, budgets with room again."""
+        campaigns.close_finished(uow, tenant, now, self._policy)
         for track in uow.signals.clearing_tracks(tenant):
             if track.seen_count > 0 or not cause_tracks.keeps_memory(track, now, self._policy.triage):
                 self._clear(uow, track, now, report)

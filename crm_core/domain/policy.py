@@ -57,6 +57,9 @@ class TriagePolicy:
     storm_window: timedelta = timedelta(minutes=5)
     storm_settle: timedelta = timedelta(minutes=10)
     fleet_storm_share: float = 0.05  # beyond it automatic tickets wait and the operator is told
+    campaign_devices: int = 5  # so many devices of a model with one new fault ...
+    campaign_share: float = 0.05  # ... and more than this share of the model ...
+    campaign_window: timedelta = timedelta(hours=36)  # ... within so long are one campaign
 
     def rule_for(self, cause: str) -> CauseRule:
         """Return the rule with the longest matching prefix; the rule with the empty prefix always matches."""

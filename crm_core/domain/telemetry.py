@@ -205,7 +205,9 @@ class Counters(_Part, frozen=True, kw_only=True):
     copy_mono, copy_colour, fax_total, scan_total, duplex_total, life_impressions and by_size.
     """
 
-    prt_marker_life_count: dict[RowIndex, Count] = msgspec.field(name="prtMarkerLifeCount", default_factory=dict)
+    prt_marker_life_count: dict[RowIndex, Count] = msgspec.field(
+        name="prtMarkerLifeCount", default_factory=dict
+    )
     prt_marker_counter_unit: dict[str, ShortText] = msgspec.field(
         name="prtMarkerCounterUnit", default_factory=dict
     )

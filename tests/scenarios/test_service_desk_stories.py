@@ -2,9 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
-from crm_core.domain.service import TicketState
-from tests.builders import TENANT, a_reading, a_supply, an_alert
-from tests.policies import a_policy, a_rule, a_triage_policy
+from crm_core.domain.service import OPEN_STATES, TicketState, WorkOrderKind, WorkOrderState
+from crm_core.ticket_states import Move
+from crm_core.triage import TriageReport
+from tests.builders import TENANT, a_condition, a_reading, a_supply, an_alert
+from tests.policies import L1, L3, a_policy, a_rule, a_triage_policy
 from tests.scenarios.site import World
 
 EVERY = timedelta(minutes=5)
@@ -124,3 +126,48 @@ def test_printers_switched_off_for_the_weekend_are_no_storm():
     with world.uow_factory() as uow:
         assert uow.incidents.all(TENANT) == []
     assert [ticket.device_id for ticket in world.tickets()] == ["s30-1"]
+
+
+def test_story_8_bad_firmware():
+    """70 of 600 devices of one model show one fault within 36 h: one campaign with a remote step, not 70 visits."""
+    world = World({f"s{number}": 20 for number in range(30)})
+    start = at(9, 0)
+    bad = [f"s{number % 30}-{number // 30}" for number in range(70)]
+    report = TriageReport()
+    for number, device_id in enumerate(bad):
+        world.clock.move_to(start + number * timedelta(minutes=30))
+        report += world.see(a_condition("fault.controller", L3), device_id=device_id)
+        world.dispatcher.dispatch(TENANT)
+    assert report.incidents == 1
+    (campaign,) = world.tickets(*OPEN_STATES)
+    assert (campaign.cause, campaign.level, campaign.detail["devices"]) == (
+        "campaign.fault.controller",
+        L1,
+        31,
+    )
+    assert len(world.tickets(TicketState.MERGED)) == 31  # raised before the campaign existed
+    active = [order for order in world.orders() if order.state is not WorkOrderState.CANCELLED]
+    assert [(order.kind, order.guide_keys[0]) for order in active] == [
+        (WorkOrderKind.PHONE, "guide.campaign.1")
+    ]
+    with world.uow_factory() as uow:
+        (incident,) = uow.incidents.open_ones(TENANT)
+    assert (incident.kind, incident.suppressed, len(incident.device_ids)) == ("model", 39, 70)
+
+    world.clock.advance(hours=1)
+    for device_id in bad[:68]:  # the corrected firmware helps 68 of them
+        world.see(device_id=device_id)
+    world.servicedesk.move(TENANT, campaign.ticket_id, Move.FIX_BY_PHONE, actor="li")
+    world.clock.advance(hours=1)
+    world.triage.run()
+    world.clock.advance(minutes=11)
+    for device_id in bad[68:]:
+        world.see(a_condition("fault.controller", L3), device_id=device_id)
+    assert [ticket.device_id for ticket in world.tickets(*OPEN_STATES)] == bad[68:]
+
+
+def test_the_same_jam_on_many_devices_is_no_campaign():
+    world = World({"s": 40}, policy=a_policy(a_triage_policy(max_automatic_tickets_per_site_day=100)))
+    for number in range(40):
+        world.see(a_condition("jam.any", L1), device_id=f"s-{number}")
+    assert len(world.tickets(TicketState.NEW)) == 40
