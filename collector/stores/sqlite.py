@@ -12,24 +12,28 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, TypeVar
-
-import msgspec
+from typing import Final, TypeVar
 
 from collector.sequences import SequenceRanges, Settled
 from collector.stores.daily import by_index, meters_of, supply_row
-from collector.stores.reading_codec import MS_PER_DAY, at_ms, at_us, instant_of, whole_reading
+from collector.stores.reading_codec import MS_PER_DAY, at_ms, at_us, instant_of
+from collector.stores.sqlite_reads import (
+    count_before,
+    daily,
+    drop_days,
+    first_found,
+    in_order,
+    newest_reading,
+    readings_of_day,
+    snapshot,
+)
 from collector.stores.sqlite_rows import (
-    READING_COLUMNS,
     ROLLUP_COLUMNS,
-    Contents,
-    reading_tables,
-    readings_from,
     rollup_of,
     supplies_of,
 )
-from collector.stores.sqlite_schema import connect, day_table, days_present, migrate
-from collector.stores.sqlite_write import KEPT_FROM_DAY, SqliteWriter
+from collector.stores.sqlite_schema import connect, days_present, migrate
+from collector.stores.sqlite_write import SqliteWriter
 from crm_core.domain.errors import StoreUnavailable
 from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.domain.telemetry import DailyMeters, DailySupply, DeviceReading, DeviceState, TelemetryEvent
@@ -37,17 +41,6 @@ from crm_core.ports import AppendResult, Clock, Landing, StoreStats
 
 Result = TypeVar("Result")
 _IDLE_READERS: Final = 8
-_ROWS_A_FETCH: Final = 2000
-
-
-class _Kept(msgspec.Struct, array_like=True):
-    """The newest reading of a device whose raw rows were dropped."""
-
-    source: str
-    site_id: str | None
-    boot_id: str | None
-    seq: int | None
-    content: bytes
 
 
 class SqliteTelemetryStore:
@@ -101,7 +94,7 @@ class SqliteTelemetryStore:
 
     def drop_before(self, instant: datetime) -> int:
         first_kept = at_ms(instant) // MS_PER_DAY
-        return self.transaction(lambda db: _drop_days(db, first_kept, self._writer.forget))
+        return self.transaction(lambda db: drop_days(db, first_kept, self._writer.forget))
 
     # --- the senders' sequences ----------------------------------------------------------------------------------
 
@@ -150,7 +143,7 @@ class SqliteTelemetryStore:
         self, tenant: TenantId, device_ids: Sequence[DeviceId]
     ) -> Mapping[DeviceId, DeviceReading]:
         found: dict[DeviceId, DeviceReading] = {}
-        with self._reader() as db, _snapshot(db):
+        with self._reader() as db, snapshot(db):
             for device_id in device_ids:
                 row = db.execute(
                     "SELECT n.at_us, n.day, n.row, n.kept FROM newest n JOIN device d ON d.id = n.device "
@@ -158,7 +151,7 @@ class SqliteTelemetryStore:
                     (tenant, device_id),
                 ).fetchone()
                 if row is not None:
-                    found[device_id] = _newest_reading(db, tenant, device_id, row)
+                    found[device_id] = newest_reading(db, tenant, device_id, row)
         return found
 
     def readings(
@@ -166,7 +159,7 @@ class SqliteTelemetryStore:
     ) -> Sequence[DeviceReading]:
         low, high = at_us(since), at_us(until)
         found: list[DeviceReading] = []
-        with self._reader() as db, _snapshot(db):
+        with self._reader() as db, snapshot(db):
             for day in days_present(db):
                 if (
                     len(found) < limit
@@ -174,14 +167,14 @@ class SqliteTelemetryStore:
                     and (day + 1) * MS_PER_DAY >= low // 1000
                 ):
                     where = "AND r.at_ms * 1000 + r.sub_us >= ? AND r.at_ms * 1000 + r.sub_us < ?"
-                    found += _readings(db, tenant, device_id, day, where, (low, high))
+                    found += readings_of_day(db, tenant, device_id, day, where, (low, high))
         return found[:limit]
 
     def neighbours(
         self, tenant: TenantId, device_id: DeviceId, at: datetime
     ) -> tuple[DeviceReading | None, DeviceReading | None]:
         when, this_day = at_us(at), at_ms(at) // MS_PER_DAY
-        with self._reader() as db, _snapshot(db):
+        with self._reader() as db, snapshot(db):
             row = db.execute(
                 "SELECT n.at_us, n.day, n.row, n.kept FROM newest n JOIN device d ON d.id = n.device "
                 "WHERE d.tenant = ? AND d.device_id = ?",
@@ -190,12 +183,12 @@ class SqliteTelemetryStore:
             if row is None:
                 return None, None
             if row[0] < when:
-                return _newest_reading(db, tenant, device_id, row), None
+                return newest_reading(db, tenant, device_id, row), None
             days = days_present(db)
-            before = _first_found(
+            before = first_found(
                 db, tenant, device_id, [d for d in reversed(days) if d <= this_day], ("<", "DESC", -1), when
             )
-            after = _first_found(
+            after = first_found(
                 db, tenant, device_id, [d for d in days if d >= this_day], (">", "ASC", 0), when
             )
             return before, after
@@ -247,37 +240,37 @@ class SqliteTelemetryStore:
     def daily_meters(
         self, tenant: TenantId, first_day: int, last_day: int, device_id: DeviceId | None = None
     ) -> Iterator[DailyMeters]:
-        with self._reader() as db, _snapshot(db):
+        with self._reader() as db, snapshot(db):
             device: int | None = None
             before: tuple[int | None, str] = (None, "")
-            for row, name, day, jams, *columns in _daily(
+            for row, name, day, jams, *columns in daily(
                 db, ROLLUP_COLUMNS, tenant, first_day, last_day, device_id
             ):
                 if row != device:
-                    device, before = row, _count_before(db, row, first_day)
+                    device, before = row, count_before(db, row, first_day)
                 rollup = rollup_of(columns, [])
-                count_before = before[0] if before[1] == rollup.basis else None
-                yield meters_of(name, day, rollup, jams, count_before)
+                known = before[0] if before[1] == rollup.basis else None
+                yield meters_of(name, day, rollup, jams, known)
                 if rollup.last_count is not None:
                     before = (rollup.last_count, rollup.basis)
 
     def daily_supplies(
         self, tenant: TenantId, first_day: int, last_day: int, device_id: DeviceId | None = None
     ) -> Iterator[DailySupply]:
-        with self._reader() as db, _snapshot(db):
+        with self._reader() as db, snapshot(db):
             device, waiting = "", dict[str, list[DailySupply]]()
-            for _, name, day, _, blob in _daily(db, "supplies", tenant, first_day, last_day, device_id):
+            for _, name, day, _, blob in daily(db, "supplies", tenant, first_day, last_day, device_id):
                 if name != device:
-                    yield from _in_order(waiting)
+                    yield from in_order(waiting)
                     device, waiting = name, {}
                 for supply in by_index(supplies_of(blob)):
                     waiting.setdefault(supply.index, []).append(supply_row(name, day, supply))
-            yield from _in_order(waiting)
+            yield from in_order(waiting)
 
     # --- the house -----------------------------------------------------------------------------------------------
 
     def stats(self, tenant: TenantId) -> StoreStats:
-        with self._reader() as db, _snapshot(db):
+        with self._reader() as db, snapshot(db):
             (devices,) = db.execute(
                 "SELECT count(*) FROM device d JOIN newest n ON n.device = d.id WHERE d.tenant = ?", (tenant,)
             ).fetchone()
@@ -330,118 +323,3 @@ class SqliteTelemetryStore:
                 db.close()
             else:
                 self._readers.put_nowait(db)
-
-
-@contextmanager
-def _snapshot(db: sqlite3.Connection) -> Iterator[None]:
-    """Let several queries see one state of the file."""
-    db.execute("BEGIN")
-    try:
-        yield
-    finally:
-        db.execute("COMMIT")
-
-
-def _newest_reading(
-    db: sqlite3.Connection, tenant: str, device_id: str, row: tuple[Any, ...]
-) -> DeviceReading:
-    when, day, number, kept = row
-    if kept is None:
-        rows = db.execute(f"SELECT {READING_COLUMNS} FROM {reading_tables(day)} WHERE r.id = ?", (number,))
-        return readings_from(Contents(db, day), tenant, device_id, rows)[0]
-    old = msgspec.msgpack.decode(kept, type=_Kept)
-    return whole_reading(
-        old.content, tenant=tenant, site_id=old.site_id, device_id=device_id, polled_at=instant_of(when),
-        source=old.source, boot_id=old.boot_id, seq=old.seq,
-    )  # fmt: skip
-
-
-def _readings(
-    db: sqlite3.Connection,
-    tenant: str,
-    device_id: str,
-    day: int,
-    where: str,
-    given: tuple[int, ...],
-    order: str = "",
-) -> list[DeviceReading]:
-    rows = db.execute(
-        f"SELECT {READING_COLUMNS} FROM {reading_tables(day)} WHERE r.device = "
-        f"(SELECT id FROM device WHERE tenant = ? AND device_id = ?) {where} {order}",
-        (tenant, device_id, *given),
-    )
-    return readings_from(Contents(db, day), tenant, device_id, rows)
-
-
-def _first_found(
-    db: sqlite3.Connection,
-    tenant: str,
-    device_id: str,
-    days: Sequence[int],
-    how: tuple[str, str, int],
-    when: int,
-) -> DeviceReading | None:
-    """Return the nearest reading in the first of `days` that has one on the wanted side of `when`."""
-    side, direction, pick = how
-    for day in days:
-        found = _readings(
-            db, tenant, device_id, day, f"AND r.at_ms * 1000 + r.sub_us {side} ?", (when,),
-            f"ORDER BY r.at_ms {direction}, r.sub_us {direction} LIMIT 16",
-        )  # fmt: skip
-        if found:
-            return found[pick]
-    return None
-
-
-def _daily(
-    db: sqlite3.Connection, columns: str, tenant: str, first_day: int, last_day: int, device_id: str | None
-) -> Iterator[tuple[Any, ...]]:
-    """Yield device row, device id, day, jams and the wanted columns, by device and day."""
-    one = "" if device_id is None else "AND d.device_id = ?"
-    cursor = db.execute(
-        f"SELECT d.id, d.device_id, y.day, y.jams, {columns} FROM device d CROSS JOIN daily y ON y.device = d.id "
-        f"WHERE d.tenant = ? AND y.day >= ? AND y.day <= ? {one} ORDER BY d.device_id, y.day",
-        (tenant, first_day, last_day) + (() if device_id is None else (device_id,)),
-    )
-    while rows := cursor.fetchmany(_ROWS_A_FETCH):
-        yield from rows
-
-
-def _count_before(db: sqlite3.Connection, device: int, day: int) -> tuple[int | None, str]:
-    """Return the last count that the device stated before `day`, and of which counter."""
-    found: tuple[int | None, str] | None = db.execute(
-        "SELECT last_count, basis FROM daily WHERE device = ? AND day < ? AND last_count IS NOT NULL "
-        "ORDER BY day DESC LIMIT 1",
-        (device, day),
-    ).fetchone()
-    return (None, "") if found is None else found
-
-
-def _in_order(waiting: Mapping[str, list[DailySupply]]) -> Iterator[DailySupply]:
-    for index in sorted(waiting):
-        yield from waiting[index]
-
-
-def _drop_days(db: sqlite3.Connection, first_kept: int, forget: Callable[[], None]) -> int:
-    """Drop whole days; a device's newest reading moves into its own row first."""
-    days = [day for day in days_present(db) if day < first_kept]
-    for day in days:
-        silent = db.execute(
-            "SELECT n.device, n.row, d.tenant, d.device_id, b.boot_id, r.seq, o.source, o.site_id FROM newest n "
-            f"JOIN device d ON d.id = n.device JOIN {day_table(day)} r ON r.id = n.row "
-            "JOIN origin o ON o.id = r.origin LEFT JOIN boot b ON b.id = r.boot WHERE n.day = ? AND n.kept IS NULL",
-            (day,),
-        ).fetchall()
-        contents = Contents(db, day)
-        for device, row, _, _, boot_id, seq, source, site_id in silent:
-            held = contents.of_row(row)
-            assert held is not None
-            kept = _Kept(source, site_id, boot_id, seq if boot_id is not None else None, held.content)
-            db.execute("UPDATE newest SET kept = ? WHERE device = ?", (msgspec.msgpack.encode(kept), device))
-        db.execute(f"DROP TABLE {day_table(day)}")
-    db.execute(
-        "INSERT INTO tally (name, count) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET count = max(count, excluded.count)",
-        (KEPT_FROM_DAY, first_kept),
-    )
-    forget()
-    return len(days)

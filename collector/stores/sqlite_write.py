@@ -7,7 +7,6 @@ devices is dropped (`PRAGMA data_version`) and the unique keys still hold.
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -17,6 +16,17 @@ from collector.stores.daily import DayRollup, is_jam, order_of
 from collector.stores.device_cache import Boot, Content, DeviceCache, DeviceMemory
 from collector.stores.influx_lines import event_line, landing_lines, pack_lines
 from collector.stores.reading_codec import MS_PER_DAY, at_ms, at_us, content_of, instant_of, pack
+from collector.stores.sqlite_batch import (
+    DAILY,
+    EVENT,
+    JAMS,
+    NEWEST,
+    OUTBOX,
+    WAITING,
+    Batch,
+    RollupKey,
+    daily_row,
+)
 from collector.stores.sqlite_rows import (
     READING_COLUMNS,
     Contents,
@@ -37,49 +47,6 @@ LINES_TOPIC: Final = "influx"
 LINES_A_RECORD: Final = 2500
 #: Tally whose count is the first day that still has all its raw readings.
 KEPT_FROM_DAY: Final = "raw_kept_from_day"
-
-_NEWEST = """INSERT INTO newest (device, at_us, tie, day, row, life_count, lowest_percent, lowest_index, errors,
-    worst_severity, source, kept) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)
-    ON CONFLICT (device) DO UPDATE SET at_us = excluded.at_us, tie = excluded.tie, day = excluded.day,
-    row = excluded.row, life_count = excluded.life_count, lowest_percent = excluded.lowest_percent,
-    lowest_index = excluded.lowest_index, errors = excluded.errors, worst_severity = excluded.worst_severity,
-    source = excluded.source, kept = NULL"""
-_DAILY = """INSERT INTO daily (device, day, first_us, last_us, last_tie, basis, first_count, last_count, last_mono,
-    last_colour, pages, polls, epochs, supplies, jams) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)
-    ON CONFLICT (device, day) DO UPDATE SET first_us = excluded.first_us, last_us = excluded.last_us,
-    last_tie = excluded.last_tie, basis = excluded.basis, first_count = excluded.first_count,
-    last_count = excluded.last_count, last_mono = excluded.last_mono, last_colour = excluded.last_colour,
-    pages = excluded.pages, polls = excluded.polls, epochs = excluded.epochs, supplies = excluded.supplies"""
-_EVENT = """INSERT OR IGNORE INTO event (device, at_us, kind, code, began, severity, text)
-    VALUES (?, ?, ?, ?, ?, ?, ?)"""
-_JAMS = """UPDATE daily SET jams = (SELECT count(*) FROM event WHERE device = ?1 AND at_us >= ?2 * 86400000000 - 500
-    AND at_us < (?2 + 1) * 86400000000 - 500 AND kind = 'error_state' AND code = 'jammed' AND began)
-    WHERE device = ?1 AND day = ?2"""
-_OUTBOX = "INSERT INTO outbox (topic, created_ms, crc, body) VALUES (?, ?, ?, ?)"
-
-_WAITING = """INSERT INTO daily_waiting (device, day, stamp) VALUES (?, ?, ?)
-    ON CONFLICT (device, day) DO UPDATE SET stamp = excluded.stamp"""
-
-RollupKey = tuple[str, str, int]
-
-
-@dataclass(slots=True)
-class _Batch:
-    """What one transaction is going to write."""
-
-    rows: dict[int, list[tuple[object, ...]]] = field(default_factory=dict)
-    polled: set[tuple[int, int]] = field(default_factory=set)
-    newest: dict[int, tuple[object, ...]] = field(default_factory=dict)
-    rollups: dict[tuple[int, int], tuple[DeviceMemory, RollupKey]] = field(default_factory=dict)
-    rebuild: set[tuple[int, int]] = field(default_factory=set)
-    boots: dict[int, Boot] = field(default_factory=dict)
-    stored: list[Landing] = field(default_factory=list)
-    replaced: list[tuple[DeviceMemory, int]] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
-    events: list[tuple[object, ...]] = field(default_factory=list)
-    jams: set[tuple[int, int]] = field(default_factory=set)
-    outbox: list[tuple[object, ...]] = field(default_factory=list)
-    duplicates: int = 0
 
 
 class SqliteWriter:
@@ -110,7 +77,7 @@ class SqliteWriter:
 
     def write(self, landings: Sequence[Landing], now_ms: int) -> AppendResult:
         """Write a batch inside the open transaction."""
-        batch = _Batch()
+        batch = Batch()
         for landing in landings:
             self._land(batch, landing, now_ms)
         self._flush(batch, now_ms)
@@ -121,7 +88,7 @@ class SqliteWriter:
 
     # --- one landing --------------------------------------------------------------------------------------------
 
-    def _land(self, batch: _Batch, landing: Landing, now_ms: int) -> None:
+    def _land(self, batch: Batch, landing: Landing, now_ms: int) -> None:
         reading = landing.reading
         key = (reading.tenant, reading.device_id or "")
         device = self.device(key, reading.site_id)
@@ -145,7 +112,7 @@ class SqliteWriter:
         self._conclusions(batch, device, landing, now_ms)
 
     def _new_boot_row(
-        self, batch: _Batch, device: DeviceMemory, reading: DeviceReading, day: int, when_ms: int, now_ms: int
+        self, batch: Batch, device: DeviceMemory, reading: DeviceReading, day: int, when_ms: int, now_ms: int
     ) -> int | None:
         """Return the boot's row (0 for a polled reading) if the reading is new; None if it is a duplicate."""
         if reading.boot_id is None or reading.seq is None:
@@ -172,7 +139,7 @@ class SqliteWriter:
 
     def _row(
         self,
-        batch: _Batch,
+        batch: Batch,
         device: DeviceMemory,
         reading: DeviceReading,
         place: tuple[int, int, int, int],
@@ -203,7 +170,7 @@ class SqliteWriter:
 
     def _become_newest(
         self,
-        batch: _Batch,
+        batch: Batch,
         device: DeviceMemory,
         reading: DeviceReading,
         order: tuple[int, str],
@@ -216,7 +183,7 @@ class SqliteWriter:
         row = self._next_row[day] - 1
         batch.newest[device.row] = (device.row, *order, day, row, *device.newest_state)
 
-    def _conclusions(self, batch: _Batch, device: DeviceMemory, landing: Landing, now_ms: int) -> None:
+    def _conclusions(self, batch: Batch, device: DeviceMemory, landing: Landing, now_ms: int) -> None:
         if landing.following_at is not None:
             batch.replaced.append((device, at_us(landing.following_at)))
             batch.jams.add((device.row, at_ms(landing.following_at) // MS_PER_DAY))
@@ -229,7 +196,7 @@ class SqliteWriter:
         if self._lines:
             batch.lines.extend(landing_lines(landing))
 
-    def add_event(self, batch: _Batch, device: DeviceMemory, event: TelemetryEvent) -> None:
+    def add_event(self, batch: Batch, device: DeviceMemory, event: TelemetryEvent) -> None:
         """Add an event of a known device to the batch."""
         batch.events.append(
             (device.row, at_us(event.at), event.kind, event.code, event.began, event.severity, event.text)
@@ -239,31 +206,31 @@ class SqliteWriter:
 
     # --- the transaction's end -----------------------------------------------------------------------------------
 
-    def _flush(self, batch: _Batch, now_ms: int) -> None:
+    def _flush(self, batch: Batch, now_ms: int) -> None:
         db = self._db
         for day, rows in batch.rows.items():
             db.executemany(f"INSERT INTO {day_table(day)} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-        db.executemany(_NEWEST, batch.newest.values())
+        db.executemany(NEWEST, batch.newest.values())
         for device_row, day in batch.rebuild:
             memory, key = batch.rollups[device_row, day]
             memory.rollups[day] = self._rebuilt(key, device_row)
         rollups = [(key, memory.rollups[key[2]], memory.row) for memory, key in batch.rollups.values()]
-        db.executemany(_DAILY, [_daily_row(row, key[2], rollup) for key, rollup, row in rollups])
+        db.executemany(DAILY, [daily_row(row, key[2], rollup) for key, rollup, row in rollups])
         self._flush_events(batch)
-        db.executemany(_JAMS, batch.jams)
+        db.executemany(JAMS, batch.jams)
         self.save_boots(batch.boots.values(), now_ms)
         if self._lines:
             self._stamp += 1
             touched = {(row, key[2]) for key, _, row in rollups} | batch.jams
-            db.executemany(_WAITING, [(*place, self._stamp) for place in touched])
+            db.executemany(WAITING, [(*place, self._stamp) for place in touched])
             self._add_lines(batch, now_ms)
-        db.executemany(_OUTBOX, batch.outbox)
+        db.executemany(OUTBOX, batch.outbox)
         for memory, key in batch.rollups.values():
             memory.forget_old_days(key[2])
 
-    def _flush_events(self, batch: _Batch) -> None:
+    def _flush_events(self, batch: Batch) -> None:
         """Write events in the order of the landings: a replacement also replaces events of the same batch."""
-        self._db.executemany(_EVENT, batch.events)
+        self._db.executemany(EVENT, batch.events)
         batch.events.clear()
         for device, when_us in batch.replaced:
             if self._lines:
@@ -290,7 +257,7 @@ class SqliteWriter:
             )
             yield event_line(event, void=True)
 
-    def _add_lines(self, batch: _Batch, now_ms: int) -> None:
+    def _add_lines(self, batch: Batch, now_ms: int) -> None:
         """Put the batch's lines into the outbox, a few thousand a record."""
         for start in range(0, len(batch.lines), LINES_A_RECORD):
             body = pack_lines(batch.lines[start : start + LINES_A_RECORD])
@@ -305,17 +272,17 @@ class SqliteWriter:
 
     def write_events(self, events: Sequence[TelemetryEvent], now_ms: int) -> int:
         """Write events that came without a reading; return how many were new."""
-        batch = _Batch()
+        batch = Batch()
         for event in events:
             self.add_event(batch, self.device((event.tenant, event.device_id), None), event)
         before = self._db.total_changes
         self._flush_events(batch)
         written = self._db.total_changes - before
-        self._db.executemany(_JAMS, batch.jams)
+        self._db.executemany(JAMS, batch.jams)
         if self._lines:
             batch.lines.extend(event_line(event, void=False) for event in events)
             self._add_lines(batch, now_ms)
-            self._db.executemany(_OUTBOX, batch.outbox)
+            self._db.executemany(OUTBOX, batch.outbox)
         return written
 
     # --- what the writer knows of a device ------------------------------------------------------------------------
@@ -358,7 +325,7 @@ class SqliteWriter:
             boot = device.boots[boot_id] = Boot(row, SequenceRanges.decode(received))
         return boot
 
-    def _frame(self, batch: _Batch, device: DeviceMemory, day: int) -> Content | None:
+    def _frame(self, batch: Batch, device: DeviceMemory, day: int) -> Content | None:
         if device.frame is None or device.frame.day != day:
             if day in batch.rows:  # the frame may be among the rows not yet written
                 self._db.executemany(
@@ -406,11 +373,3 @@ class SqliteWriter:
                 found = self._db.execute(find, (source, site_id)).fetchone()
             number = self._origins[source, site_id] = found[0]
         return number
-
-
-def _daily_row(device_row: int, day: int, rollup: DayRollup) -> tuple[object, ...]:
-    return (
-        device_row, day, rollup.first_us, rollup.last_us, rollup.last_tie, rollup.basis, rollup.first_count,
-        rollup.last_count, rollup.last_mono, rollup.last_colour, rollup.pages, rollup.polls, rollup.epochs,
-        msgspec.msgpack.encode(rollup.supplies),
-    )  # fmt: skip

@@ -45,7 +45,7 @@ def test_agents_stay_within_their_site_and_strangers_stay_out(tmp_path: Path) ->
 
         def note(message: object) -> None:
             got.append((message.topic, bytes(message.payload)))  # type: ignore[attr-defined]  # paho's message
-            collector.acknowledge(message, collector.connects)  # type: ignore[arg-type]  # as above
+            collector.acknowledge(message, collector.connects)  # type: ignore[arg-type]  # paho's message
 
         collector = MqttConnection(
             endpoint(COLLECTOR, "c-secret"), filters=["drumbeat/v1/+/+/+/reading"], on_message=note

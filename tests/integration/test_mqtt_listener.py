@@ -85,7 +85,7 @@ class Sender:
 
     def _note(self, message: object) -> None:
         self.acks.put((message.topic, bytes(message.payload)))  # type: ignore[attr-defined]  # paho's message
-        self._connection.acknowledge(message, self._connection.connects)  # type: ignore[arg-type]  # as above
+        self._connection.acknowledge(message, self._connection.connects)  # type: ignore[arg-type]  # paho's message
 
     def __enter__(self) -> Self:
         self._connection.start()
