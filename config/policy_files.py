@@ -220,6 +220,9 @@ def _triage(take: _Taker) -> TriagePolicy:
         storm_window=take.duration("triage.storm.window"),
         storm_settle=take.duration("triage.storm.settle"),
         fleet_storm_share=take.number("triage.storm.fleet_share", most=1),
+        campaign_devices=take.whole("triage.campaign.devices", least=2),
+        campaign_share=take.number("triage.campaign.share", most=1),
+        campaign_window=take.duration("triage.campaign.window"),
     )
 
 
