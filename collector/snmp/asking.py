@@ -13,13 +13,13 @@ from collector.snmp.engine import (
     Allowance,
     AllowanceSpent,
     AuthenticationFailed,
-    RequestRefused,
     RequestTimedOut,
     SnmpEngine,
     SnmpTarget,
     TooBig,
     Value,
 )
+from crm_core.domain.errors import DeviceMisbehaved
 
 MAX_OIDS: Final = 45
 MIN_OIDS: Final = 1
@@ -141,7 +141,7 @@ class Asker:
                     self._miss(chunk)
                 else:
                     waiting = self._smaller(chunk, waiting)
-            except RequestRefused:
+            except DeviceMisbehaved:  # an error status, or OIDs that were not asked for
                 self.answered = True
                 waiting = self._split(chunk, waiting)
 
@@ -178,7 +178,7 @@ class Asker:
         except TooBig:
             self.size = MIN_OIDS
             self.missed.update(group.parts)
-        except (RequestTimedOut, AllowanceSpent, RequestRefused):
+        except (RequestTimedOut, DeviceMisbehaved):
             if not self.answered and not self.found:
                 raise
             self.missed.update(group.parts)

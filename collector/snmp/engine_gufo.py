@@ -50,7 +50,7 @@ from collector.snmp.engine import (
 )
 from collector.snmp.oids import index_key
 from collector.snmp.usm import stretched_key
-from crm_core.domain.errors import InvalidConfiguration
+from crm_core.domain.errors import DeviceMisbehaved, InvalidConfiguration
 
 _AUTH: Final = {
     "md5": Md5Key, "sha1": Sha1Key, "sha224": Sha224Key, "sha256": Sha256Key, "sha384": Sha384Key, "sha512": Sha512Key,
@@ -158,7 +158,7 @@ class GufoEngine:
                 return rows
             if index_key(oid) <= index_key(last):
                 self.statistics.reject("order")
-                return rows
+                raise DeviceMisbehaved(f"rows of {column} did not come in increasing order")
             last, rows = oid, rows + 1
             if value is not None and self._is_fair(value):
                 found[oid] = _plain(value)

@@ -135,6 +135,8 @@ class Poller:
             varbinds = await self._learn(asker, known)
         else:
             varbinds = await self._update(asker, known)
+        if not varbinds and asker.missed:
+            raise DeviceMisbehaved(f"{target.host}:{target.port} answers, but nothing that can be used")
         if known.model_key and asker.size < MAX_OIDS:
             self._sizes[known.model_key] = asker.size
         return self._reading(target, known, varbinds, polled_at, asker)

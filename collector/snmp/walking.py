@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from collector.snmp.engine import Allowance, EngineStatistics, TooBig, Value, acceptable, is_below
 from collector.snmp.oids import index_key
+from crm_core.domain.errors import DeviceMisbehaved
 
 Rows = list[tuple[str, Value | None]]
 #: (next OIDs, repetitions) -> the varbinds of the reply, row by row.
@@ -33,9 +34,13 @@ class ColumnWalk:
         self._rows_left = max_rows
         self._per_reply = max(1, per_reply)
         self._stats = stats
+        self._broken = False
 
     async def run(self, ask: AskNext, allowance: Allowance) -> None:
-        """Walk until every column ended; raises what `ask` raises, and keeps what was found before."""
+        """Walk until every column ended; raises what `ask` raises, and keeps what was found before.
+
+        Raises `DeviceMisbehaved` at the end when rows did not increase.
+        """
         while self._next and self._rows_left > 0:
             if allowance.is_spent:
                 allowance.take()  # raises with the reason
@@ -49,6 +54,10 @@ class ColumnWalk:
                 self._per_reply = max(1, self._per_reply // 2)
                 continue
             self._take(columns, rows)
+        if self._broken:
+            raise DeviceMisbehaved(
+                "rows of a table did not come in increasing order: the rest of it was not read"
+            )
 
     def _take(self, columns: tuple[str, ...], rows: Rows) -> None:
         """Sort the varbinds of a reply into their columns; columns that a short reply left out are asked again."""
@@ -70,6 +79,7 @@ class ColumnWalk:
         last = self._next[column]
         if index_key(oid) <= index_key(last):
             self._stats.reject("order")
+            self._broken = True
             return False
         self._next[column] = oid
         if not acceptable(value):

@@ -128,7 +128,7 @@ def test_what_was_read_before_the_allowance_ended_is_kept(engine_class, server):
 
 def test_a_silent_address_times_out_after_the_repeats(engine_class, credential, server):
     async def use(engine):
-        allowance = Allowance(seconds=0.6, repeats=1)
+        allowance = Allowance(seconds=0.3, repeats=1)
         with pytest.raises((RequestTimedOut, AllowanceSpent)):
             await engine.get(target(server, credential, host="127.3.0.77"), ["1.3.6.1.2.1.1.1.0"], allowance)
         return engine.statistics
@@ -140,7 +140,7 @@ def test_a_wrong_community_gets_no_value(engine_class, server):
     async def use(engine):
         with pytest.raises((RequestTimedOut, AllowanceSpent)):
             await engine.get(
-                target(server, Community("wrong")), ["1.3.6.1.2.1.1.1.0"], Allowance(seconds=0.4, repeats=0)
+                target(server, Community("wrong")), ["1.3.6.1.2.1.1.1.0"], Allowance(seconds=0.2, repeats=0)
             )
 
     run(engine_class, use)
@@ -157,7 +157,7 @@ def test_a_wrong_community_gets_no_value(engine_class, server):
 def test_a_wrong_v3_user_is_refused_or_unheard(engine_class, user, server):
     async def use(engine):
         with pytest.raises((RequestRefused, RequestTimedOut, AllowanceSpent)):
-            await engine.get(target(server, user), ["1.3.6.1.2.1.1.1.0"], Allowance(seconds=1.0, repeats=0))
+            await engine.get(target(server, user), ["1.3.6.1.2.1.1.1.0"], Allowance(seconds=0.5, repeats=0))
 
     run(engine_class, use)
 
