@@ -207,7 +207,7 @@ class Fleet:
         """Return who works today and by which factor: weekday, holidays, unannounced closures, power."""
         today = self.start + timedelta(days=day)
         habits = self.habits
-        factor = habits.week[:, today.weekday()].copy()
+        factor: Floats = habits.week[:, today.weekday()].astype(np.float64)
         if today in self.roster.holidays:
             factor *= np.where(habits.round_the_clock, 0.7, 0.02)
         draw = rng.random((2, len(self.roster.sites)))

@@ -27,7 +27,7 @@ SLEEP_UNKNOWN_SHARE: Final = 0.06
 class Habits:
     """One row per device; see the physics for the use of each."""
 
-    week: Floats  # [N, 7]
+    week: Singles  # [N, 7]
     base_pages: Floats
     gamma_shape: Floats
     zero_chance: Floats
@@ -38,10 +38,10 @@ class Habits:
     duplex_share: Floats
     large_share: Floats
     scan_ratio: Floats
-    coverage: Floats  # [N, 4] mean coverage per colour of KCMY
+    coverage: Singles  # [N, 4] mean coverage per colour of KCMY
     jam_rate: Floats
     quality: Floats  # [N] stress of the place on parts
-    chatter: Floats  # [N, 7] harmless codes a day
+    chatter: Singles  # [N, 7] harmless codes a day
     network_chatter: Floats
     open_from: Floats
     open_until: Floats
@@ -95,7 +95,7 @@ def draw_habits(roster: Roster, models: Mapping[str, SimulatedModel], rng: np.ra
         if spec.gauge is not None:
             gauge[i] = GAUGES.index(spec.gauge)
     return Habits(
-        week=week,
+        week=week.astype(np.float32),
         base_pages=np.where(rare, base * 0.25, base),
         gamma_shape=rng.uniform(1.5, 6.0, count),
         zero_chance=np.where(rare, rng.uniform(0.3, 0.7, count), rng.uniform(0.0, 0.03, count)),
@@ -106,10 +106,14 @@ def draw_habits(roster: Roster, models: Mapping[str, SimulatedModel], rng: np.ra
         duplex_share=np.where([m.duplex for m in model_of], rng.beta(3.0, 3.0, count), 0.0),
         large_share=np.where([m.a3 for m in model_of], rng.beta(1.3, 18.0, count), 0.0),
         scan_ratio=np.where(copies, rng.gamma(1.5, 0.25, count), 0.0),
-        coverage=np.array([0.05, 0.024, 0.026, 0.028]) * rng.lognormal(-0.06, 0.35, (count, 4)),
+        coverage=(np.array([0.05, 0.024, 0.026, 0.028]) * rng.lognormal(-0.06, 0.35, (count, 4))).astype(
+            np.float32
+        ),
         jam_rate=rng.lognormal(np.log(1 / 7000), 0.6, count),
         quality=rng.lognormal(0.0, 0.35, count),
-        chatter=np.where(rng.random((count, 7)) < 0.02, rng.uniform(0.1, 0.7, (count, 7)), 0.004),
+        chatter=np.where(rng.random((count, 7)) < 0.02, rng.uniform(0.1, 0.7, (count, 7)), 0.004).astype(
+            np.float32
+        ),
         network_chatter=np.where(rng.random(count) < 0.06, rng.uniform(0.2, 0.8, count), 0.01),
         open_from=np.where(whole_day, 0.0, np.clip((hours[:, 0] - offset) * 60, 0, 1380)),
         open_until=np.where(whole_day, 1440.0, np.clip((hours[:, 1] - offset) * 60, 60, 1440)),

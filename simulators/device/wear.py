@@ -24,6 +24,7 @@ from simulators.device.arrays import (
     Bools,
     EventTable,
     Floats,
+    Singles,
 )
 from simulators.device.habits import Habits
 
@@ -40,9 +41,9 @@ LONGEST_BURST_DAYS: Final = 10
 class PartState:
     """[N, 7] what is hidden in the machines."""
 
-    design: Floats
+    design: Singles
     pages: Floats
-    life: Floats  # share of the design life at which the defect begins
+    life: Singles  # share of the design life at which the defect begins
     onset: npt.NDArray[np.int32]  # day the defect began, NEVER = none
     fails_on: npt.NDArray[np.int32]
     heals_on: npt.NDArray[np.int32]
@@ -71,9 +72,9 @@ def draw_parts(rng: np.random.Generator, habits: Habits, design: Floats, age: Fl
     wear = np.where(first_one, age[:, None], share * life)
     never = np.full(shape, NEVER, np.int32)
     return PartState(
-        design=design,
+        design=design.astype(np.float32),
         pages=np.maximum(wear, 0.0) * design,
-        life=life,
+        life=life.astype(np.float32),
         onset=never.copy(),
         fails_on=never.copy(),
         heals_on=never.copy(),
@@ -86,7 +87,8 @@ def begin_defects(parts: PartState, day: int, rng: np.random.Generator) -> None:
     """Let defects begin where the wear has passed the hidden life, and end those that heal today."""
     uniform = rng.random((3, *parts.pages.shape))
     healed = parts.heals_on <= day
-    parts.life = np.where(healed, parts.wear + 0.1 + 0.4 * uniform[0], parts.life)
+    later = (parts.wear + 0.1 + 0.4 * uniform[0]).astype(np.float32)
+    parts.life = np.where(healed, later, parts.life)
     parts.onset[healed] = parts.heals_on[healed] = NEVER
     begins = (parts.wear >= parts.life) & (parts.design > 0) & (parts.onset == NEVER)
     warned = begins & (uniform[1] < WARNED_SHARE)
@@ -101,7 +103,7 @@ def begin_defects(parts: PartState, day: int, rng: np.random.Generator) -> None:
 
 def fit_new(parts: PartState, fresh: Bools, day: int, rng: np.random.Generator, habits: Habits) -> None:
     """Put new parts in where `fresh` [N, 7]."""
-    life = draw_life(rng, habits, fresh.shape)
+    life = draw_life(rng, habits, fresh.shape).astype(np.float32)
     parts.life = np.where(fresh, life, parts.life)
     parts.pages[fresh] = 0.0
     parts.onset[fresh] = parts.fails_on[fresh] = parts.heals_on[fresh] = NEVER

@@ -12,11 +12,15 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from simulators import ber
+from simulators.device import Fleet, make_roster
+from simulators.history import record_history
+from simulators.models import default_models
 from simulators.recordings import read_recording
 from simulators.snmp_view import GET
 
@@ -134,6 +138,15 @@ def test_a_hundred_thousand_agents_run():
         f"\n100,000 agents {many.rss / 1e6:.0f} MB, {(many.rss - one.rss) / 99_999:.0f} bytes each, {many.rate:,.0f} requests per CPU-second"
     )
     assert many.rss < 700e6
+
+
+def test_a_thousand_devices_live_through_540_days():
+    began = time.process_time()
+    fleet = Fleet(make_roster(1000, default_models(), seed=1), seed=1, start=date(2024, 1, 1), keep_days=2)
+    history = record_history(fleet, 540)
+    spent = time.process_time() - began
+    print(f"\n1,000 devices x 540 days: {spent:.1f} CPU-seconds, {int(history.pages.sum()):,} pages")
+    assert spent < 5.0
 
 
 @contextmanager
