@@ -192,7 +192,10 @@ class Triage:
         if bundle is None or (newest is not None and signal.observed_at < newest):
             report.ignored += 1
             return
-        uow.signals.set_watermark(signal.tenant, signal.device_id, signal.origin, signal.observed_at)
+        if (
+            "" not in signal.unknown
+        ):  # a device that slept said nothing: what it said just before still counts
+            uow.signals.set_watermark(signal.tenant, signal.device_id, signal.origin, signal.observed_at)
         tracks = {
             track.cause: track
             for track in uow.signals.tracks(signal.tenant, signal.device_id)

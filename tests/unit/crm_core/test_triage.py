@@ -113,6 +113,13 @@ def test_a_late_signal_says_nothing_new():
     assert (late.ignored, desk.tickets()) == (1, [])
 
 
+def test_what_was_said_just_before_a_nap_still_counts():
+    desk = Desk()
+    desk.later(minutes=10)
+    desk.see(unknown=("",))
+    assert desk.take([a_signal(FUSER, at=T0 + timedelta(minutes=9))]).opened == 1
+
+
 def test_a_repeated_signal_is_one_signal():
     desk = Desk(SLOW)
     for _ in range(5):
