@@ -224,10 +224,6 @@ class PollSchedule:
         self._reschedule(key, entry, now)
         return True
 
-    def next_due(self) -> datetime | None:
-        """Return when the next turn comes."""
-        return self._heap[0][0] if self._heap else None
-
     # --- how they stand ------------------------------------------------------------------------------------------
 
     def reachability(self, key: str, now: datetime) -> Reachability:

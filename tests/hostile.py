@@ -129,7 +129,7 @@ def request_id(data: bytes) -> int:
 
 async def serve(agent: HostileAgent, host: str = "127.0.0.1") -> int:
     """Start the agent in this loop and return its port."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
     sock.bind((host, 0))
     transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: agent, sock=sock)

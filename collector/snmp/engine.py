@@ -6,7 +6,7 @@ only from the asked address, with the asked OIDs in number and order (or strictl
 not spend more than an `Allowance`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
 from time import monotonic
@@ -205,7 +205,8 @@ class SnmpEngine(Protocol):
     ) -> dict[str, Value]:
         """Return everything below the columns (prefixes, each with its own subtree).
 
-        Stops a column at the first OID that leaves it or does not increase. `per_reply` is how many rows one reply
+        A column ends at the first OID that leaves it; one that does not increase ends it, too, and raises
+        `DeviceMisbehaved` when the other columns are read. `per_reply` is how many rows one reply
         should hold. A failure on the way loses the rows; `walk_into` keeps them.
         """
         ...
@@ -236,16 +237,3 @@ def is_below(oid: str, prefix: str) -> bool:
 def acceptable(value: Value) -> bool:
     """Tell whether a value has a size that a printer may send: longer strings are an attack or a fault."""
     return not isinstance(value, bytes | str) or len(value) <= MAX_VALUE_OCTETS
-
-
-def check_exact(asked: Sequence[str], got: Sequence[str], statistics: EngineStatistics) -> None:
-    """Raise `DeviceMisbehaved` unless a reply holds exactly the asked OIDs in their order."""
-    if len(got) != len(asked):
-        statistics.reject("count")
-        raise DeviceMisbehaved(f"asked for {len(asked)} OIDs, the reply holds {len(got)}")
-    if list(got) != list(asked):
-        statistics.reject("oid")
-        raise DeviceMisbehaved("the reply holds OIDs that were not asked for")
-
-
-ReadOnlyValues = Mapping[str, Value]

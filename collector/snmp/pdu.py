@@ -4,7 +4,6 @@ A request of the same OIDs differs only in its request-id, so it is built once a
 is read by comparing each OID with the encoded one that was sent; only a reply of another shape takes the general path.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -27,17 +26,6 @@ MIN_ID: Final = 0x0100_0000
 MAX_ID: Final = 0x7FFF_FFFF
 
 Value = int | bytes | str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Pdu:
-    """A decoded reply: varbinds as (dotted OID, value), None where the device has no value."""
-
-    kind: int
-    request_id: int
-    error_status: int
-    error_index: int
-    varbinds: list[tuple[str, Value]]
 
 
 @lru_cache(maxsize=4096)

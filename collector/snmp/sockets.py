@@ -2,6 +2,7 @@
 
 import ipaddress
 import socket
+from functools import lru_cache
 
 from collector.snmp.engine import SnmpTarget
 from crm_core.domain.errors import InvalidValue
@@ -21,19 +22,16 @@ def grow_buffer(sock: socket.socket, octets: int) -> int:
     return sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
 
 
-_ADDRESSES: dict[tuple[str, int], tuple[Address, int]] = {}
-
-
 def address_of(target: SnmpTarget) -> tuple[Address, int]:
     """Return the address as the socket will report it, and its family; raise `InvalidValue` for a name."""
-    key = (target.host, target.port)
-    found = _ADDRESSES.get(key)
-    if found is None:
-        try:
-            ip = ipaddress.ip_address(target.host)
-        except ValueError as error:
-            raise InvalidValue(f"{target.host!r} is no IP address: resolve names before polling") from error
-        family = socket.AF_INET6 if ip.version == 6 else socket.AF_INET
-        found = ((str(ip), target.port), family)
-        _ADDRESSES[key] = found
-    return found
+    host, family = _parsed(target.host)
+    return (host, target.port), family
+
+
+@lru_cache(maxsize=131_072)
+def _parsed(host: str) -> tuple[str, int]:
+    try:
+        ip = ipaddress.ip_address(host)
+    except ValueError as error:
+        raise InvalidValue(f"{host!r} is no IP address: resolve names before polling") from error
+    return str(ip), socket.AF_INET6 if ip.version == 6 else socket.AF_INET
