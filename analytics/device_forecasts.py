@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from analytics.failures import COMPONENTS, PRIOR_FAILURES_A_YEAR, HazardModel, rule_probability
 from analytics.features import FleetState
 from analytics.lifetime import LifeUse, life_use
+from analytics.part_fits import PartFits
 from analytics.supply_forecasts import Stamp, rate_deviation
 from crm_core.domain.catalogue import DeviceModel
 from crm_core.domain.fleet import Device
@@ -61,9 +63,13 @@ def life_shares(state: FleetState, devices: dict[str, Device], use: UseNumbers) 
 
 
 def life_forecasts(
-    state: FleetState, devices: dict[str, Device], use: UseNumbers, stamp: Stamp, policy: LifePolicy
-) -> list[LifeForecast]:
-    """Return the life of every device and of its wearing parts, or the reason why it is not known."""
+    state: FleetState, devices: dict[str, Device], use: UseNumbers, stamp: Stamp, policy: LifePolicy,
+    fits: PartFits = MappingProxyType({}),
+) -> list[LifeForecast]:  # fmt: skip
+    """Return the life of every device and of its wearing parts, or the reason why it is not known.
+
+    `fits` tells at which count a part was last renewed; without it the part is taken for the first one.
+    """
     gauges = _part_gauges(state)
     made: list[LifeForecast] = []
     for row, device_id in enumerate(state.device_ids):
@@ -76,7 +82,15 @@ def life_forecasts(
             level = gauges.get((row, part.component))
             made.append(
                 _part_life(
-                    state, row, device, (part.component, part.design_life_pages), level, use, stamp, policy
+                    state,
+                    row,
+                    device,
+                    (part.component, part.design_life_pages),
+                    level,
+                    use,
+                    stamp,
+                    policy,
+                    fits.get((device_id, part.component)),
                 )
             )
     return made
@@ -145,7 +159,7 @@ def _device_life(
 
 def _part_life(
     state: FleetState, row: int, device: Device, part: tuple[str, int], level: float | None, use: UseNumbers, stamp: Stamp,
-    policy: LifePolicy,
+    policy: LifePolicy, fitted_at: int | None,
 ) -> LifeForecast:  # fmt: skip
     component, design = part
     basis = _basis(state, row, stamp)
@@ -156,6 +170,8 @@ def _part_life(
         return _life(
             state, row, device, component, design, "reasons.missing_counter", use, stamp, policy, basis
         )
+    elif fitted_at is not None:
+        pages = max(float(use.count[row]) - fitted_at, 0.0)
     else:
         pages, basis = float(use.count[row]), ForecastBasis.CATALOGUE_PRIOR  # taken for the first one fitted
     if pages > design and level is None:

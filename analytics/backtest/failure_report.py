@@ -13,6 +13,7 @@ from analytics.survival import kaplan_meier
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
+_MOST_PAGES = 150.0  # thousand pages shown
 _SHOWN = ("drum", "fuser", "feed_rollers")
 
 
@@ -63,7 +64,7 @@ def failure_report(
     pictures.append(
         (
             "Survival of parts",
-            "Share still working by pages printed, from fitting to exchange.",
+            "Share still working by pages printed. Green: fuser; blue: drum and feed rollers.",
             _parts(history),
         )
     )
@@ -71,7 +72,7 @@ def failure_report(
 
 
 def _parts(history: FailureHistory) -> str:
-    plot = Plot("thousand pages on the part (drum, fuser, feed rollers)", "still working", 150, 1.0)
+    plot = Plot("thousand pages on the part (drum, fuser, feed rollers)", "still working", _MOST_PAGES, 1.0)
     for name in _SHOWN:
         kind = COMPONENTS.index(name)
         replaced = np.diff(history.repairs[kind], axis=1)[:, 1:] > 0
@@ -79,5 +80,6 @@ def _parts(history: FailureHistory) -> str:
         running = history.part_pages[kind][:, -1]
         lives = np.concatenate([ended, running]) / 1000.0
         curve = kaplan_meier(lives, np.r_[np.ones(len(ended), bool), np.zeros(len(running), bool)])
-        plot.steps(curve.times, curve.alive, "main" if name != "fuser" else "truth")
+        shown = curve.times <= _MOST_PAGES
+        plot.steps(curve.times[shown], curve.alive[shown], "main" if name != "fuser" else "truth")
     return plot.svg("survival of parts")

@@ -33,12 +33,13 @@ _THRESHOLDS: Final = tuple(np.arange(4.5, 10.01, 0.25).tolist())
 _COARSE: Final = 0.05  # steps of 5 % and more
 _KINDS: Final = 6
 _LATE_KINDS: Final = (3, 4, 5)  # gauges that say "some remaining", see `gauge_kind`
-_LATE_ORDER: Final = (5, 4, 3, 5, 4, 3)
+#: A fleet has too few of these gauges to search three thresholds: before a flag that comes in time only a forecast of a
+#: day or two raises a ticket, otherwise a little later than for the fleet.
+_LATE_MARGIN: Final = 0.5
+_WAIT_FOR_FLAG: Final = 1.5
 _USUAL_FLAG: Final = 0.12
 _FLAG_IN_TIME: Final = 4.5  # days before empty
-_LATE_THRESHOLDS: Final = tuple(np.arange(1.0, 9.01, 0.25).tolist())
 _SHRINK: Final = 200.0  # lives that the fleet's threshold counts for
-_MIN_LATE: Final = 40
 _NEAR_FORMULA: Final = 60.0  # days; what lies farther away raises no ticket
 _BLOCK: Final = 20  # days that are forecast in one call
 _LATE_COSTS: Final = 0.3  # a late ticket is worse than an early one
@@ -177,19 +178,9 @@ def _best_thresholds(tracks: list[Track]) -> Floats:
         mine = common[:, last == kind]
         blended = (mine.sum(1) + _SHRINK * overall) / (mine.shape[1] + _SHRINK)
         chosen[kind] = _THRESHOLDS[int(np.argmax(_smooth(blended)))]
-    late = [track for track in tracks if track[1][-1] >= _LATE_KINDS[0]]
-    if len(late) >= _MIN_LATE:
-        for kind in _LATE_ORDER:
-            chosen[kind] = _best_for(late, chosen, kind)
+    common_level = _THRESHOLDS[int(np.argmax(_smooth(overall)))]
+    chosen[list(_LATE_KINDS)] = (common_level - _LATE_MARGIN, common_level - _LATE_MARGIN, _WAIT_FOR_FLAG)
     return chosen
-
-
-def _best_for(tracks: list[Track], chosen: Floats, kind: int) -> float:
-    """Return the best threshold of one kind while those of the other kinds stay."""
-    levels = np.tile(chosen, (len(_LATE_THRESHOLDS), 1))
-    levels[:, kind] = _LATE_THRESHOLDS
-    worth = np.array([_worth(tracks, row).mean() for row in levels])
-    return float(_LATE_THRESHOLDS[int(np.argmax(_smooth(worth)))])
 
 
 def _smooth(values: Floats) -> Floats:

@@ -12,9 +12,13 @@ from threadpoolctl import threadpool_limits
 
 from analytics.backtest.azure import backtest_azure, machine_range
 from analytics.backtest.failures import backtest_failures
+from analytics.backtest.own import backtest_own
 from analytics.backtest.rul import backtest_rul
 from analytics.backtest.supplies import backtest_supplies
 from config.cli.common import JsonFlag, notes, print_json, session_of
+from config.clock import SystemClock
+from config.wiring.core import open_core
+from config.wiring.telemetry import open_telemetry
 from crm_core.domain.errors import InvalidValue, NotFound
 
 app = typer.Typer(
@@ -167,6 +171,41 @@ def azure(
             data, machine_range(train_machines), machine_range(test_machines), train_until.date(), out, seed=seed, html=html,
             progress=progress,
         )  # fmt: skip
+    _answer(summary, as_json)
+
+
+@app.command()
+def own(
+    context: typer.Context,
+    html: Html = None,
+    seed: Seed = 0,
+    threads: Threads = 1,
+    as_json: JsonFlag = False,
+) -> None:
+    """Judge the forecasts on this installation's own history: learn from the earlier days, score on the later ones."""
+    session = session_of(context)
+    clock = SystemClock()
+    core = open_core(session.settings, clock)
+    telemetry = open_telemetry(core)
+    try:
+        last = telemetry.store.stats(session.tenant).last_at
+        if last is None:
+            raise NotFound("the telemetry store has no readings yet; let Drumbeat collect some weeks first")
+        with core.uow_factory() as uow:
+            devices = uow.devices.all(session.tenant)
+        with threadpool_limits(limits=threads), _progress() as progress:
+            summary = backtest_own(
+                telemetry.store,
+                devices,
+                core.catalogue,
+                session.tenant,
+                last.date(),
+                seed=seed,
+                html=html,
+                progress=progress,
+            )
+    finally:
+        telemetry.close()
     _answer(summary, as_json)
 
 

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from analytics.backtest.own import backtest_own
 from collector.stores.memory import MemoryTelemetryStore
+from config.catalogue_files import load_catalogue
+from crm_core.domain.fleet import Device
 from crm_core.domain.forecast import ForecastBasis
 from crm_core.domain.identity import DEFAULT_TENANT
 from tests.unit.analytics import fleet
@@ -112,3 +115,19 @@ def test_training_beats_its_base_rates_and_the_champion_serves(tmp_path: Path) -
             f.provenance.model for d in names for f in uow.forecasts.for_device(DEFAULT_TENANT, d).supplies
         }
     assert "supplies/1" in models
+    assert_own_history_agrees(store, fleet.devices(*names), tmp_path)
+
+
+def assert_own_history_agrees(store: MemoryTelemetryStore, devices: list[Device], folder: Path) -> None:
+    """Check that the back-test on the own history sees the run-outs and writes its report."""
+    said: list[str] = []
+    summary = backtest_own(
+        store, devices, load_catalogue(), DEFAULT_TENANT, fleet.day(209), html=folder / "own.html",
+        progress=lambda what, _share: said.append(what),
+    )  # fmt: skip
+    assert summary["run_outs"] > 40
+    model = summary["model"]
+    assert isinstance(model, dict)
+    assert model["error_within_30_days"] < 3.0
+    assert (folder / "own.html").read_text(encoding="utf-8").count("<svg") == 2
+    assert said[-1] == "done"
