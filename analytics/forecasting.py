@@ -12,20 +12,17 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
-from analytics.device_forecasts import failure_forecasts, life_forecasts, life_shares, use_numbers
+from analytics.device_forecasts import failure_forecasts, life_forecasts, use_numbers
 from analytics.evaluation import Score
 from analytics.failures import HazardModel
-from analytics.features import FleetState, calendar_ahead, day_number
+from analytics.features import FleetState, day_number
+from analytics.history_walk import walk_history
 from analytics.model_registry import ModelRegistry
 from analytics.part_fits import FitLedger
 from analytics.priors import SupplyPriorBook
-from analytics.supplies import SupplyModel, snapshot
+from analytics.supplies import SupplyModel
 from analytics.supply_forecasts import Stamp, supply_forecasts, supply_numbers
 from analytics.training import (
-    FailureRecorder,
-    SupplyRecorder,
     Trained,
     hazard_of,
     supply_model_of,
@@ -158,7 +155,7 @@ class Forecaster:
         with self._uow_factory() as uow:
             devices = {str(device.device_id): device for device in uow.devices.all(tenant)}
             tickets = _hardware_tickets(uow.tickets.list, tenant)
-        walk = _walk(
+        walk = walk_history(
             self._store,
             FleetState(tenant, self._priors, holidays=self._holidays),
             devices,
@@ -228,34 +225,6 @@ class Forecaster:
         if key not in self._hazards:
             self._hazards = {key: hazard_of(registry.load(model_id).content)}
         return model_id, self._hazards[key]
-
-
-@dataclass(slots=True)
-class _Walk:
-    state: FleetState
-    supplies: SupplyRecorder
-    failures: FailureRecorder
-    pages: np.ndarray[tuple[int, int], np.dtype[np.float64]]
-    first_day: int
-
-
-def _walk(
-    store: TelemetryStore, state: FleetState, devices: dict[str, Device], until: int, holidays: frozenset[int]
-) -> _Walk:
-    """Walk through the whole history and note what was known on each day."""
-    supplies, failures = SupplyRecorder(), FailureRecorder()
-    block, events = state.read(store, devices, until)
-    pages: list[np.ndarray[tuple[int], np.dtype[np.float64]]] = []
-    for column in range(block.counts.shape[1]):
-        day = block.first_day + column
-        before = supplies.before(state.supply)
-        pages.append(state.take_day(day, block, column, events.get(day, ())))
-        supplies.after(day, state.supply, before)
-        supplies.note(snapshot(day, state.usage, state.supply, calendar_ahead(day, holidays)))
-        use = use_numbers(state, day)
-        failures.note(day, state.failures.features(life_shares(state, devices, use), use.pages_per_day))
-    table = np.stack(pages, axis=1) if pages else np.zeros((len(state.device_ids), 0))
-    return _Walk(state, supplies, failures, table, block.first_day)
 
 
 def _hardware_tickets(listing: object, tenant: TenantId) -> Sequence[Ticket]:
