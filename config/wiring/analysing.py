@@ -10,12 +10,14 @@ from analytics.forecasting import Forecaster
 from config.supervision import LeaderLease
 from config.wiring.core import Core
 from config.wiring.telemetry import Telemetry
+from crm_core.day_planning import DayPlanner
 from crm_core.dispatching import Dispatcher
 from crm_core.ports import TelemetryStore
 from crm_core.servicedesk import ServiceDesk
 from crm_core.triage import Triage
 
 LEASE_SECONDS: Final = 10
+PLANNING_SECONDS: Final = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,7 @@ class Desk:
 
     triage: Triage
     dispatcher: Dispatcher
+    planner: DayPlanner
     servicedesk: ServiceDesk
     forecaster: Forecaster
 
@@ -33,6 +36,7 @@ def build_desk(core: Core, store: TelemetryStore) -> Desk:
     return Desk(
         triage=Triage(core.uow_factory, core.clock, core.policy, core.fault_codes, core.catalogue),
         dispatcher=Dispatcher(core.uow_factory, core.clock, core.policy, core.catalogue, core.fault_codes),
+        planner=DayPlanner(core.uow_factory, core.clock, core.policy),
         servicedesk=ServiceDesk(core.uow_factory, core.clock, core.policy, store),
         forecaster=Forecaster(
             store,
@@ -58,6 +62,11 @@ def triage_round(core: Core, desk: Desk) -> None:
     """Take in all waiting signals and plan what came out of them."""
     desk.triage.run_all()
     desk.dispatcher.dispatch(core.tenant)
+
+
+def planning_round(core: Core, desk: Desk) -> None:
+    """Give the visits of this working day their order and start; what is promised stays."""
+    desk.planner.plan(core.tenant)
 
 
 def silence_round(

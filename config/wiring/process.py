@@ -16,10 +16,12 @@ from config.metrics import register_collecting
 from config.settings import Settings
 from config.supervision import Lifecycle, NamedPart, Supervisor
 from config.wiring.analysing import (
+    PLANNING_SECONDS,
     Desk,
     build_desk,
     forecast_round,
     leader_lease,
+    planning_round,
     silence_round,
     triage_round,
 )
@@ -144,6 +146,7 @@ def _analysing(process: Process) -> list[NamedPart]:
         return lease.only_as_leader(partial(_within, one_at_a_time, action))
 
     supervisor.every("triage", schedule.triage_seconds, job(partial(triage_round, core, desk)))
+    supervisor.every("planning", PLANNING_SECONDS, job(partial(planning_round, core, desk)), first_after=20.0)
     supervisor.every("silence", schedule.silence_seconds, job(partial(silence_round, core, telemetry, desk)))
     supervisor.daily("forecast", schedule.forecast_at, job(partial(forecast_round, core, desk)))
     supervisor.daily(
