@@ -50,6 +50,7 @@ def create_app(services: ApiServices) -> FastAPI:
         openapi_url="/openapi.json",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
     )
     app.state.services = services
     app.state.sign_in_guard = SignInGuard(

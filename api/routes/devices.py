@@ -1,6 +1,6 @@
 """Devices: lists, the newest reading, history, series and forecasts."""
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -35,6 +35,7 @@ router = APIRouter(tags=["devices"])
 
 DeviceKey = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="the device's id")]
 MAX_SERIES_DAYS: Final = 400
+_FIRST_YEAR, _LAST_YEAR = 1970, 2200  # what stores can hold and arithmetic cannot leave
 _READING_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
     "description": "one reading as in docs/reading.schema.json",
@@ -171,7 +172,9 @@ def series(
     """Return daily roll-ups, both ends included; at most 400 days."""
     services = services_of(request)
     last = last_day or services.clock.now().date()
-    first = first_day or last - timedelta(days=min(90, (last - date.min).days))
+    if not _FIRST_YEAR < last.year <= _LAST_YEAR:
+        raise Problem("invalid_input", f"last_day must lie between the years {_FIRST_YEAR} and {_LAST_YEAR}")
+    first = first_day or last - timedelta(days=90)
     if not 0 <= (last - first).days <= MAX_SERIES_DAYS:
         raise Problem("invalid_input", f"first_day may lie 0 to {MAX_SERIES_DAYS} days before last_day")
     with services.read_uow_factory() as uow:
@@ -224,10 +227,14 @@ def running_out(
 
 
 def _aware(instant: datetime | None, name: str) -> datetime | None:
-    """Return the instant if it says its offset, or raise `invalid_input`."""
-    if instant is not None and instant.tzinfo is None:
+    """Return the instant in UTC if it says its offset and lies in this age, or raise `invalid_input`."""
+    if instant is None:
+        return None
+    if instant.tzinfo is None:
         raise Problem("invalid_input", f"{name} needs an offset, for example 2026-01-01T00:00:00Z")
-    return instant
+    if not _FIRST_YEAR <= instant.year <= _LAST_YEAR:
+        raise Problem("invalid_input", f"{name} must lie between the years {_FIRST_YEAR} and {_LAST_YEAR}")
+    return instant.astimezone(UTC)
 
 
 def _instant(position: str) -> datetime:
@@ -236,6 +243,6 @@ def _instant(position: str) -> datetime:
         instant = datetime.fromisoformat(position)
     except ValueError:
         raise Problem("invalid_input") from None
-    if instant.tzinfo is None:
+    if instant.tzinfo is None or not _FIRST_YEAR <= instant.year <= _LAST_YEAR:
         raise Problem("invalid_input")
     return instant

@@ -258,3 +258,13 @@ def test_document_is_openapi_31_and_names_the_roles(client):
     assert document["openapi"].startswith("3.1")
     assert document["paths"]["/api/v1/jobs/{name}/run"]["post"]["x-roles"] == ["admin"]
     assert "ProblemBody" in json.dumps(document["paths"]["/api/v1/tickets/{ticket_id}"])
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["readings?until=0001-01-01T00:00:00Z", "readings?until=0001-01-01T00:00:00%2B14:00", "readings?since=9999-12-31T23:59:59-14:00",
+     "series?last_day=0001-01-01", "series?last_day=9999-12-31", "series?first_day=9999-12-31"],
+)  # fmt: skip
+def test_times_at_the_ends_of_the_calendar_are_refused(client, query):
+    """Found by the soak of test_fuzz: arithmetic beyond the calendar was a 500."""
+    assert client("admin").get(f"/api/v1/devices/c3525-01/{query}").status_code == 422
