@@ -136,3 +136,16 @@ def test_the_chinese_calendar_of_2026() -> None:
     assert not calendar.swap_workdays & calendar.holidays
     assert calendar.windows[0] == (WorkWindow(time(9), time(12)), WorkWindow(time(13), time(18)))
     assert 5 not in calendar.windows
+
+
+def test_the_page_about_policy_states_every_figure(project: Path) -> None:
+    """docs/policy.md is read by people who decide: each value there is the one in the files."""
+    page = (project / "docs/policy.md").read_text(encoding="utf-8").splitlines()
+    stated = {cells[1].strip(" `"): cells for line in page if len(cells := line.split("|")) == 7}
+    figures = load_policies()[0].figures
+    assert figures.keys() <= stated.keys()
+    for key, figure in figures.items():
+        value = str(figure.value).lower() if isinstance(figure.value, bool) else str(figure.value)
+        assert stated[key][2].strip() == (f"{value} {figure.unit}".strip() or "(all others)")
+        assert stated[key][3].strip() == str(figure.requirement)
+        assert stated[key][5].strip()
