@@ -32,7 +32,7 @@ from crm_core.domain.telemetry import DeviceReading
 
 MAX_ADDRESSES: Final = 65_536
 _QUESTION: Final = (oids.SYS_DESCR, oids.SYS_OBJECT_ID)
-_TRY_SECONDS: Final = 1.0
+_TRY_SECONDS: Final = 1.5
 _MAC_OCTETS: Final = 6
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -53,6 +53,7 @@ class FoundPrinter:
     host: str
     port: int
     credential: str
+    version: str  # 1, 2c or 3
     mac: str | None
     reading: DeviceReading
 
@@ -239,7 +240,14 @@ class Searcher:
             return
         mac = await self._mac(SnmpTarget(host, self._port, entry.credential))
         result.printers.append(
-            FoundPrinter(host=host, port=self._port, credential=entry.name, mac=mac, reading=reading)
+            FoundPrinter(
+                host=host,
+                port=self._port,
+                credential=entry.name,
+                version=version_of(entry.credential),
+                mac=mac,
+                reading=reading,
+            )
         )
 
     async def _mac(self, target: SnmpTarget) -> str | None:
@@ -254,6 +262,11 @@ class Searcher:
             if isinstance(value, bytes) and len(value) == _MAC_OCTETS and any(value):
                 return value.hex(":")
         return None
+
+
+def version_of(credential: Credential) -> str:
+    """Return the SNMP version that a credential speaks: 1, 2c or 3."""
+    return "3" if isinstance(credential, UsmUser) else credential.version
 
 
 def is_printer(reading: DeviceReading) -> bool:

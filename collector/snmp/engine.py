@@ -97,9 +97,10 @@ class AuthenticationFailed(RequestRefused):
 class RoundTrips:
     """Round-trip times of one device as TCP keeps them (RFC 6298): smoothed mean plus four deviations."""
 
-    __slots__ = ("deviation", "smoothed")
+    __slots__ = ("_first", "deviation", "smoothed")
 
-    def __init__(self) -> None:
+    def __init__(self, first_seconds: float = FIRST_TIMEOUT_SECONDS) -> None:
+        self._first = first_seconds
         self.smoothed: float | None = None
         self.deviation = 0.0
 
@@ -115,7 +116,7 @@ class RoundTrips:
     def timeout_seconds(self) -> float:
         """How long to wait for the first try; each repeat doubles it."""
         if self.smoothed is None:
-            return FIRST_TIMEOUT_SECONDS
+            return self._first
         return min(MAX_TIMEOUT_SECONDS, max(MIN_TIMEOUT_SECONDS, self.smoothed + 4 * self.deviation))
 
 

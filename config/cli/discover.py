@@ -21,7 +21,7 @@ from collector.snmp.discovery import (
     proposals,
     searchable,
 )
-from collector.snmp.engine import Community, Credential
+from collector.snmp.engine import Community
 from config.cli.common import JsonFlag, notes, print_json, print_table, session_of
 from config.cli.device import owner_and_place, record_of
 from config.clock import SystemClock
@@ -50,8 +50,12 @@ def discover(
     core = open_core(session_of(context).settings, SystemClock())
     allowed = searchable(networks, core.settings.discovery.networks)
     stored = open_credentials(core.settings)
-    credentials = [NamedCredential("default", Community(core.settings.snmp.community))]
+    community = core.settings.snmp.community
+    credentials = [NamedCredential("default", Community(community))]
     credentials += [NamedCredential(name, kept) for name, kept in stored.all().items()]
+    credentials.append(
+        NamedCredential("default", Community(community, "1"))
+    )  # old devices know only version 1
     found = asyncio.run(_search(core.settings, allowed, credentials, port))
     rows = proposals(found.printers, _known(core))
     registered = _register(core, rows, customer, site, yes=yes) if customer is not None else []
@@ -107,12 +111,11 @@ def _register(
     ):
         return []
     owner, place = owner_and_place(core, customer, site, "default")
-    versions = {name: _version(kept) for name, kept in open_credentials(core.settings).all().items()}
     done = []
     for row in fresh:
-        name = row.found.credential
+        found = row.found
         address = SnmpAddress(
-            host=row.found.host, port=row.found.port, version=versions.get(name, "2c"), credential=name
+            host=found.host, port=found.port, version=found.version, credential=found.credential
         )
         try:
             record = record_of(core, address, None, row.found.reading)
@@ -123,10 +126,6 @@ def _register(
         count = row.found.reading.counters.billing_count
         done.append(core.registry.register(device, start_count=count).device_id)
     return [str(device_id) for device_id in done]
-
-
-def _version(credential: Credential) -> str:
-    return credential.version if isinstance(credential, Community) else "3"
 
 
 def _row(row: Proposal) -> dict[str, Any]:
@@ -142,6 +141,7 @@ def _row(row: Proposal) -> dict[str, Any]:
         "serial": identity.serial,
         "mac": row.found.mac,
         "credential": row.found.credential,
+        "version": row.found.version,
     }
 
 
