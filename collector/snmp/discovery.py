@@ -21,6 +21,7 @@ from collector.snmp.engine import (
     Credential,
     RequestRefused,
     RequestTimedOut,
+    RoundTrips,
     SnmpEngine,
     SnmpTarget,
     UsmUser,
@@ -202,10 +203,10 @@ class Searcher:
         refusals = 0
         for entry in self._credentials:
             target = SnmpTarget(host, self._port, entry.credential)
+            trips = RoundTrips(self._try_seconds / 3)  # a second try, twice as long, fits in
+            allowance = Allowance(seconds=self._try_seconds, repeats=1, trips=trips)
             try:
-                answer = await self._engine.get(
-                    target, _QUESTION, Allowance(seconds=self._try_seconds, repeats=1)
-                )
+                answer = await self._engine.get(target, _QUESTION, allowance)
             except (RequestTimedOut, AllowanceSpent):
                 continue
             except RequestRefused:
