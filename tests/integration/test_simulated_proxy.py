@@ -197,16 +197,18 @@ class Client:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.connect(("127.0.0.1", proxy.port))
 
-    def talk(self, count: int, pause: float = 0.25) -> list[bytes]:
+    def talk(self, count: int, expect: int | None = None) -> list[bytes]:
+        """Send `count` datagrams; return what comes back, at once when `expect` have come, else after a pause."""
         for k in range(count):
             self.socket.send(b"%04d" % k)
-        self.socket.settimeout(pause)
-        got = []
-        while True:
+        self.socket.settimeout(0.6 if expect is None else 10.0)
+        got: list[bytes] = []
+        while expect is None or len(got) < expect:
             try:
                 got.append(self.socket.recv(65_535))
             except TimeoutError:
-                return got
+                break
+        return got
 
     def __enter__(self) -> Self:
         return self
@@ -220,8 +222,8 @@ NUMBERED = [b"%04d" % k for k in range(100)]
 
 def test_udp_without_faults_carries_every_datagram_in_order(udp_echo):
     with UdpFaultProxy(udp_echo.address) as proxy, Client(proxy) as client:
-        client.talk(1)
-        assert client.talk(100) == NUMBERED
+        client.talk(1, expect=1)
+        assert client.talk(100, expect=100) == NUMBERED
 
 
 def test_udp_drop_loses_its_share_and_the_seed_says_which(udp_echo):
@@ -239,7 +241,7 @@ def test_udp_drop_loses_its_share_and_the_seed_says_which(udp_echo):
 
 def test_udp_duplicate_doubles(udp_echo):
     with UdpFaultProxy(udp_echo.address, Faults(duplicate=1.0)) as proxy, Client(proxy) as client:
-        assert len(client.talk(10)) == 40
+        assert len(client.talk(10, expect=40)) == 40
 
 
 def test_udp_reorder_changes_the_order_only(udp_echo):
@@ -251,7 +253,7 @@ def test_udp_reorder_changes_the_order_only(udp_echo):
 
 def test_udp_corrupt_changes_one_octet(udp_echo):
     with UdpFaultProxy(udp_echo.address, Faults(corrupt=1.0), seed=5) as proxy, Client(proxy) as client:
-        got = client.talk(20)
+        got = client.talk(20, expect=20)
         assert len(got) == 20
         assert sum(a != b for a, b in zip(sorted(got), NUMBERED, strict=False)) >= 15
 
@@ -268,7 +270,7 @@ def test_udp_delay_and_rate(udp_echo):
         assert time.monotonic() - began >= 0.2
     with UdpFaultProxy(udp_echo.address, Faults(bytes_per_second=2000)) as proxy, Client(proxy) as client:
         began = time.monotonic()
-        assert len(client.talk(100, pause=0.6)) == 100
+        assert len(client.talk(100, expect=100)) == 100
         assert time.monotonic() - began >= 0.2
 
 
