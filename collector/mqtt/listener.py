@@ -261,7 +261,7 @@ class MqttListener:
     def _tell_marks(self) -> None:
         if not self._marks.waiting or not self.connection.is_connected:
             return
-        for device in self._marks.due():
+        for device in self._marks.due(busy=len(self._waiting) > self._batch):
             tenant, _, device_id = device
             try:
                 ack = ack_of(device, self._store.received(tenant, device_id))

@@ -11,6 +11,8 @@ from collector.sequences import SequenceRanges
 #: The last boots that an acknowledgement names.
 BOOTS: Final = 8
 _PAUSE_SECONDS: Final = 1.0
+#: While more messages wait than one batch, marks are rarer: landing comes first, and senders wait 30 seconds.
+_BUSY_PAUSE_SECONDS: Final = 5.0
 
 Device = tuple[str, str, str]  # tenant, site, device
 
@@ -21,15 +23,16 @@ class MarkSchedule:
     def __init__(self) -> None:
         self._told: dict[Device, float] = {}
         self._news: dict[Device, None] = {}
+        self._begun = time.monotonic()
 
     def touch(self, device: Device) -> None:
         self._news[device] = None
 
-    def due(self) -> Iterator[Device]:
-        """Yield devices with news that were not told within the last second, and count them as told."""
-        now = time.monotonic()
+    def due(self, *, busy: bool = False) -> Iterator[Device]:
+        """Yield devices with news that were not told a moment ago, and count them as told."""
+        now, pause = time.monotonic(), _BUSY_PAUSE_SECONDS if busy else _PAUSE_SECONDS
         for device in list(self._news):
-            if now - self._told.get(device, -_PAUSE_SECONDS) >= _PAUSE_SECONDS:
+            if now - self._told.get(device, self._begun if busy else -pause) >= pause:
                 del self._news[device]
                 self._told[device] = now
                 yield device

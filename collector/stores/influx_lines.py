@@ -57,7 +57,7 @@ def reading_lines(reading: DeviceReading) -> Iterator[str]:
     life_count, percent, index, errors, worst, source = state_columns(reading)
     counters = reading.counters
     yield _encoder.line(
-        series(READING, place),
+        _encoder.series(READING, place),
         {
             "life_count": life_count,
             "total_printed": counters.vendor_count("total_printed"),
@@ -78,7 +78,7 @@ def reading_lines(reading: DeviceReading) -> Iterator[str]:
     for supply in reading.supplies:
         known = derived.get(supply.index)
         line = _encoder.line(
-            series(SUPPLY, place | {"index": supply.index}),
+            _encoder.series(SUPPLY, place | {"index": supply.index}),
             {
                 "level": supply.level,
                 "capacity": supply.capacity,
@@ -113,10 +113,12 @@ def daily_lines(tenant: str, device_id: str, day: int, rollup: DayRollup, jams: 
     when = day * US_PER_DAY
     place: dict[str, str | None] = {"tenant": tenant, "device": device_id}
     meters = {name: getattr(rollup, name) for name in DAILY_FIELDS}
-    yield _encoder.line(series(DAILY, place), _with_nulls(meters) | {"jams": jams}, when)
+    yield _encoder.line(_encoder.series(DAILY, place), _with_nulls(meters) | {"jams": jams}, when)
     for row in rollup.supplies:
         stated = {name: getattr(row, name) for name in DAILY_SUPPLY_FIELDS}
-        yield _encoder.line(series(DAILY_SUPPLY, place | {"index": row.index}), _with_nulls(stated), when)
+        yield _encoder.line(
+            _encoder.series(DAILY_SUPPLY, place | {"index": row.index}), _with_nulls(stated), when
+        )
 
 
 def _with_nulls(fields: dict[str, FieldValue]) -> dict[str, FieldValue]:
