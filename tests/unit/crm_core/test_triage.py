@@ -6,17 +6,14 @@ import pytest
 
 from crm_core.domain.fleet import OwnerState
 from crm_core.domain.identity import DeviceId, TenantId
-from crm_core.domain.service import ClockKind, SignalOrigin, TicketState, WorkOrderState
-from crm_core.domain.telemetry import DeviceState
+from crm_core.domain.service import ClockKind, TicketState, WorkOrderState
 from crm_core.ticket_states import Move
 from tests.builders import (
     T0,
     TENANT,
     a_condition,
     a_device,
-    a_life_forecast,
     a_signal,
-    a_supply_forecast,
 )
 from tests.policies import L1, L2, L3, a_policy, a_rule, a_triage_policy
 from tests.unit.crm_core.desk import Desk
@@ -302,87 +299,6 @@ def test_what_the_budget_holds_back_is_held_not_dropped_and_released_later():
     released = [ticket for ticket in desk.tickets(TicketState.NEW) if ticket.ticket_id == held[0].ticket_id]
     assert released[0].raised_at == T0
     assert released[0].clock(ClockKind.RESPOND).started_at == T0 + timedelta(hours=25)
-
-
-# --- forecasts and silence ---
-
-
-def forecast(desk, *rows):
-    with desk.uow_factory() as uow:
-        uow.forecasts.save_all(rows)
-        uow.commit()
-    return desk.triage.consider_forecasts(TENANT)
-
-
-def test_a_supply_that_must_be_replenished_gets_a_ticket_with_its_interval():
-    desk = Desk()
-    assert forecast(desk, a_supply_forecast(days=5)).opened == 1
-    ticket = desk.ticket()
-    assert (ticket.cause, ticket.level, ticket.title_key) == (
-        "supply.1.1",
-        L2,
-        "tickets.title.consumable_forecast",
-    )
-    assert ticket.evidence[0].origin is SignalOrigin.FORECAST
-    assert "P50 5.0 d (3.5 to 7.5)" in ticket.evidence[0].summary
-    assert desk.triage.consider_forecasts(TENANT).opened == 0
-
-
-def test_a_forecast_and_the_device_speak_of_one_cause():
-    desk = Desk()
-    forecast(desk, a_supply_forecast(days=5))
-    desk.later(hours=1)
-    desk.see(TONER)
-    assert {evidence.origin for evidence in desk.ticket().evidence} == {
-        SignalOrigin.FORECAST,
-        SignalOrigin.TELEMETRY,
-    }
-    desk.later(hours=1)
-    desk.see()
-    assert desk.ticket().is_open  # the forecast still holds
-    desk.later(days=1)
-    forecast(desk, a_supply_forecast(days=60, replenish=False, made_at=desk.clock.now()))
-    assert desk.ticket().state is TicketState.AUTO_RESOLVED
-
-
-@pytest.mark.parametrize("days", [10.0, None])
-def test_between_raising_and_clearing_a_forecast_decides_nothing(days):
-    desk = Desk()
-    forecast(desk, a_supply_forecast(days=5))
-    desk.later(days=1)
-    forecast(desk, a_supply_forecast(days=days, replenish=False, made_at=desk.clock.now()))
-    assert desk.ticket().is_open
-
-
-def test_eighty_percent_of_the_design_life_is_a_proposal():
-    desk = Desk()
-    forecast(desk, a_life_forecast(0.79))
-    assert desk.tickets() == []
-    desk.later(days=1)
-    forecast(desk, a_life_forecast(0.8, made_at=desk.clock.now()))
-    assert (desk.ticket().cause, desk.ticket().category) == ("life.device", "replacement")
-
-
-def state(last_seen, device_id="d1"):
-    return DeviceState(
-        device_id=device_id, last_seen=last_seen, life_count=None, lowest_supply_percent=None,
-        lowest_supply_index=None, error_names=(), worst_alert_severity=None, source="snmp",
-    )  # fmt: skip
-
-
-def test_silence_counts_only_when_offices_are_open():
-    desk = Desk()
-    friday_evening = T0 + timedelta(days=4, hours=9)
-    for later, opened in (
-        (timedelta(days=2), 0),
-        (timedelta(days=2, hours=19), 0),
-        (timedelta(days=2, hours=20), 1),
-    ):
-        desk.clock.move_to(friday_evening + later)
-        assert desk.triage.consider_silence(TENANT, [state(friday_evening)]).opened == opened, later
-    assert desk.ticket().cause == "silence"
-    desk.later(hours=1)
-    assert desk.triage.consider_silence(TENANT, [state(desk.clock.now())]).auto_resolved == 1
 
 
 def test_another_tenant_is_another_world():

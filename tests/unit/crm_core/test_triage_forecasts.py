@@ -1,0 +1,97 @@
+"""What forecasts and silence make of triage: one cause with the device's own words, zones of no decision."""
+
+from datetime import timedelta
+
+import pytest
+
+from crm_core.domain.service import SignalOrigin, TicketState
+from crm_core.domain.telemetry import DeviceState
+from tests.builders import (
+    T0,
+    TENANT,
+    a_condition,
+    a_life_forecast,
+    a_supply_forecast,
+)
+from tests.policies import L2
+from tests.unit.crm_core.desk import Desk
+
+TONER = a_condition("supply.1.1", L2)
+
+
+def forecast(desk, *rows):
+    with desk.uow_factory() as uow:
+        uow.forecasts.save_all(rows)
+        uow.commit()
+    return desk.triage.consider_forecasts(TENANT)
+
+
+def test_a_supply_that_must_be_replenished_gets_a_ticket_with_its_interval():
+    desk = Desk()
+    assert forecast(desk, a_supply_forecast(days=5)).opened == 1
+    ticket = desk.ticket()
+    assert (ticket.cause, ticket.level, ticket.title_key) == (
+        "supply.1.1",
+        L2,
+        "tickets.title.consumable_forecast",
+    )
+    assert ticket.evidence[0].origin is SignalOrigin.FORECAST
+    assert "P50 5.0 d (3.5 to 7.5)" in ticket.evidence[0].summary
+    assert desk.triage.consider_forecasts(TENANT).opened == 0
+
+
+def test_a_forecast_and_the_device_speak_of_one_cause():
+    desk = Desk()
+    forecast(desk, a_supply_forecast(days=5))
+    desk.later(hours=1)
+    desk.see(TONER)
+    assert {evidence.origin for evidence in desk.ticket().evidence} == {
+        SignalOrigin.FORECAST,
+        SignalOrigin.TELEMETRY,
+    }
+    desk.later(hours=1)
+    desk.see()
+    assert desk.ticket().is_open  # the forecast still holds
+    desk.later(days=1)
+    forecast(desk, a_supply_forecast(days=60, replenish=False, made_at=desk.clock.now()))
+    assert desk.ticket().state is TicketState.AUTO_RESOLVED
+
+
+@pytest.mark.parametrize("days", [10.0, None])
+def test_between_raising_and_clearing_a_forecast_decides_nothing(days):
+    desk = Desk()
+    forecast(desk, a_supply_forecast(days=5))
+    desk.later(days=1)
+    forecast(desk, a_supply_forecast(days=days, replenish=False, made_at=desk.clock.now()))
+    assert desk.ticket().is_open
+
+
+def test_eighty_percent_of_the_design_life_is_a_proposal():
+    desk = Desk()
+    forecast(desk, a_life_forecast(0.79))
+    assert desk.tickets() == []
+    desk.later(days=1)
+    forecast(desk, a_life_forecast(0.8, made_at=desk.clock.now()))
+    assert (desk.ticket().cause, desk.ticket().category) == ("life.device", "replacement")
+
+
+def state(last_seen, device_id="d1"):
+    return DeviceState(
+        device_id=device_id, last_seen=last_seen, life_count=None, lowest_supply_percent=None,
+        lowest_supply_index=None, error_names=(), worst_alert_severity=None, source="snmp",
+    )  # fmt: skip
+
+
+def test_silence_counts_only_when_offices_are_open():
+    desk = Desk()
+    friday_evening = T0 + timedelta(days=4, hours=9)
+    for later, opened in (
+        (timedelta(days=2), 0),
+        (timedelta(days=2, hours=19), 0),
+        (timedelta(days=2, hours=20), 1),
+    ):
+        desk.clock.move_to(friday_evening + later)
+        assert desk.triage.consider_silence(TENANT, [state(friday_evening)]).opened == opened, later
+    assert desk.ticket().cause == "silence"
+    desk.later(hours=1)
+    assert desk.triage.consider_silence(TENANT, [state(desk.clock.now())]).auto_resolved == 1
