@@ -23,7 +23,8 @@ from simulators.models import COMPONENTS
 
 TEXT: Final = pa.dictionary(pa.int32(), pa.string())
 MISSED_SHARE: Final = 0.012
-TWICE_SHARE: Final = 0.004
+EXTRA_SHARES: Final = (0.004, 0.006)  # a second poll in the evening, one more at midday
+MIDDAY_MINUTE: Final = 600
 FIRST_POLL_MINUTE: Final = 960
 _JAMS: Final = METERS.index("jams")
 
@@ -144,7 +145,7 @@ def _events(fleet: Fleet, codes: list[tuple[npt.NDArray[np.float64], ...]]) -> p
 
 def gauge_percent(
     kind: npt.NDArray[np.int8],
-    share: Singles,
+    share: npt.NDArray[np.floating],
     bias: npt.NDArray[np.float64],
     unit_number: npt.NDArray[np.int32],
 ) -> Singles:
@@ -163,7 +164,7 @@ def gauge_percent(
 
 
 def supply_history(history: History, seed: int = 0) -> pa.Table:
-    """Return the polls: about one a day in the evening, some missed, some doubled."""
+    """Return the polls: about one a day in the evening, some missed, some doubled, some at midday as well."""
     fleet, days = history.fleet, history.days
     count = len(fleet)
     habits = fleet.habits
@@ -171,17 +172,25 @@ def supply_history(history: History, seed: int = 0) -> pa.Table:
     answered = history.answered & (rng.random((count, days)) >= MISSED_SHARE)
     usual = FIRST_POLL_MINUTE + rng.integers(0, 300, count)
     minute = np.clip(usual[:, None] + rng.integers(-15, 16, (count, days)), 900, 1430)
-    twice = rng.random((count, days)) < TWICE_SHARE
     device, day = np.nonzero(np.ones((count, days), bool))
-    again = twice[device, day]
-    device, day = np.concatenate([device, device[again]]), np.concatenate([day, day[again]])
-    extra = np.concatenate([np.zeros(count * days, np.int64), np.full(int(again.sum()), 7)])
-    order = np.lexsort((extra, day, device))
-    device, day, extra = device[order], day[order], extra[order]
+    draw = rng.random((2, count * days))
+    again, midday = (np.flatnonzero(draw[i] < share) for i, share in enumerate(EXTRA_SHARES))
+    picked = np.concatenate([np.arange(count * days), again, midday])
+    device, day = device[picked], day[picked]
+    late = np.concatenate(
+        [np.zeros(count * days, np.int64), np.full(len(again), 7), np.zeros(len(midday), np.int64)]
+    )
+    half = np.concatenate([np.zeros(count * days + len(again), bool), np.ones(len(midday), bool)])
+    at_minute = np.where(half, MIDDAY_MINUTE + device % 120, minute[device, day] + late)
+    order = np.lexsort((at_minute, day, device))
+    device, day, half, at_minute = device[order], day[order], half[order], at_minute[order]
     ok = answered[device, day]
-    percent = gauge_percent(habits.gauge, 1.0 - history.used_end, habits.gauge_bias, history.unit_number)[
-        device, day
+    seen = [
+        gauge_percent(habits.gauge, 1.0 - used, habits.gauge_bias, history.unit_number)[device, day]
+        for used in (history.used_end, (history.used_start + history.used_end) / 2)
     ]
+    percent = np.where(half, seen[1], seen[0])
+    pages = history.counter[device, day] - np.where(half, history.pages[device, day] // 2, 0)
     silent_gauge = habits.gauge[device] == GAUGES.index("some_remaining")
     some = ok & silent_gauge & (percent > 100.0 * habits.low_flag[device])
     state = np.where(some, 1, 0)
@@ -191,14 +200,14 @@ def supply_history(history: History, seed: int = 0) -> pa.Table:
     at = (
         np.datetime64(fleet.start, "ms")
         + day * np.timedelta64(86_400_000, "ms")
-        + (minute[device, day] + extra) * np.timedelta64(60_000, "ms")
+        + at_minute * np.timedelta64(60_000, "ms")
     )
     columns = _of_device(fleet, device)
     columns["nominal_yield_pages"] = pa.array(yields[device], pa.int32())
     columns["polled_at"] = pa.array(at, pa.timestamp("ms", tz="UTC"))
     columns["level_state"] = _named(state, pa.array(["known", "some_remaining"]), mask=~ok)
     columns["level_percent"] = pa.array(percent, pa.float32(), mask=~ok | some)
-    columns["page_count"] = pa.array(history.counter[device, day], pa.int64(), mask=~ok)
+    columns["page_count"] = pa.array(pages, pa.int64(), mask=~ok)
     return pa.table(columns)
 
 
