@@ -190,3 +190,9 @@ def test_supplies_with_plenty_left_take_one_line(browser):
     assert text.count('class="supply"') == 3
     assert "Enough for long" in text
     assert "over a year" in text
+
+
+def test_tickets_of_today_are_counted_alike_for_all_sights(browser):
+    """Counted in the database for everybody's sight, from the list for a limited one."""
+    assert "today 3" in browser("manager").get("/").text
+    assert "today 2" in browser("manager-east").get("/").text
