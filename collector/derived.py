@@ -116,7 +116,20 @@ def derive_supplies(reading: DeviceReading, profile: DeviceProfile | None) -> tu
 
 
 def _derive_supply(supply: MarkerSupply, profile: DeviceProfile | None) -> DerivedSupply:
-    name = supply.name or ""
+    return _derived_row(supply.index, supply.name or "", supply.type, supply.cls, supply.colorant, profile)
+
+
+@lru_cache(maxsize=32_768)
+def _derived_row(
+    index: str,
+    name: str,
+    kind_stated: str | None,
+    cls: str | None,
+    colorant: str | None,
+    profile: DeviceProfile | None,
+) -> DerivedSupply:
+    """Return the conclusions of one row; they do not depend on its level and repeat over a fleet."""
+    supply = MarkerSupply(index=index, type=kind_stated, cls=cls, colorant=colorant)
     kind, kind_source = _kind(supply, name)
     colour, colour_source = _colour(supply, name, kind, profile)
     part_number = _part_number(name)
@@ -128,7 +141,7 @@ def _derive_supply(supply: MarkerSupply, profile: DeviceProfile | None) -> Deriv
         "serial": "name" if serial else None,
     }
     return DerivedSupply(
-        index=supply.index,
+        index=index,
         kind=kind,
         colour=colour,
         part_number=part_number,
@@ -148,9 +161,8 @@ def _kind(supply: MarkerSupply, name: str) -> tuple[str | None, str | None]:
     return ("other", "type") if supply.type == "other" else (None, None)
 
 
-@lru_cache(maxsize=16_384)
 def _first_word(words: tuple[tuple[str, re.Pattern[str]], ...], name: str) -> str | None:
-    """Return the word of the first pattern that stands in a name; names repeat over a fleet, so answers are kept."""
+    """Return the word of the first pattern that stands in a name."""
     return next((word for word, pattern in words if pattern.search(name)), None)
 
 
@@ -171,7 +183,6 @@ def _colour(
     return None, None
 
 
-@lru_cache(maxsize=16_384)
 def _part_number(name: str) -> str | None:
     for pattern in _PART_NUMBERS:
         if (hit := pattern.search(name)) and hit.group(1).lower() != "unknown":
@@ -179,7 +190,6 @@ def _part_number(name: str) -> str | None:
     return None
 
 
-@lru_cache(maxsize=16_384)
 def _cartridge_serial(name: str) -> str | None:
     hit = _SERIAL.search(name)
     return None if hit is None or _BLANK_SERIAL.match(hit.group(1)) else hit.group(1)[:_SHORT]

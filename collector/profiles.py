@@ -128,7 +128,7 @@ class ColourMarker(_Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
     source: str
 
 
-class DeviceProfile(_Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class DeviceProfile(_Row, frozen=True, kw_only=True, forbid_unknown_fields=True, eq=False):
     """All that is known of one vendor family."""
 
     id: str

@@ -86,6 +86,17 @@ def _cell(oid: str) -> tuple[str, str] | None:
     return ".".join(parts[:-1]), parts[-1]
 
 
+@lru_cache(maxsize=65_536)
+def _cell(oid: str) -> tuple[str, str] | None:
+    """Return column and index of an OID of the standard tables; None for any other OID."""
+    if not oid.startswith(_TABLE_ROOTS):
+        return None
+    parts = oid.split(".", _COLUMN_ARCS)
+    if len(parts) != _COLUMN_ARCS + 1 or not is_row_index(parts[-1]):
+        return None
+    return ".".join(parts[:-1]), parts[-1]
+
+
 class Tables:
     """The varbinds by column, split once into index -> value, so that reading a table is cheap.
 
@@ -96,9 +107,13 @@ class Tables:
         self.varbinds = varbinds
         self._columns: dict[str, dict[str, int | bytes | str]] = {}
         for oid, value in varbinds.items():
-            place = _cell(oid)
-            if place is not None:
-                self._columns.setdefault(place[0], {})[place[1]] = value
+            cell = _cell(oid)
+            if cell is not None:
+                rows = self._columns.get(cell[0])
+                if rows is None:
+                    self._columns[cell[0]] = {cell[1]: value}
+                else:
+                    rows[cell[1]] = value
 
     def column(self, prefix: str) -> Mapping[str, int | bytes | str]:
         """Return index -> value of one column; empty when the device has none of it."""
