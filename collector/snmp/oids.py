@@ -86,17 +86,6 @@ def _cell(oid: str) -> tuple[str, str] | None:
     return ".".join(parts[:-1]), parts[-1]
 
 
-@lru_cache(maxsize=65_536)
-def _cell(oid: str) -> tuple[str, str] | None:
-    """Return column and index of an OID of the standard tables; None for any other OID."""
-    if not oid.startswith(_TABLE_ROOTS):
-        return None
-    parts = oid.split(".", _COLUMN_ARCS)
-    if len(parts) != _COLUMN_ARCS + 1 or not is_row_index(parts[-1]):
-        return None
-    return ".".join(parts[:-1]), parts[-1]
-
-
 class Tables:
     """The varbinds by column, split once into index -> value, so that reading a table is cheap.
 
