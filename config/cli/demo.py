@@ -1,11 +1,12 @@
 """`drumbeat demo`: a rental firm with a past and a present, from one command, on one machine, with no server."""
 
 import os
+import socket
 import sys
 import tempfile
 import webbrowser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +23,7 @@ from config.demo.history import Progress as ReportDay
 from config.demo.live import LiveDemo, build_live
 from config.demo.run import DemoCounts, Wanted, make_history
 from config.logging import configure_logging
-from config.settings import Settings, known_keys
+from config.settings import Api, Settings, known_keys
 from crm_core.domain.errors import InvalidValue
 
 app = typer.Typer()
@@ -167,10 +168,23 @@ def demo_settings(settings: Settings, data: Path | None, port: int | None) -> Se
     mqtt: dict[str, object] = {"enabled": True}
     if settings.mqtt.broker == "embedded" and settings.mqtt.port == defaults["mqtt", "port"]:
         mqtt["port"] = 0
-    api = {} if port is None else {"port": port}
+    api: dict[str, object] = {} if port is None else {"port": port}
+    if port is None and settings.api.port == defaults["api", "port"] and is_taken(settings.api):
+        api["port"] = 0  # a first look must not fail because something else runs here
     log = {"level": "warning"} if settings.log.level == defaults["log", "level"] else {}
     folder = data or settings.general.folder / FOLDER
     return settings.changed(general={"data_dir": folder}, snmp=snmp, mqtt=mqtt, api=api, log=log)
+
+
+def is_taken(api: Api) -> bool:
+    """Return True if another program listens where the API would."""
+    with closing(socket.socket(socket.AF_INET6 if ":" in api.host else socket.AF_INET)) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((api.host, api.port))
+        except OSError:
+            return True
+    return False
 
 
 def _opening_words(settings: Settings, wanted: Wanted, *, fresh: bool) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from config.cli.demo import demo_settings
+from config.cli.demo import demo_settings, is_taken
 from config.clock import VirtualClock
 from config.demo.firm import new_note, read_note
 from config.demo.history import POLL_MINUTES
@@ -154,6 +155,13 @@ def test_only_defaults_give_way_to_the_demo(tmp_path: Path) -> None:
     )
     kept = demo_settings(told, tmp_path, 8123)
     assert (kept.snmp.poll_interval_seconds, kept.mqtt.port, kept.api.port) == (30, 1999, 8123)
+
+
+def test_a_taken_port_is_left_alone() -> None:
+    api = load_settings(environment={}).api
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        assert is_taken(api.model_copy(update={"port": other.getsockname()[1]}))
+    assert not is_taken(api.model_copy(update={"port": 0}))
 
 
 def test_the_demo_serves_polls_and_takes_pushes(tmp_path: Path) -> None:
