@@ -7,7 +7,7 @@ of one fault over a share of a model is the sign (story 8 of the reference).
 """
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from crm_core.domain.fleet import DeviceBundle
@@ -41,6 +41,14 @@ def perhaps_start(
     if not ticket.cause.startswith("fault.") or bundle.device.model_id is None:
         return None
     triage = policy.triage
+    until = now + timedelta(microseconds=1)
+    recent = uow.tickets.raised_between(
+        ticket.tenant, now - triage.campaign_window, until, cause=ticket.cause
+    )
+    if recent == 0 or recent % triage.campaign_devices:
+        return (
+            None  # looked at closely only now and then: a flood must not read the whole fleet for each ticket
+        )
     of_model = {
         each.device.device_id: each
         for each in uow.devices.bundles(ticket.tenant)

@@ -100,6 +100,7 @@ class TicketRepository(Protocol):
     def raised_between(
         self, tenant: TenantId, since: datetime, until: datetime, device_id: DeviceId | None = None,
         site_id: SiteId | None = None,
+        cause: str | None = None,
     ) -> int: ...  # fmt: skip
 
 

@@ -295,6 +295,7 @@ class MemoryTickets(MemoryVersioned[Ticket]):
         until: datetime,
         device_id: DeviceId | None = None,
         site_id: SiteId | None = None,
+        cause: str | None = None,
     ) -> int:
         newest = self._newest_first(tenant)
         rows = reversed(self._table.by("device", (tenant, device_id))) if device_id is not None else newest
@@ -302,7 +303,11 @@ class MemoryTickets(MemoryVersioned[Ticket]):
         for ticket in rows:
             if ticket.raised_at < since:
                 break  # tickets are raised in the order of their numbers
-            number += ticket.raised_at < until and site_id in (None, ticket.site_id)
+            number += (
+                ticket.raised_at < until
+                and site_id in (None, ticket.site_id)
+                and cause in (None, ticket.cause)
+            )
         return number
 
 

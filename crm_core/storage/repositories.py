@@ -192,6 +192,7 @@ class SqlTicketRepository(VersionedTable[Ticket]):
         until: datetime,
         device_id: DeviceId | None = None,
         site_id: SiteId | None = None,
+        cause: str | None = None,
     ) -> int:
         table = schema.tickets.c
         query = select(func.count()).where(
@@ -201,6 +202,8 @@ class SqlTicketRepository(VersionedTable[Ticket]):
             query = query.where(table.device_id == device_id)
         if site_id is not None:
             query = query.where(table.site_id == site_id)
+        if cause is not None:
+            query = query.where(table.cause == cause)
         return self._connection.execute(query).scalar_one()
 
 
