@@ -43,6 +43,7 @@ class SupplyRecorder:
     lives: list[tuple[int, int, float]] = field(
         default_factory=list
     )  # supply, first day, end (day, half days)
+    seen_on: list[int] = field(default_factory=list)  # day on which each life was known to have ended
 
     def note(self, snap: Snapshot) -> None:
         """Keep the snapshot of one day."""
@@ -61,6 +62,11 @@ class SupplyRecorder:
             found = empty_day[row]
             end = (float(day) if np.isnan(found) else float(found)) - 0.5
             self.lives.append((int(row), int(seg_day[row]), end))
+            self.seen_on.append(day)
+
+    def lives_known_by(self, day: int) -> list[tuple[int, int, float]]:
+        """Return the lives whose end the polls had shown by the end of `day`: later knowledge is no label."""
+        return [life for life, seen in zip(self.lives, self.seen_on, strict=True) if seen <= day]
 
     def rows(self, groups: Ints, until_day: int, every: int = 1) -> SupplyRows:
         """Return rows of all lives that ended by `until_day`, kept by what was forecast then, never by the outcome."""
@@ -68,9 +74,7 @@ class SupplyRecorder:
             return _no_rows(self.features[0].shape[1] if self.features else 1)
         first = self.days[0]
         parts = []
-        for row, start, end in self.lives:
-            if end > until_day:
-                continue
+        for row, start, end in self.lives_known_by(until_day):
             days = np.arange(max(start, first), int(np.floor(end)) + 1)
             days = days[(days + row) % every == 0]
             if len(days):
@@ -110,7 +114,7 @@ def train_supplies(recorder: SupplyRecorder, groups: Ints, last_day: int, seed: 
     train = recorder.rows(groups, split, every)
     everything = recorder.rows(groups, last_day, every)
     test = everything.where(everything.day > split)
-    lives = sum(1 for _, _, end in recorder.lives if end <= split)
+    lives = len(recorder.lives_known_by(split))
     if lives < MIN_RUN_OUTS or len(test.day) < 100:
         return Trained(
             "supplies", None, None, f"{lives} run-outs seen in training days, {MIN_RUN_OUTS} are needed"

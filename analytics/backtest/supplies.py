@@ -116,7 +116,7 @@ def train(
     """Fit on the training days: model by run-outs seen, thresholds by cross-fitted forecasts."""
     last = result.history.first_day + train_days
     groups = np.arange(len(result.history.device_ids))
-    lives = [life for life in result.recorder.lives if life[2] < last]
+    lives = result.recorder.lives_known_by(last - 1)
     total = sum(min(int(end - start), 90) for _, start, end in lives)
     rows = result.recorder.rows(groups, last - 1, every=max(1, total // _ROWS_AIMED))
     progress("fit", 0.0)
@@ -146,12 +146,8 @@ def choose_thresholds(
         near = (formula < _NEAR_FORMULA) & (fold == part)
         if near.any():
             p50[near] = model.predict(features[near], formula[near])[:, 1]
-    end = result.history.first_day + train_days
-    lives = [
-        life
-        for life in result.recorder.lives
-        if life[2] < end and life[2] - life[1] >= 15 and life[1] >= first
-    ]
+    known = result.recorder.lives_known_by(result.history.first_day + train_days - 1)
+    lives = [life for life in known if life[2] - life[1] >= 15 and life[1] >= first]
     tracks = [_track(p50, result, life, first) for life in lives]
     return _best_thresholds(tracks)
 

@@ -14,6 +14,7 @@ from analytics.evaluation import refuse_random_split
 from analytics.model_registry import ModelRegistry
 from analytics.supply_forecasts import chance_before, replenish
 from analytics.supply_state import KNOWN, SOME_REMAINING, SupplyState
+from analytics.training import SupplyRecorder
 from analytics.truncated import truncated_moments
 from analytics.usage import COUNTER32, UsageState
 from crm_core.domain.errors import InvalidValue, NotFound
@@ -98,6 +99,12 @@ def test_replenishment_follows_days_and_costs_not_a_percent() -> None:
     assert not replenish((25.0, 40.0, 60.0), _POLICY)
     assert not replenish((9.0, 12.0, 15.0), _POLICY)
     assert replenish((1.2, 9.0, 60.0), _POLICY)  # so unsure that tomorrow may be too late
+
+
+def test_a_run_out_that_shows_only_later_is_no_label_before() -> None:
+    recorder = SupplyRecorder(lives=[(0, 10, 29.5), (1, 12, 29.5)], seen_on=[30, 34])
+    assert recorder.lives_known_by(29) == []
+    assert recorder.lives_known_by(33) == [(0, 10, 29.5)]
 
 
 def test_conformal_widening_leaves_a_tenth_on_each_side() -> None:

@@ -16,12 +16,16 @@ def _history(devices: int = 16) -> pd.DataFrame:
     rng = np.random.default_rng(5)
     rows = []
     for device in range(devices):
+        waited = 0
         level, count, step = 1.0, 5000, (1, 5, 10)[device % 3]
         yield_pages = 2000.0 * rng.uniform(0.8, 1.2)
         for day in range(_DAYS):
             weekend = (day % 7) >= 5
             pages = 0 if weekend else int(rng.poisson(90 * rng.gamma(6, 1 / 6)))
-            level = 1.0 if level <= 0 else level
+            if level <= 0:
+                waited += 1
+                level, waited = (1.0, 0) if waited > device % 4 else (level, waited)
+            pages = pages if level > 0 else 0
             level = max(0.0, level - pages / yield_pages)
             count += pages
             if rng.random() < 0.05:
