@@ -8,6 +8,9 @@ READY := $(VENV)/.drumbeat-ready
 # Paths that start with these are ours; the product needs no other setting from the shell.
 export DRUMBEAT_SHARED ?= ../shared
 PYTEST := $(PY) -m pytest
+# Two files of tests at a time suit two cores; WORKERS=0 runs them one after the other.
+WORKERS ?= 2
+SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-all soak lint format typecheck bench docs lock clean
@@ -25,7 +28,7 @@ demo: $(READY) ## start the whole product with 60 simulated devices; prints the 
 	@exec $(BIN)/drumbeat demo $(ARGS)
 
 test: $(READY) ## everything that needs no server, under 6 minutes
-	@$(PYTEST) --no-servers -m "not heavy and not soak" $(ARGS)
+	@$(PYTEST) --no-servers $(SIDE_BY_SIDE) -m "not heavy and not soak" $(ARGS)
 
 test-all: $(READY) ## adds real servers and a twentieth of the heavy runs, under 40 minutes
 	@$(PYTEST) -m "not soak" $(ARGS)
