@@ -67,6 +67,7 @@ class InfluxServer:
         )
         self._writer = self._client.write_api(write_options=SYNCHRONOUS)
         self._capabilities: Capabilities | None = None
+        self._prepared = False
 
     def capabilities(self) -> Capabilities:
         """Return what the server can do, from its answer to `/ping`."""
@@ -89,6 +90,7 @@ class InfluxServer:
             self.queries.command(f'CREATE DATABASE "{self.endpoint.database}"')
         elif major == 2:
             self._map_bucket()
+        self._prepared = True
 
     def write(self, lines: Sequence[str]) -> None:
         """Write lines with times in microseconds.
@@ -96,6 +98,8 @@ class InfluxServer:
         Raise `LinesRefused` when some of them cannot be stored (the others may have been), `StoreUnavailable` when it
         is worth trying again, `InvalidConfiguration` when the token does not suffice.
         """
+        if not self._prepared:
+            self.prepare()  # the server was away when we started
         body = "\n".join(lines).encode()
         if self.capabilities().write == "/write":
             self._write_old(body)

@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import structlog
+
 from collector.agents import SqliteAgentBook
 from collector.dead_letters import SqliteDeadLetters
+from collector.disk_guard import DiskGuard
 from collector.ingest import CollectorStore, Ingest
 from collector.outbox import InfluxForwarder, Outbox, SignalForwarder
 from collector.stores.influx_store import InfluxTelemetryStore
@@ -12,6 +15,9 @@ from collector.stores.influxdb import InfluxEndpoint, InfluxServer
 from collector.stores.sqlite import SqliteTelemetryStore
 from config.bridges import CrmDirectory, CrmInbox
 from config.wiring.core import Core
+from crm_core.domain.errors import StoreUnavailable
+
+_log = structlog.get_logger("drumbeat.telemetry")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +53,19 @@ def open_telemetry(core: Core) -> Telemetry:
         directory=directory,
         # ingest lands in the journal, so that readings come in while InfluxDB is away
         ingest=Ingest(embedded, core.conclude, dead_letters, core.clock, directory=directory),
-        deliver=deliver,
+        deliver=_guarded(DiskGuard(embedded, outbox), deliver),
         close=store.close,
     )
+
+
+def _guarded(guard: DiskGuard, deliver: Callable[[], int]) -> Callable[[], int]:
+    """Return the delivery with a look at the disk before it."""
+
+    def look_and_deliver() -> int:
+        guard.check()
+        return deliver()
+
+    return look_and_deliver
 
 
 def _over_influx(
@@ -72,5 +88,8 @@ def _over_influx(
         """Signals first: tickets do not wait for InfluxDB."""
         return signals.drain() + lines.drain()
 
-    server.prepare()
+    try:
+        server.prepare()
+    except StoreUnavailable as error:  # readings come in all the same; the forwarder prepares it later
+        _log.warning("InfluxDB is away", reason=str(error))
     return InfluxTelemetryStore(server, journal, lines), deliver
