@@ -22,6 +22,7 @@ POLICY = a_policy(
             a_rule("supply.", n=1, clear_n=2, clear_minutes=30),
         ],
         jam_count_for_ticket=99,
+        campaign_devices=10**6,  # the same fault on several devices is chance here
         max_automatic_tickets_per_device_day=1,
         max_automatic_tickets_per_site_day=50,
     )
