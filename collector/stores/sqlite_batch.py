@@ -9,7 +9,7 @@ from collector.stores.device_cache import Boot, DeviceMemory
 from crm_core.ports import Landing
 
 NEWEST = """INSERT INTO newest (device, at_us, tie, day, row, life_count, lowest_percent, lowest_index, errors,
-    worst_severity, source, kept) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)
+    worst_severity, source, kept, tenant) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)
     ON CONFLICT (device) DO UPDATE SET at_us = excluded.at_us, tie = excluded.tie, day = excluded.day,
     row = excluded.row, life_count = excluded.life_count, lowest_percent = excluded.lowest_percent,
     lowest_index = excluded.lowest_index, errors = excluded.errors, worst_severity = excluded.worst_severity,

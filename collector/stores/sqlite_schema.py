@@ -52,7 +52,11 @@ _V1: Final = (
         version TEXT, PRIMARY KEY (tenant, site_id)) WITHOUT ROWID""",
     "CREATE TABLE tally (name TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID",
 )
-MIGRATIONS: Final[Sequence[Sequence[str]]] = (_V1,)
+_V2: Final = (  # fleet health is one scan of one table
+    "ALTER TABLE newest ADD COLUMN tenant TEXT NOT NULL DEFAULT ''",
+    "UPDATE newest SET tenant = (SELECT d.tenant FROM device d WHERE d.id = newest.device)",
+)
+MIGRATIONS: Final[Sequence[Sequence[str]]] = (_V1, _V2)
 
 _DAY_TABLE: Final = re.compile(r"^reading_(-?[0-9]+)$")
 

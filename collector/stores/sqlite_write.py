@@ -181,7 +181,7 @@ class SqliteWriter:
         device.newest, device.newest_order = held, order
         day = at_ms(reading.polled_at) // MS_PER_DAY
         row = self._next_row[day] - 1
-        batch.newest[device.row] = (device.row, *order, day, row, *device.newest_state)
+        batch.newest[device.row] = (device.row, *order, day, row, *device.newest_state, reading.tenant)
 
     def _conclusions(self, batch: Batch, device: DeviceMemory, landing: Landing, now_ms: int) -> None:
         if landing.following_at is not None:

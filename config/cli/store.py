@@ -96,7 +96,9 @@ def summary(
     telemetry = SqliteTelemetryStore(session.settings.telemetry_file, clock)
     try:
         since = clock.now() - timedelta(hours=silent_hours)
-        rows = fleet_summary(telemetry, session.tenant, silent_before=since, low_percent=low_percent)
+        rows = fleet_summary(
+            telemetry, session.tenant, silent_before=since, low_percent=low_percent, by_region=True
+        )
     finally:
         telemetry.close()
     found = [asdict(row) for row in rows]

@@ -14,7 +14,9 @@ from collector.ingest import Ingest
 from collector.mqtt.acl import Account, acl_text, write_files
 from collector.replay import Replayer
 from collector.stores import maintenance
+from collector.stores.fleet_summary import DeviceDimensions, fleet_summary, keep_dimensions
 from collector.stores.sqlite import SqliteTelemetryStore
+from collector.stores.sqlite_schema import MIGRATIONS, connect, migrate
 from config.clock import VirtualClock
 from crm_core.domain.errors import InvalidValue, StoreUnavailable
 from crm_core.domain.identity import DeviceId, TenantId
@@ -157,3 +159,30 @@ def test_known_passwords_stay_and_new_users_need_one(tmp_path: Path) -> None:
     write_files(tmp_path, [one, two], {two.username: "c"})
     assert passwords.read_text().startswith(before)
     assert passwords.stat().st_mode & 0o077 == acl.stat().st_mode & 0o077 == 0
+
+
+def test_an_older_file_is_brought_up_to_date_and_a_newer_one_refused(tmp_path: Path) -> None:
+    path = tmp_path / "old.sqlite"
+    old = connect(path)
+    migrate(old, MIGRATIONS[:1])
+    old.execute("INSERT INTO device (id, tenant, device_id) VALUES (1, 'north', 'd1')")
+    old.execute("INSERT INTO newest VALUES (1, 5, '', 0, 1, 7, 3.0, '1.1', '', NULL, 'snmp', NULL)")
+    old.close()
+    store = SqliteTelemetryStore(path, CLOCK)
+    (row,) = fleet_summary(store, "north", silent_before=START, low_percent=10)
+    assert (row.devices, row.silent, row.low_supply, row.pages) == (1, 1, 1, 7)
+    store.transaction(lambda db: db.execute("PRAGMA user_version = 99"))
+    store.close()
+    with pytest.raises(StoreUnavailable, match="upgrade Drumbeat"):
+        SqliteTelemetryStore(path, CLOCK)
+
+
+def test_the_fleet_is_summed_up_by_region(store: SqliteTelemetryStore) -> None:
+    places = {"d0": "east", "d1": "east", "d2": "west", "d9": "west"}
+    keep_dimensions(
+        store,
+        [DeviceDimensions(tenant=TENANT, device_id=d, region=r, model_id="m") for d, r in places.items()],
+    )
+    east, west = fleet_summary(store, TENANT, silent_before=START, low_percent=90, by_region=True)
+    assert (east.region, east.devices, east.low_supply, east.silent) == ("east", 2, 2, 0)
+    assert (west.region, west.devices) == ("west", 1)  # d9 never spoke
