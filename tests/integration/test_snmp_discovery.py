@@ -72,7 +72,7 @@ def search(engine_class, port, networks, **options):
             poller,
             credentials=[NamedCredential("public", Community()), NamedCredential("site", Community("site"))],
             port=port,
-            try_seconds=1.5,
+            try_seconds=3.0,  # a busy machine is no silent printer
             **options,
         )
         try:
