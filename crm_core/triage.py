@@ -32,9 +32,9 @@ from crm_core.domain.telemetry import DeviceState
 from crm_core.ports import Clock, TicketFilter, UnitOfWork, UnitOfWorkFactory
 from crm_core.ticket_opening import HELD_BY_BUDGET, TicketOpener, is_urgent
 from crm_core.ticket_states import MACHINE, TRANSITIONS, Move, last_event, moved
+from crm_core.verification import AFTER_REPAIR, note_absences
 from crm_core.visits import take_off_visit
 
-_AFTER_REPAIR: Final = timedelta(minutes=15)  # a reading so soon after a repair may still show the old state
 _MAX_EVIDENCE: Final = 20
 _RANK: Final = {TicketLevel.L1: 1, TicketLevel.L2: 2, TicketLevel.L3: 3}
 _DECIDED: Final = frozenset({TicketState.CANCELLED, TicketState.MERGED})
@@ -173,6 +173,7 @@ class Triage:
                         now,
                         report,
                     )
+            note_absences(uow, tenant, last_seen, now, self._policy.triage)
             self._note_held_back(uow)
             self._settle(uow, tenant, now, report)
             uow.commit()
@@ -291,7 +292,7 @@ class Triage:
     ) -> Ticket:
         done = last_event(ticket, Move.DONE)
         seen_at = forecast_causes.data_at(track.condition, track.last_seen)
-        if done is None or seen_at <= done.at + _AFTER_REPAIR:
+        if done is None or seen_at <= done.at + AFTER_REPAIR:
             return ticket
         report.recurred += 1
         return self._moved(ticket, Move.RECURRED, now, f"still {track.cause} at {seen_at:%Y-%m-%d %H:%M} UTC")
