@@ -13,6 +13,7 @@ from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.domain.service import Signal, SignalOrigin
 from crm_core.domain.telemetry import DeviceReading, TelemetryEvent
 
+_NOTHING: Final = Observation({}, ())
 _SEVERITIES: Final = {3: "critical", 4: "warning"}  # prtAlertSeverityLevel
 
 
@@ -30,8 +31,39 @@ def conclude(reading: DeviceReading, previous: DeviceReading | None, book: Fault
     A signal exists when something is wrong now, or was wrong in `previous`, or is known again: a healthy device is
     silent. A reading without a device id (a probe) gives events but no signal.
     """
-    now = observe(reading, book)
-    before = observe(previous, book) if previous is not None else Observation({}, ())
+    before = observe(previous, book) if previous is not None else _NOTHING
+    return _concluded(reading, previous, observe(reading, book), before)
+
+
+class Concluder:
+    """`conclude` with its book, for a stream of readings: what a device's last reading said is not worked out again.
+
+    Remembers at most `devices` devices; gives the same answers as `conclude`.
+    """
+
+    def __init__(self, book: FaultCodes, *, devices: int = 20_000) -> None:
+        self._book = book
+        self._devices = devices
+        self._last: dict[tuple[str, str | None], tuple[DeviceReading, Observation]] = {}
+
+    def __call__(self, reading: DeviceReading, previous: DeviceReading | None) -> Conclusion:
+        """Return the events and the signal of `reading`."""
+        place = (reading.tenant, reading.device_id)
+        last = self._last.get(place)
+        if previous is None:
+            before = _NOTHING
+        else:
+            before = last[1] if last is not None and last[0] is previous else observe(previous, self._book)
+        now = observe(reading, self._book)
+        if len(self._last) >= self._devices:
+            self._last.clear()
+        self._last[place] = (reading, now)
+        return _concluded(reading, previous, now, before)
+
+
+def _concluded(
+    reading: DeviceReading, previous: DeviceReading | None, now: Observation, before: Observation
+) -> Conclusion:
     known_again = any(prefix not in now.unknown for prefix in before.unknown)
     signal = None
     if reading.device_id is not None and (now.conditions or before.conditions or known_again):

@@ -30,6 +30,7 @@ from collector.snmp.asking import (
     column_of,
 )
 from collector.snmp.engine import (
+    FIRST_TIMEOUT_SECONDS,
     MAX_REQUESTS,
     MAX_SECONDS,
     Allowance,
@@ -59,7 +60,7 @@ _ALERT_MARKS: Final = tuple(f"{column}." for column in ALERT_MARKS)
 class _Known:
     """What is remembered of a device between polls; lost at a restart and learnt again."""
 
-    trips: RoundTrips = field(default_factory=RoundTrips)
+    trips: RoundTrips
     printer: str = "1"
     model_key: str = ""
     static: dict[str, Value] = field(default_factory=dict)
@@ -78,7 +79,10 @@ OnFailure = Callable[[PollTarget, DeviceUnreachable | DeviceMisbehaved], Awaitab
 
 
 class Poller:
-    """Polls devices through an engine. Safe for many concurrent polls in one event loop."""
+    """Polls devices through an engine. Safe for many concurrent polls in one event loop.
+
+    `first_timeout_seconds` is the wait for a first reply while a device's round trips are not known.
+    """
 
     def __init__(
         self,
@@ -91,6 +95,7 @@ class Poller:
         requests_a_poll: int = MAX_REQUESTS,
         seconds_a_poll: float = MAX_SECONDS,
         repeats: int = 2,
+        first_timeout_seconds: float = FIRST_TIMEOUT_SECONDS,
         relearn_seconds: float = RELEARN_SECONDS,
         schedule: PollSchedule | None = None,
         keep_readings: bool = True,
@@ -104,6 +109,7 @@ class Poller:
         self._requests_a_poll = requests_a_poll
         self.seconds_a_poll = seconds_a_poll
         self._repeats = repeats
+        self._first_timeout_seconds = first_timeout_seconds
         self._relearn_seconds = relearn_seconds
         self.schedule = schedule or PollSchedule(interval=_DEFAULT_INTERVAL)
         self._known: dict[tuple[str, int, str | None], _Known] = {}
@@ -113,16 +119,23 @@ class Poller:
         """Drop what is remembered of a device, so that the next poll reads everything."""
         self._known.pop(_key(target), None)
 
+    def _known_of(self, target: PollTarget) -> _Known:
+        key = _key(target)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = _Known(RoundTrips(self._first_timeout_seconds))
+        return known
+
     async def probe(self, target: PollTarget) -> int | None:
         """Ask one small question (sysUpTime); return the ticks. Raises `DeviceUnreachable` or `DeviceMisbehaved`."""
-        known = self._known.setdefault(_key(target), _Known())
+        known = self._known_of(target)
         allowance = Allowance(requests=2, seconds=self.seconds_a_poll, repeats=1, trips=known.trips)
         found = await self._engine.get(target.snmp, (oids.SYS_UP_TIME,), allowance)
         return integer(found.get(oids.SYS_UP_TIME))
 
     async def poll(self, target: PollTarget) -> DeviceReading:
         """Return a fresh reading. Raises `DeviceUnreachable` when nothing answered, `DeviceMisbehaved` when only nonsense did."""
-        known = self._known.setdefault(_key(target), _Known())
+        known = self._known_of(target)
         allowance = Allowance(
             requests=self._requests_a_poll,
             seconds=self.seconds_a_poll,

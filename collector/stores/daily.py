@@ -23,7 +23,7 @@ from crm_core.metering import meter_step
 _JAM_CODE: Final = "jammed"
 
 
-class SupplyDay(msgspec.Struct, array_like=True):
+class SupplyDay(msgspec.Struct, array_like=True, gc=False):
     """What one supply said on one day."""
 
     index: str
@@ -37,7 +37,7 @@ class SupplyDay(msgspec.Struct, array_like=True):
     page_count: int | None
 
 
-class DayRollup(msgspec.Struct, array_like=True):
+class DayRollup(msgspec.Struct, array_like=True, gc=False):
     """One device's day so far. `basis` says which counter is followed: v the vendor's total, l the life count.
 
     A reading that lacks the followed counter (it was incomplete) leaves the counters alone; the vendor's total takes

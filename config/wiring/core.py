@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from config.loaders import Knowledge, load_knowledge
@@ -17,7 +16,7 @@ from crm_core.domain.policy import PolicyBook
 from crm_core.domain.telemetry import DeviceReading
 from crm_core.ports import Clock, UnitOfWorkFactory
 from crm_core.registry import Registry
-from crm_core.signals import Conclusion, conclude
+from crm_core.signals import Concluder, Conclusion
 from crm_core.storage.sqlalchemy_uow import make_uow_factory, migrate
 
 
@@ -48,7 +47,7 @@ class Core:
     @property
     def conclude(self) -> Callable[[DeviceReading, DeviceReading | None], Conclusion]:
         """The pure step from a reading and its predecessor to events and a signal."""
-        return partial(conclude, book=self.fault_codes)
+        return Concluder(self.fault_codes)
 
 
 def open_core(settings: Settings, clock: Clock) -> Core:

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -28,7 +27,7 @@ from config.fault_code_files import load_fault_codes
 from crm_core.domain.telemetry import DeviceReading
 from crm_core.domain.wire import decode_reading, encode_reading
 from crm_core.ports import Landing
-from crm_core.signals import conclude
+from crm_core.signals import Concluder
 
 PROJECT = Path(__file__).resolve().parents[2]
 BENCH = decode_reading((PROJECT / "docs" / "bench_reading.json").read_bytes())
@@ -111,7 +110,7 @@ def drumbeat(port: int, count: int, folder: str) -> None:
     """Drain the session into a store."""
     clock = SystemClock()
     store = SqliteTelemetryStore(Path(folder) / "bench.sqlite", clock)
-    ingest = Ingest(store, partial(conclude, book=load_fault_codes()), SqliteDeadLetters(store), clock)
+    ingest = Ingest(store, Concluder(load_fault_codes()), SqliteDeadLetters(store), clock)
     endpoint = MqttEndpoint(port=port, client_id=CLIENT_ID, protocol="3.1.1")
     listener = MqttListener(endpoint, ingest, store, clock)
     began, cpu = time.perf_counter(), time.process_time()
