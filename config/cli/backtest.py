@@ -22,6 +22,7 @@ from config.wiring.telemetry import open_telemetry
 from crm_core.domain.errors import InvalidValue, NotFound
 
 app = typer.Typer(
+    add_completion=False,
     no_args_is_help=True,
     add_completion=False,
     help="Check forecasts against what happened, without looking ahead.",

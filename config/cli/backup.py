@@ -9,7 +9,7 @@ from config.backup import BackupReport, make_backup, restore_backup
 from config.cli.common import JsonFlag, notes, print_json, session_of, version
 from config.clock import SystemClock
 
-backup_app, restore_app = typer.Typer(), typer.Typer()
+backup_app, restore_app = typer.Typer(add_completion=False), typer.Typer(add_completion=False)
 
 
 @backup_app.command()

@@ -9,7 +9,7 @@ from config.loaders import load_knowledge
 from config.locale_files import load_messages, missing_keys
 from crm_core.domain.errors import InvalidConfiguration
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

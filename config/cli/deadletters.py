@@ -14,7 +14,9 @@ from config.wiring.telemetry import Telemetry, open_telemetry
 from crm_core.domain.errors import NotFound
 from crm_core.domain.wire import instant_to_json
 
-app = typer.Typer(no_args_is_help=True, help="Show messages that could not be understood.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Show messages that could not be understood."
+)
 Number = Annotated[int, typer.Argument(help="Number of the message, as `deadletters list` shows it.")]
 
 

@@ -21,7 +21,7 @@ from crm_core.domain.identity import CustomerId, DeviceId, ModelId, SiteId, chec
 from crm_core.domain.telemetry import DeviceReading
 from crm_core.domain.wire import instant_to_json
 
-app = typer.Typer(no_args_is_help=True, help="Register, list and retire devices.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Register, list and retire devices.")
 
 
 @app.command()

@@ -31,7 +31,7 @@ from config.wiring.snmp import make_engine, make_reader, open_credentials
 from crm_core.domain.errors import InvalidValue
 from crm_core.domain.fleet import SnmpAddress
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

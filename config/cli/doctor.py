@@ -11,7 +11,7 @@ from config.health import Verdict, examine
 from config.wiring.core import open_core
 from config.wiring.telemetry import open_telemetry
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -9,7 +9,7 @@ from config.cli.common import session_of, version
 from config.clock import SystemClock
 from config.edge import EdgeProcess, load_edge
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -11,7 +11,7 @@ from config.cli.common import JsonFlag, print_json, print_table, session_of
 from config.clock import SystemClock
 from config.wiring.process import Process, build_jobs
 
-app = typer.Typer(no_args_is_help=True, help="List the recurring jobs, or run one now.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="List the recurring jobs, or run one now.")
 
 
 @app.command("list")

@@ -7,7 +7,7 @@ import typer
 from config.cli.common import JsonFlag, print_json, session_of
 from config.wiring.core import migrate_database
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from config.cli.common import JsonFlag, print_json, print_table, session_of
 from config.clock import SystemClock
 from config.wiring.core import open_core
 
-app = typer.Typer(no_args_is_help=True, help="Write what an MQTT broker needs.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Write what an MQTT broker needs.")
 
 
 @app.callback()

@@ -19,8 +19,8 @@ from crm_core.domain.service import Role, User
 from crm_core.domain.wire import instant_to_json
 from crm_core.ports import UnitOfWork
 
-users = typer.Typer(no_args_is_help=True, help="Manage the people who sign in.")
-tokens = typer.Typer(no_args_is_help=True, help="Manage access tokens for programs.")
+users = typer.Typer(add_completion=False, no_args_is_help=True, help="Manage the people who sign in.")
+tokens = typer.Typer(add_completion=False, no_args_is_help=True, help="Manage access tokens for programs.")
 Name = Annotated[str, typer.Argument(help="Name under which the person signs in.")]
 FromStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from the first line of stdin.")

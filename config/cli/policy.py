@@ -10,7 +10,11 @@ from config.loaders import load_knowledge
 from config.policy_files import Figure, policy_on
 from crm_core.domain.errors import NotFound
 
-app = typer.Typer(no_args_is_help=True, help="Show the figures of the business and where they come from.")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Show the figures of the business and where they come from.",
+)
 
 
 @app.command("list")

@@ -17,7 +17,7 @@ from crm_core.domain.errors import InvalidValue
 from crm_core.domain.telemetry import DeviceReading, MarkerSupply
 from crm_core.domain.wire import encode_reading
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 AUTH: Final = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512")
 PRIV: Final = ("des", "aes128", "aes192", "aes256")

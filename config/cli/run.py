@@ -9,7 +9,7 @@ from config.clock import SystemClock
 from config.wiring.process import Process, Shape, build_process
 from crm_core.domain.service import Role
 
-serve_app, collector_app, analytics_app, api_app = (typer.Typer() for _ in range(4))
+serve_app, collector_app, analytics_app, api_app = (typer.Typer(add_completion=False) for _ in range(4))
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on; overrides api.host.")]
 Port = Annotated[

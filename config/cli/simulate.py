@@ -27,7 +27,7 @@ from simulators.recordings import RecordingPlayer
 from simulators.runner import LiveOptions
 from simulators.snmp_fleet import SnmpFleetServer, fleet_agents
 
-app = typer.Typer(help="Serve simulated or recorded printers over SNMP and MQTT.")
+app = typer.Typer(add_completion=False, help="Serve simulated or recorded printers over SNMP and MQTT.")
 
 FIRST_ADDRESS: Final = "127.45.0.1"
 AHEAD: Final = timedelta(minutes=10)

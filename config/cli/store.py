@@ -15,7 +15,7 @@ from config.clock import SystemClock
 from config.wiring.core import open_core
 from config.wiring.telemetry import open_telemetry
 
-app = typer.Typer(no_args_is_help=True, help="Show the telemetry store.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Show the telemetry store.")
 
 
 @app.callback()
