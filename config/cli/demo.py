@@ -18,6 +18,7 @@ from rich.table import Table
 
 from config.cli.common import JsonFlag, notes, print_json, print_table, session_of
 from config.clock import SystemClock
+from config.demo.apart import kept_apart
 from config.demo.firm import read_note
 from config.demo.history import Progress as ReportDay
 from config.demo.live import LiveDemo, build_live
@@ -26,7 +27,7 @@ from config.logging import configure_logging
 from config.settings import Api, Settings, known_keys
 from crm_core.domain.errors import InvalidValue
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 FOLDER: Final = "demo"  # within general.data_dir, so that a demonstration never touches a real firm's data
 LIVE_POLL_SECONDS: Final = 60
@@ -63,10 +64,10 @@ def demo(
     if once:
         wanted = Wanted(seed=seed, devices=devices, days=days, until=_instant(until))
         with _folder_of(data) as folder:
-            counts = _history(settings.changed(general={"data_dir": folder}), wanted)
+            counts = _history(kept_apart(settings.changed(general={"data_dir": folder})), wanted)
         _print_counts(counts, as_json=as_json)
         return
-    settings = demo_settings(settings, data, port)
+    settings = kept_apart(demo_settings(settings, data, port))
     configure_logging(settings.log.level, settings.log.format)
     now = SystemClock().now()
     note = read_note(settings.general.folder)

@@ -16,6 +16,7 @@ import pytest
 
 from config.cli.demo import demo_settings, is_taken
 from config.clock import VirtualClock
+from config.demo.apart import kept_apart
 from config.demo.firm import new_note, read_note
 from config.demo.history import POLL_MINUTES
 from config.demo.run import DemoCounts, Wanted, make_history
@@ -36,7 +37,7 @@ pytestmark = pytest.mark.timeout(300)
 
 def live(folder: Path, wanted: Wanted = SMALL, **environment: str) -> DemoCounts:
     settings = load_settings(environment=environment).changed(general={"data_dir": folder})
-    return make_history(settings, wanted, lambda day, days: None)
+    return make_history(kept_apart(settings), wanted, lambda day, days: None)
 
 
 @pytest.fixture(scope="module")
@@ -70,11 +71,12 @@ def test_the_same_seed_gives_the_same_figures(counts: DemoCounts, tmp_path: Path
 
 
 @pytest.mark.server
-def test_influxdb_gives_the_same_figures(counts: DemoCounts, tmp_path: Path) -> None:
+def test_influxdb_gives_the_same_figures_twice_on_one_server(counts: DemoCounts, tmp_path: Path) -> None:
     with running(influxd(requires_server("influxd"), tmp_path / "influx")) as daemon:
         url = f"http://127.0.0.1:{daemon.port}"
-        found = live(tmp_path / "data", DRUMBEAT_TELEMETRY_STORE="influxdb", DRUMBEAT_INFLUXDB_URL=url)
-    assert found == counts
+        for folder in ("first", "second"):  # what the first one left on the server is not the second one's
+            found = live(tmp_path / folder, DRUMBEAT_TELEMETRY_STORE="influxdb", DRUMBEAT_INFLUXDB_URL=url)
+            assert found == counts
 
 
 def test_every_open_ticket_can_be_explained(core: Core) -> None:
