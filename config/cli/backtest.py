@@ -24,7 +24,6 @@ from crm_core.domain.errors import InvalidValue, NotFound
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    add_completion=False,
     help="Check forecasts against what happened, without looking ahead.",
 )
 
