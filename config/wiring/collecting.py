@@ -30,6 +30,7 @@ def build_polling(core: Core, telemetry: Telemetry, profiles: Profiles) -> PollG
         clock=core.clock,
         seconds_a_poll=core.settings.snmp.device_deadline_seconds,
         repeats=core.settings.snmp.retries,
+        first_timeout_seconds=core.settings.snmp.timeout_seconds,
     )
     return PollGroups(
         poller,

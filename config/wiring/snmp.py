@@ -39,6 +39,7 @@ def make_reader(
         clock=clock,
         seconds_a_poll=settings.snmp.device_deadline_seconds if seconds is None else seconds,
         repeats=settings.snmp.retries,
+        first_timeout_seconds=settings.snmp.timeout_seconds,
     )
 
 
