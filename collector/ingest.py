@@ -16,6 +16,7 @@ import msgspec
 
 from collector.dead_letters import DeadLetter, DeadLetterBox
 from collector.sequences import SequenceRanges, Settled
+from crm_core.domain.content import shares_content
 from crm_core.domain.errors import InvalidValue
 from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.domain.service import Signal
@@ -176,12 +177,17 @@ class Ingest:
             return "the reading names no device"
         if (reading.boot_id is None) != (reading.seq is None):
             return "boot_id and seq go together"
-        if reading.source in _OURS:
+        if reading.source in _OURS and not self._checked_before(reading):
             try:
                 decode_reading(encode_reading(reading))
             except InvalidValue as error:  # made here, not decoded: the limits were not checked yet
                 return str(error)
         return self._misplaced(reading.tenant, reading.device_id, reading.site_id)
+
+    def _checked_before(self, reading: DeviceReading) -> bool:
+        """Tell whether all but the time of the reading is in the newest one, which was checked when it came."""
+        known = self._newest.get(_place(reading))
+        return known is not None and known.site_id == reading.site_id and shares_content(reading, known)
 
     def _misplaced(self, tenant: str, device_id: str, stated_site: str | None) -> str | None:
         if self._directory is None:

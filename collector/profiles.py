@@ -194,6 +194,7 @@ class Profiles:
             (profile for profile in self._all if profile.id == GENERIC), DeviceProfile(id=GENERIC, vendor="")
         )
 
+        self._probes = tuple((oid, row.profile) for row in self._recognisers for oid in row.profile.probe)
         self._said: dict[tuple[int | None, tuple[str, ...]], DeviceProfile] = {}
 
     @property
@@ -202,7 +203,7 @@ class Profiles:
 
     def probes(self) -> tuple[str, ...]:
         """Return the OIDs that recognise devices which hide their system group."""
-        return tuple(dict.fromkeys(oid for row in self._recognisers for oid in row.profile.probe))
+        return tuple(dict.fromkeys(oid for oid, _ in self._probes))
 
     def recognise(self, varbinds: Varbinds) -> DeviceProfile:
         """Return the profile of a device; the generic one when nothing is recognised.
@@ -228,9 +229,9 @@ class Profiles:
         return hits[0].profile if hits else self.generic
 
     def _by_vendor_oids(self, varbinds: Varbinds) -> DeviceProfile:
-        for row in self._recognisers:
-            if any(oid in varbinds for oid in row.profile.probe):
-                return row.profile
+        for oid, profile in self._probes:
+            if oid in varbinds:
+                return profile
         return self.generic
 
 

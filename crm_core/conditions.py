@@ -70,6 +70,8 @@ class Observation:
 
 def is_asleep(reading: DeviceReading) -> bool:
     """Return True if the device says that it sleeps: then it reports neither faults nor their end."""
+    if not reading.alerts and not reading.status.console:
+        return False
     rows = (alert.desc for alert in reading.alerts if alert.severity in (0, None, _OTHER))
     return any(text and _SLEEP.match(text) for text in (*rows, *reading.status.console))
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from crm_core.conditions import FaultCodes, Observation, is_asleep, observe
+from crm_core.domain.content import shares_content
 from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.domain.service import Signal, SignalOrigin
 from crm_core.domain.telemetry import DeviceReading, TelemetryEvent
@@ -54,7 +55,8 @@ class Concluder:
             before = _NOTHING
         else:
             before = last[1] if last is not None and last[0] is previous else observe(previous, self._book)
-        now = observe(reading, self._book)
+        as_before = previous is not None and shares_content(reading, previous)
+        now = before if as_before else observe(reading, self._book)
         if len(self._last) >= self._devices:
             self._last.clear()
         self._last[place] = (reading, now)
@@ -83,6 +85,8 @@ def _events(reading: DeviceReading, previous: DeviceReading | None) -> Iterator[
     """Yield what began and what ended between two readings; a part that did not answer says neither."""
     if previous is not None and previous.polled_at > reading.polled_at:
         return  # a late reading cannot say what changed last
+    if previous is not None and shares_content(reading, previous):
+        return
     now = _marks(reading)
     before = _marks(previous) if previous is not None else {}
     for key in sorted(now.keys() - before.keys()):

@@ -48,6 +48,7 @@ PRINTER_V2_ALERT: Final = f"{PRINTER_MIB}.18.2.0.1"
 _TABLE_ROOTS: Final = ("1.3.6.1.2.1.25.3.", f"{PRINTER_MIB}.")
 _COLUMN_ARCS: Final = 11
 _MAX_INDEX_PARTS: Final = 6
+_MAX_ARC_DIGITS: Final = 10
 _MAX_INDEX_VALUE: Final = 9_999_999_999
 
 
@@ -76,14 +77,16 @@ def enterprise_of(oid: str) -> int | None:
 
 
 @lru_cache(maxsize=65_536)  # a fleet asks for the same few thousand OIDs at every poll
-def _cell(oid: str) -> tuple[str, str] | None:
-    """Return column and row index of a table's OID, or None where it is no cell of a table."""
+def _cell(oid: str) -> tuple[str, str, int, str] | None:
+    """Return table entry, column, its number and row index of a table's OID, or None where it is no cell of a table."""
     if not oid.startswith(_TABLE_ROOTS):
         return None
     parts = oid.split(".", _COLUMN_ARCS)
     if len(parts) != _COLUMN_ARCS + 1 or not is_row_index(parts[-1]):
         return None
-    return ".".join(parts[:-1]), parts[-1]
+    if not (parts[-2].isascii() and parts[-2].isdigit() and len(parts[-2]) <= _MAX_ARC_DIGITS):
+        return None
+    return ".".join(parts[:-2]), ".".join(parts[:-1]), int(parts[-2]), parts[-1]
 
 
 class Tables:
@@ -95,14 +98,17 @@ class Tables:
     def __init__(self, varbinds: Varbinds) -> None:
         self.varbinds = varbinds
         self._columns: dict[str, dict[str, int | bytes | str]] = {}
+        self._entries: dict[str, list[tuple[int, dict[str, int | bytes | str]]]] = {}
         for oid, value in varbinds.items():
             cell = _cell(oid)
-            if cell is not None:
-                rows = self._columns.get(cell[0])
-                if rows is None:
-                    self._columns[cell[0]] = {cell[1]: value}
-                else:
-                    rows[cell[1]] = value
+            if cell is None:
+                continue
+            entry, column, number, index = cell
+            rows = self._columns.get(column)
+            if rows is None:
+                rows = self._columns[column] = {}
+                self._entries.setdefault(entry, []).append((number, rows))
+            rows[index] = value
 
     def column(self, prefix: str) -> Mapping[str, int | bytes | str]:
         """Return index -> value of one column; empty when the device has none of it."""
@@ -110,7 +116,10 @@ class Tables:
 
     def rows(self, table: str, columns: range) -> list[str]:
         """Return the indexes seen in any of the columns of a table, in numeric order."""
-        seen = {index for number in columns for index in self.column(f"{table}.{number}")}
+        seen: set[str] = set()
+        for number, rows in self._entries.get(table, ()):
+            if number in columns:
+                seen.update(rows)
         return sorted(seen, key=index_key)
 
     def under(self, prefix: str) -> Iterator[tuple[str, int | bytes | str]]:

@@ -81,24 +81,38 @@ def read_supplies(tables: Tables, charset: int | None) -> tuple[MarkerSupply, ..
         return ()
     colorants = tables.column(oids.PRT_COLORANT_VALUE)
     pointers, names = tables.column(f"{table}.3"), tables.column(f"{table}.6")
-    numbers = [tables.column(f"{table}.{column}") for column in (4, 5, 7, 8, 9)]
+    classes, kinds, units, capacities, levels = (
+        tables.column(f"{table}.{column}") for column in (4, 5, 7, 8, 9)
+    )
     return tuple(
-        _supply_row(
-            index,
-            _text_of(names.get(index), charset),
-            _colorant(colorants, index, integer(pointers.get(index)), charset) if colorants else None,
-            tuple(_in_range(column.get(index)) for column in numbers),
-        )
-        for index in indexes
+        [
+            _supply_row(
+                index,
+                _text_of(names.get(index), charset),
+                _colorant(colorants, index, integer(pointers.get(index)), charset) if colorants else None,
+                _in_range(classes.get(index)),
+                _in_range(kinds.get(index)),
+                _in_range(units.get(index)),
+                _in_range(capacities.get(index)),
+                _in_range(levels.get(index)),
+            )
+            for index in indexes
+        ]
     )
 
 
 @lru_cache(maxsize=32_768)
 def _supply_row(
-    index: str, name: str | None, colorant: str | None, numbers: tuple[int | None, ...]
+    index: str,
+    name: str | None,
+    colorant: str | None,
+    cls: int | None,
+    kind: int | None,
+    unit_number: int | None,
+    capacity: int | None,
+    level: int | None,
 ) -> MarkerSupply:
-    """Return the row; `numbers` are class, type, unit, capacity, level. Rows repeat from poll to poll."""
-    cls, kind, unit_number, capacity, level = numbers
+    """Return the row. Rows repeat from poll to poll and over a fleet."""
     unit = SUPPLY_UNITS.get(unit_number or 0)
     return MarkerSupply(
         index=index,

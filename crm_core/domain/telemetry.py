@@ -9,6 +9,7 @@ from names or vendor knowledge stands apart in `Derived`.
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -60,6 +61,7 @@ class Unlimited:
 SupplyLevel = Measured | SomeRemaining | Unknown | Unlimited
 
 
+@lru_cache(maxsize=4096)  # a fleet's levels are few numbers, asked for at every reading
 def supply_level(raw: int | None) -> SupplyLevel:
     """Return the meaning of a raw Printer-MIB level; -1, -2 and -3 never become numbers."""
     match raw:

@@ -6,7 +6,6 @@
 import asyncio
 import itertools
 import time
-from functools import partial
 
 import msgspec
 import pytest
@@ -20,7 +19,7 @@ from collector.stores.sqlite import SqliteTelemetryStore
 from config.clock import SystemClock
 from config.fault_code_files import load_fault_codes
 from crm_core.domain.catalogue import Catalogue
-from crm_core.signals import conclude
+from crm_core.signals import Concluder
 from tests.benchmarks.test_snmp_engines import AGENTS, EXPORTER, Result, address, exporter, responder
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(600)]
@@ -31,7 +30,7 @@ async def polled(port, folder, polls, *, keep_readings) -> Result:
     clock = SystemClock()
     engine, book = DatagramEngine(), load_fault_codes()
     store = SqliteTelemetryStore(folder / f"telemetry-{keep_readings}.sqlite", clock)
-    ingest = Ingest(store, partial(conclude, book=book), MemoryDeadLetters(), clock)
+    ingest = Ingest(store, Concluder(book), MemoryDeadLetters(), clock)
     poller = Poller(
         engine,
         profiles=load_profiles(),
