@@ -216,7 +216,7 @@ def days_to_empty(history: History) -> npt.NDArray[np.float32]:
 
     The drain after an early change is what the machine went on to take; NaN beyond the file's end.
     """
-    drain = (history.used_end - history.used_start).clip(0).astype(np.float64) * history.unit_yield
+    drain = (history.used_end.astype(np.float64) - history.used_start).clip(0) * history.unit_yield
     total = np.cumsum(drain, axis=1)
     left = (1.0 - history.used_end.astype(np.float64)).clip(0) * history.unit_yield
     result = np.full(history.pages.shape, np.nan, np.float32)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from simulators.device import DeviceSpec, Fleet, Roster, Script, SiteSpec
+from simulators.device.mishaps import CALM, MishapRates, default_rates, mishap_rates
 from simulators.device.roster import (
     BoardSwap,
     FirmwareCampaign,
@@ -27,7 +28,7 @@ from simulators.snmp_faults import SnmpFaults
 FOLDER: Final = Path(__file__).parent / "scenarios"
 _KNOWN_KEYS: Final = frozenset(
     {
-        "title", "story", "about", "start", "days", "show_from", "poll_minutes", "seed", "holidays", "site",
+        "title", "story", "about", "start", "days", "show_from", "poll_minutes", "seed", "holidays", "mishaps", "site",
         "device", "power_cut", "fault", "swap", "campaign", "silence", "board_swap", "mqtt", "snmp", "expect",
     }
 )  # fmt: skip
@@ -56,6 +57,7 @@ class Scenario:
     mqtt: MqttChaos
     snmp_faults: Mapping[str, SnmpFaults]
     expect: Mapping[str, Any] = field(default_factory=dict)
+    mishaps: MishapRates = CALM
 
     @property
     def end(self) -> datetime:
@@ -73,6 +75,7 @@ class Scenario:
             models=self.models,
             script=self.script,
             keep_days=keep_days,
+            mishaps=self.mishaps,
         )
 
 
@@ -121,6 +124,13 @@ def load_scenario(
         raise BadScenario(f"{path.name}: {what}") from error
 
 
+def _mishaps(stated: bool | dict[str, Any]) -> MishapRates:
+    """Return the rates that a story states: none, those of mishaps.toml (true), or a table of its own."""
+    if isinstance(stated, bool):
+        return default_rates() if stated else CALM
+    return mishap_rates(stated)
+
+
 class _Reader:
     """Reads one scenario table; holds what several sections need."""
 
@@ -161,6 +171,7 @@ class _Reader:
                 if device in self.ids
             },
             expect=table.get("expect", {}),
+            mishaps=_mishaps(table.get("mishaps", False)),
         )
 
     # --- places and devices ----------------------------------------------------------------------------------------

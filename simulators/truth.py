@@ -141,14 +141,32 @@ def events_table(fleet: Fleet) -> pa.Table:
     )
 
 
+def mishaps_table(fleet: Fleet) -> pa.Table:
+    """Return what happened by chance around the machines: device, day, what, slot and other device (null: none)."""
+    ids = [spec.device_id for spec in fleet.roster.devices]
+    log = sorted(fleet.mishaps.log)
+    return pa.table(
+        {
+            "device_id": pa.array([ids[row.device] for row in log], pa.string()),
+            "day": pa.array([fleet.start + timedelta(days=row.day) for row in log], pa.date32()),
+            "what": pa.array([row.what for row in log], pa.string()),
+            "slot": pa.array([row.slot + 1 if row.slot >= 0 else None for row in log], pa.int64()),
+            "other_device": pa.array(
+                [ids[row.other] if row.other >= 0 else None for row in log], pa.string()
+            ),
+        }
+    )
+
+
 def write_truth(fleet: Fleet, folder: Path) -> list[Path]:
-    """Write pages, supplies, failures and events of all simulated days into `folder` as Parquet; return the files."""
+    """Write pages, supplies, failures, events and mishaps of all simulated days into `folder` as Parquet; return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     tables = {
         "pages": pages_table(fleet),
         "supplies": supplies_table(fleet),
         "failures": failures_table(fleet),
         "events": events_table(fleet),
+        "mishaps": mishaps_table(fleet),
     }
     paths = []
     for name, table in tables.items():

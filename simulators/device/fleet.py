@@ -20,6 +20,7 @@ from simulators.device import incidents
 from simulators.device.arrays import METERS, MINUTES_A_DAY, NEVER, Bools, DayRecord, Floats
 from simulators.device.habits import Habits, SlotTable, draw_habits, slot_table
 from simulators.device.meters import mean_growth, split_by_meter
+from simulators.device.mishaps import OWN_UNITS, MishapRates, Mishaps, default_rates
 from simulators.device.orders import Orders
 from simulators.device.roster import Roster, Script
 from simulators.device.wear import PartState, begin_defects, draw_parts, fit_new
@@ -49,7 +50,7 @@ class _Use:
 class Fleet:
     """A seeded fleet from `start` (UTC midnight) on. Days are simulated as they are asked for.
 
-    `keep_days` bounds the memory: older days are forgotten (None keeps all).
+    `keep_days` bounds the memory: older days are forgotten (None keeps all). `mishaps` None means those of mishaps.toml.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Fleet:
         models: Mapping[str, SimulatedModel] | None = None,
         script: Script | None = None,
         keep_days: int | None = None,
+        mishaps: MishapRates | None = None,
     ) -> None:
         self.roster = roster
         self.seed = seed
@@ -80,6 +82,7 @@ class Fleet:
         self.habits: Habits = draw_habits(roster, self.models, rng)
         self.slots: SlotTable = slot_table(roster, self.models)
         self._draw_start(rng)
+        self.mishaps = Mishaps(self, default_rates() if mishaps is None else mishaps)
 
     def __len__(self) -> int:
         return len(self.roster.devices)
@@ -93,6 +96,11 @@ class Fleet:
         return tuple(
             spec.serial or "".join(drawn[i]) + str(i % 10) for i, spec in enumerate(self.roster.devices)
         )
+
+    def serial_on(self, device: int, day: int) -> str:
+        """Return the serial of the machine that stands in the device's place on `day`."""
+        exchanged = self.mishaps.serials.get(device, ())
+        return next((serial for since, serial in reversed(exchanged) if since <= day), self.serials[device])
 
     def day_of(self, at: datetime) -> tuple[int, float]:
         """Return the day number and the minute of that day. Raises `ValueError` before the fleet's start."""
@@ -126,28 +134,28 @@ class Fleet:
         self.start_share: Floats = np.where(np.isnan(stated), rng.uniform(0.03, 0.7, count), stated)
         counters = [-1 if s.start_counter is None else s.start_counter for s in self.roster.devices]
         total = np.where(np.array(counters) < 0, (self.start_share * life).astype(np.int64), counters)
-        self._meters = np.zeros((count, len(METERS)), np.int64)
+        self.meters_now = np.zeros((count, len(METERS)), np.int64)
         shares = mean_growth(self.habits)
-        self._meters[:] = (total[:, None] * shares).astype(np.int64)
+        self.meters_now[:] = (total[:, None] * shares).astype(np.int64)
         self.used: Floats = np.where(self.slots.exists, rng.random(shape) * 0.95, 0.0)
         self.unit_yield = rng.normal(1.0, 0.05, shape).clip(0.8, 1.2).astype(np.float32)
         self._early = self._draw_early(rng.random((2, *shape))).astype(np.float32)
         self.due = np.full(shape, NEVER, np.int32)
         self.unit = np.ones(shape, np.int32)
+        self.newest_unit = np.ones(shape, np.int32)
         design = np.array([m.part_lives for m in self.model_of], float)
         self.parts: PartState = draw_parts(rng, self.habits, design, self.start_share)
         self._sync_slots_with_parts()
-        self._log_rate = np.zeros(count)
+        self.log_rate = np.zeros(count)
         self._log_coverage = np.zeros(count)
         self.failed = np.full(count, -1, np.int8)
         self.repair_due = np.full(count, NEVER, np.int64)
         self._outage_until = np.full(count, -1, np.int64)
         self._closed_until = np.full(len(self.roster.sites), -1, np.int64)
         self._booted = -rng.integers(60, 30 * MINUTES_A_DAY, count)
-        self._at_boot = (self._meters[:, 0] - self.habits.base_pages * 3).clip(0).astype(np.int64)
+        self._at_boot = (self.meters_now[:, 0] - self.habits.base_pages * 3).clip(0).astype(np.int64)
         self._carried = incidents.Carried()
         self.taken_out: dict[tuple[int, int], tuple[float, int]] = {}  # (device, slot) -> used, unit number
-        self._newest_unit: dict[tuple[int, int], int] = {}
 
     def _sync_slots_with_parts(self) -> None:
         """Let the slots that are parts (fuser, drum) start with the wear of their component."""
@@ -168,7 +176,7 @@ class Fleet:
         rng = np.random.Generator(np.random.Philox(key=np.array([self.seed, day], np.uint64)))
         opened, factor = self._opening(day, rng)
         changed = self._people_act(day, opened, rng)
-        start = self._meters.copy()
+        start = self.meters_now.copy()
         used_start = self.used.astype(np.float32)
         reachable = self._reach_and_boot(day, opened, rng)
         pages = self._demand(factor, rng)
@@ -177,7 +185,7 @@ class Fleet:
             self, day, use.meters, use.stop_minute, use.failed, self._carried, rng
         )
         use.meters[:, METERS.index("jams")] = events.jams
-        self._meters = self._meters + use.meters
+        self.meters_now = self.meters_now + use.meters
         self._after(day, use, rng)
         self.days[day] = DayRecord(
             day=day,
@@ -205,8 +213,7 @@ class Fleet:
 
     def _opening(self, day: int, rng: np.random.Generator) -> tuple[Bools, Floats]:
         """Return who works today and by which factor: weekday, holidays, unannounced closures, power."""
-        today = self.start + timedelta(days=day)
-        habits = self.habits
+        today, habits = self.start + timedelta(days=day), self.habits
         factor: Floats = habits.week[:, today.weekday()].astype(np.float64)
         if today in self.roster.holidays:
             factor *= np.where(habits.round_the_clock, 0.7, 0.02)
@@ -222,8 +229,7 @@ class Fleet:
         """Change what is due and repair what is down, in the morning; return [N, S] what was changed."""
         shape = self.used.shape
         draw = rng.random((5, *shape))
-        comes = (draw[0] < SAME_DAY_RETURN) & opened[:, None]
-        changed = (self.due <= day) & comes
+        changed = (self.due <= day) & (draw[0] < SAME_DAY_RETURN) & opened[:, None]
         repaired = (self.repair_due <= day) & opened & (self.failed >= 0)
         fresh_parts = np.zeros(self.parts.pages.shape, bool)
         fresh_parts[np.flatnonzero(repaired), self.failed[repaired]] = True
@@ -239,7 +245,9 @@ class Fleet:
         self.failed[repaired] = -1
         self.repair_due[repaired] = NEVER
         part_used = np.where((draw[1] < PART_USED_SHARE) & ~self.slots.is_part, 0.1 + 0.6 * draw[2], 0.0)
+        before = self.used, self.unit.copy()
         self._install(changed, part_used, rng.normal(1.0, 0.05, shape).clip(0.8, 1.2), draw[3:5])
+        self.mishaps.morning(self, day, changed, before)
         return self._obey(day, changed)
 
     def _install(self, changed: Bools, used: Floats, unit_yield: Floats, draw: Floats) -> None:
@@ -248,25 +256,29 @@ class Fleet:
         self.unit_yield = np.where(changed, unit_yield.astype(np.float32), self.unit_yield)
         self._early = np.where(changed, self._draw_early(draw).astype(np.float32), self._early)
         self.due[changed] = NEVER
-        self.unit[changed] += 1
+        self.newest_unit[changed] += 1
+        self.unit[changed] = self.newest_unit[changed]
 
     def _obey(self, day: int, changed: Bools) -> Bools:
         """Carry out scripted swaps and board changes of the day."""
         for device, swap in self.orders.swaps_due(day, self.used):
             place = (device, swap.slot)
-            taken_out = (float(self.used[place]), int(self.unit[place]))
-            newest = max(self._newest_unit.get(place, 0), taken_out[1]) + 1
-            used, unit = (
-                self.taken_out.get(place, (swap.used, newest)) if swap.reinsert else (swap.used, newest)
-            )
-            self._newest_unit[place] = max(newest, unit) if not swap.reinsert else newest - 1
+            taken_out = float(self.used[place]), int(self.unit[place])
+            used, unit = swap.used, int(self.newest_unit[place]) + 1
+            if swap.reinsert:
+                used, unit = self.taken_out.get(place, (used, unit))
+            self.newest_unit[place] = max(self.newest_unit[place], unit % OWN_UNITS)
             self.taken_out[place] = taken_out
             self.used[place], self.unit[place], self.due[place] = used, unit, NEVER
             changed[place] = True
         for device, board in self.orders.boards.get(day, ()):
-            self._meters[device] = (board.counter * mean_growth(self.habits)[device]).astype(np.int64)
-            self._at_boot[device] = self._meters[device, 0]
+            self.meters_now[device] = (board.counter * mean_growth(self.habits)[device]).astype(np.int64)
+            self._at_boot[device] = self.meters_now[device, 0]
         return changed
+
+    def note_boot(self, device: int, minute: int) -> None:
+        """Note that a device was switched on at `minute` since the fleet's start."""
+        self._booted[device], self._at_boot[device] = minute, self.meters_now[device, 0]
 
     def _reach_and_boot(self, day: int, opened: Bools, rng: np.random.Generator) -> Bools:
         """Return who answers at all today; note who started anew."""
@@ -276,7 +288,7 @@ class Fleet:
         boots = np.where(self.habits.night_off, opened, draw[2] < REBOOT_CHANCE)
         minute = day * MINUTES_A_DAY + np.where(self.habits.night_off, self.habits.open_from - 5, 0).clip(0)
         self._booted = np.where(boots, minute.astype(np.int64), self._booted)
-        self._at_boot = np.where(boots, self._meters[:, 0], self._at_boot)
+        self._at_boot = np.where(boots, self.meters_now[:, 0], self._at_boot)
         reachable: Bools = self._outage_until < day
         return reachable
 
@@ -285,9 +297,9 @@ class Fleet:
         count = len(self)
         habits = self.habits
         draw = rng.random((4, count))
-        self._log_rate = 0.9995 * self._log_rate + rng.normal(0.0, 0.006, count)
-        self._log_rate += np.where(draw[0] < STEP_CHANCE, rng.normal(0.0, 0.35, count), 0.0)
-        mean = habits.base_pages * np.exp(self._log_rate) * factor
+        self.log_rate = 0.9995 * self.log_rate + rng.normal(0.0, 0.006, count)
+        self.log_rate += np.where(draw[0] < STEP_CHANCE, rng.normal(0.0, 0.35, count), 0.0)
+        mean = habits.base_pages * np.exp(self.log_rate) * factor
         mean = np.where(draw[1] < habits.zero_chance, 0.0, mean)
         mean = mean * rng.standard_gamma(habits.gamma_shape) / habits.gamma_shape
         big = (draw[2] < habits.big_chance) & (mean > 0) & (factor > 0.15)

@@ -61,14 +61,17 @@ def events_of_day(
 ) -> DayEvents:
     """Return everything that begins or goes on today, and carry what lasts beyond midnight."""
     pages = meters[:, 0]
-    jam_rate = _jam_rate(fleet, day)
+    damp = fleet.mishaps.damp(fleet, day)
+    rates = fleet.mishaps.rates
+    jam_rate = _jam_rate(fleet, day) * np.where(damp, rates.damp_jam_factor, 1.0)
+    harmless = np.where(damp, rates.damp_codes, 0.0)
     jam_count = np.minimum(rng.poisson(pages * jam_rate), 9)
     jams, covers = _jams(fleet, jam_count, stop_minute, rng)
     campaign, campaign_events = _campaigns(fleet, day)
     table = join_events(
         [
             carried.table,
-            code_events(fleet.parts, fleet.habits, day, pages, stop_minute, rng),
+            code_events(fleet.parts, fleet.habits, day, pages, harmless, stop_minute, rng),
             stop_events(np.asarray(failed.any(axis=1)), stop_minute),
             jams,
             covers,

@@ -16,6 +16,7 @@ from simulators.device.alerts import (
 from simulators.device.arrays import COVER_OPEN, METERS, MINUTES_A_DAY, PAPER_OUT
 from simulators.device.gauges import SOME_REMAINING, percent_shown
 from simulators.device.habits import GAUGES
+from simulators.device.mishaps import unit_owner
 from simulators.device.moment import Moment, moment_of
 from simulators.device.state import CoverRow, PrinterState, SupplyRow, TrayRow
 from simulators.models import SupplySlot, VendorStyle
@@ -48,7 +49,7 @@ def snapshot(fleet: "Fleet", device: int, at: datetime) -> PrinterState:
         device_id=spec.device_id,
         site_id=spec.site_id,
         model_id=spec.model_id,
-        serial=fleet.serials[device],
+        serial=fleet.serial_on(device, day),
         firmware=_firmware(moment),
         uptime_ticks=int(uptime * 6000) % 2**32,
         device_status=5 if blocked else 3 if errors else 2,
@@ -148,7 +149,8 @@ def _supply_row(moment: Moment, s: int, slot: SupplySlot, share: float, unit_num
     unit, capacity, level = _scale(moment, slot, percent, share, GAUGES[moment.gauge] if consumed else "pct1")
     name = slot.label
     if "{" in name:
-        name = name.format(unit_serial=f"{moment.device % 65536:04X}{s:X}{unit_number:05X}")
+        owner, number = unit_owner(moment.device, unit_number)
+        name = name.format(unit_serial=f"{owner % 65536:04X}{s:X}{number:05X}")
     return SupplyRow(
         index=s + 1,
         kind=slot.kind,

@@ -64,12 +64,13 @@ def _put_in(fleet: Fleet, number: int, day: int, minute: float, slots: Sequence[
         rest = float(record.used_at_end[number, slot] - record.used_at_start[number, slot]) * (1.0 - done)
         record.used_at_start[number, slot] = 0.0
         record.used_at_end[number, slot] = max(rest, 0.0)
-        record.unit_number[number, slot] += 1
+        fleet.newest_unit[number, slot] += 1
+        record.unit_number[number, slot] = fleet.newest_unit[number, slot]
         record.changed[number, slot] = True
         record.ran_empty[number, slot] = False
         fleet.used[number, slot] = max(rest, 0.0)
         fleet.due[number, slot] = NEVER
-        fleet.unit[number, slot] += 1
+        fleet.unit[number, slot] = fleet.newest_unit[number, slot]
 
 
 def _fit(fleet: Fleet, number: int, day: int, fresh: set[int]) -> None:

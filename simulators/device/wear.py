@@ -27,6 +27,7 @@ from simulators.device.arrays import (
     Singles,
 )
 from simulators.device.habits import Habits
+from simulators.models import COMPONENTS
 
 WARNED_SHARE: Final = 0.65
 HEALING_SHARE: Final = 0.10
@@ -35,6 +36,7 @@ LIFE_SCALE: Final = 1.15
 #: Parts that nobody changes for their age stop more by chance than by wear: shorter shape, longer life.
 WRONG_COMPONENT_SHARE: Final = 0.2
 LONGEST_BURST_DAYS: Final = 10
+FEED_ROLLERS: Final = COMPONENTS.index("feed_rollers")
 
 
 @dataclass(slots=True)
@@ -116,17 +118,19 @@ def code_events(
     habits: Habits,
     day: int,
     pages: npt.NDArray[np.int64],
+    damp: Floats,
     until: Floats,
     rng: np.random.Generator,
 ) -> EventTable:
     """Return today's codes: bursts of real defects, chatter without one, network and user codes.
 
-    Sudden failures have no codes before; `until` [N] is the minute at which the machine stops.
+    Sudden failures have no codes before; `damp` [N] is what damp paper adds to the feed rollers' codes; `until` [N] is the minute at which the machine stops.
     """
     prints = pages > 0
     age = day - np.minimum(parts.onset, day)
     burst = (parts.onset <= day) & ((parts.fails_on > parts.onset) | (parts.heals_on < NEVER))
     rate = np.where(burst, 1.0 + 0.9 * age, 0.0) + habits.chatter
+    rate[:, FEED_ROLLERS] += damp
     rate = np.where(parts.design > 0, rate, 0.0) * prints[:, None]
     other = np.stack([habits.network_chatter, prints * (0.004 + pages * 2.0e-5)], axis=1)
     counts = np.minimum(rng.poisson(np.concatenate([rate, other], axis=1)), 12)

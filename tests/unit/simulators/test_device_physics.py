@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from crm_core.domain.wire import decode_reading
 from simulators.device import Fleet, devices_of, make_roster, poll_times
+from simulators.device.mishaps import CALM
 from simulators.models import default_models
 
 START = date(2025, 3, 3)
@@ -16,7 +17,7 @@ NOON = datetime(2025, 3, 3, 4, 0, tzinfo=UTC)
 
 
 def fleet(seed: int = 5, count: int = 40) -> Fleet:
-    return Fleet(make_roster(count, default_models(), seed=seed), seed=seed, start=START)
+    return Fleet(make_roster(count, default_models(), seed=seed), seed=seed, start=START, mishaps=CALM)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from simulators.device import Fleet, make_roster
-from simulators.device.arrays import CODE, FAULT_CODES
+from simulators.device.arrays import CODE, CODE_NAMES, FAULT_CODES
+from simulators.device.fleet import STEP_CHANCE
 from simulators.device.habits import (
     BIASED_SHARE,
     GAUGE_SHARES,
@@ -18,6 +19,7 @@ from simulators.device.habits import (
     RARE_SHARE,
     draw_habits,
 )
+from simulators.device.mishaps import CALM
 from simulators.device.roster import WEEK_PROFILES
 from simulators.device.wear import HEALING_SHARE, LIFE_SCALE, LIFE_SHAPE, WARNED_SHARE, draw_life
 from simulators.models import COMPONENTS, default_models
@@ -26,10 +28,8 @@ COUNT, DAYS = 600, 420
 
 
 @pytest.fixture(scope="module")
-def fleet() -> Fleet:
-    made = Fleet(make_roster(COUNT, default_models(), seed=77), seed=77, start=date(2024, 1, 1))
-    made.record(DAYS - 1)
-    return made
+def fleet(lived_fleet: Fleet) -> Fleet:
+    return lived_fleet
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +157,75 @@ def test_early_changes_and_run_outs_both_happen(fleet: Fleet):
         early += int((left > 0.02).sum())
         late += int((left <= 0.02).sum())
     assert 0.08 < early / (early + late) < 0.30
+
+
+def test_use_drifts_and_steps_as_stated():
+    """The log rate: a slow walk of 0.006 a day that forgets 0.0005 of itself, and steps of N(0, 0.35) at 1/400 a day."""
+    made = Fleet(make_roster(1000, default_models(), seed=6), seed=6, start=date(2024, 1, 1), keep_days=2)
+    rates = []
+    for day in range(120):
+        made.record(day)
+        rates.append(made.log_rate.copy())
+    moves = np.diff(np.stack(rates, axis=1), axis=1)
+    usual = np.abs(moves) < 0.03  # five standard deviations of the walk
+    assert moves[usual].std() == pytest.approx(0.006, rel=0.05)
+    steps = moves[~usual]
+    seen = 2 * (1 - 0.5 * (1 + 0.068))  # share of N(0, 0.35) beyond 0.03
+    assert (~usual).mean() == pytest.approx(STEP_CHANCE * seen, rel=0.25)
+    assert steps.std() == pytest.approx(0.35, rel=0.17)
+    assert abs(steps.mean()) < 0.09
+
+
+def test_steps_show_in_the_pages(fleet: Fleet, pages: np.ndarray):
+    """Quarters of a device differ by more than the noise of its days would make them: use is not stationary."""
+    busy = (fleet.habits.zero_chance < 0.05) & (pages.mean(axis=1) > 30)
+    halves = np.log(pages[busy, :196].mean(axis=1)) - np.log(pages[busy, -196:].mean(axis=1))
+    assert 0.2 < halves.std() < 0.6
+
+
+def test_jams_per_page_are_those_of_the_docs():
+    """Lognormal round 1/7,000 between devices, times 0.6 + 1.2 x wear of the rollers; Poisson over the pages."""
+    habits = draw_habits(
+        make_roster(6000, default_models(), seed=5), default_models(), np.random.default_rng(5)
+    )
+    assert np.median(habits.jam_rate) == pytest.approx(1 / 7000, rel=0.05)
+    assert np.log(habits.jam_rate).std() == pytest.approx(0.6, abs=0.03)
+    made = Fleet(
+        make_roster(400, default_models(), seed=5), seed=5, start=date(2024, 1, 1), mishaps=CALM, keep_days=2
+    )
+    expected = 0.0
+    jams = 0
+    for day in range(90):
+        wear = made.parts.wear[:, 3].copy()
+        record = made.record(day)
+        defect = (made.parts.onset[:, [0, 1, 3]] <= day).any(axis=1)
+        mine = ~defect
+        rate = made.habits.jam_rate * (0.6 + 1.2 * wear)
+        expected += float((record.meters[mine, 0] * rate[mine]).sum())
+        jams += int(record.meters[mine, 8].sum())
+    assert jams > 400
+    assert abs(jams - expected) < 4 * np.sqrt(expected) + 0.03 * expected
+
+
+def test_harmless_codes_come_from_few_devices_at_the_stated_rates(fleet: Fleet):
+    """Chatty parts (2 %) and networks (6 %) tell most of the harmless codes; a user code comes every 250 days and by pages."""
+    habits = draw_habits(
+        make_roster(6000, default_models(), seed=5), default_models(), np.random.default_rng(5)
+    )
+    assert (habits.chatter > 0.05).mean() == pytest.approx(0.02, abs=0.004)
+    assert (habits.network_chatter > 0.05).mean() == pytest.approx(0.06, abs=0.015)
+    network = np.zeros(COUNT)
+    user, expected = 0, 0.0
+    for day in range(DAYS):
+        record = fleet.record(day)
+        table = record.events
+        begun = (table.kind == CODE) & table.fresh
+        names = np.array([CODE_NAMES[code] for code in table.code[begun]])
+        network += np.bincount(table.device[begun][np.char.startswith(names, "NET")], minlength=COUNT)
+        user += int(np.char.startswith(names, "USR").sum())
+        printed = record.meters[:, 0]
+        expected += float(((printed > 0) * 0.004 + printed * 2e-5).sum())
+    chatty = fleet.habits.network_chatter > 0.05
+    assert network[chatty].sum() == pytest.approx(fleet.habits.network_chatter[chatty].sum() * DAYS, rel=0.06)
+    assert network[~chatty].sum() == pytest.approx(0.01 * (~chatty).sum() * DAYS, rel=0.1)
+    assert user == pytest.approx(expected, rel=0.12)  # a day that stops early has printed less than it wanted
