@@ -102,7 +102,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
             connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA temp_store = MEMORY")
-        connection.execute("PRAGMA cache_size = -32768")
+        connection.execute(f"PRAGMA cache_size = -{4096 if read_only else 16384}")
     except sqlite3.Error as error:
         raise StoreUnavailable(
             f"telemetry database {path}: {error}; check the path and the rights to it"

@@ -20,6 +20,7 @@ def _check(folder: Path, kills: int) -> None:
           f"slowest recovery {max(found.recoveries, default=0):.2f} s of {len(found.recoveries)}")  # fmt: skip
     assert found.generated > 0
     assert (found.waiting, found.lost, found.doubled, found.missing) == (0, 0, 0, {})
+    assert found.rolled_up == found.rows
     assert found.in_influx == found.stored
     assert max(found.recoveries) < 5.0
 

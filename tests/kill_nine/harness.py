@@ -62,6 +62,7 @@ class Outcome:
     generated: int = 0
     stored: int = 0
     rows: int = 0
+    rolled_up: int = 0
     settled: int = 0
     waiting: int = 0
     shed: int = 0
@@ -115,10 +116,10 @@ def run(
                 lambda: outcome.in_influx == outcome.stored,
                 patience_seconds,
             )
-        _look(folder, outcome)
     finally:
         for part in parts.values():
             part.kill()
+    _look(folder, outcome)  # nobody writes any more
     outcome.recoveries = collector.recoveries
     return outcome
 
@@ -161,7 +162,7 @@ def _look(folder: Path, outcome: Outcome) -> None:
             outcome.rows += rows
             outcome.stored += distinct
         (outcome.dead_letters,) = db.execute("SELECT count(*) FROM dead_letter").fetchone()
-    assert outcome.rows == store.stats(TENANT).readings, "the roll-ups count other than the rows"
+    outcome.rolled_up = store.stats(TENANT).readings
     store.close()
 
 
