@@ -34,7 +34,6 @@ _FIELD_SERVICE: Final = 5  # prtAlertTrainingLevel
 _COVER, _INPUT, _OUTPUT, _SUPPLIES = 6, 8, 9, 11
 #: other, unknown, powerUp, powerDown, printerReadyToPrint: the device talks about itself, nothing is wrong
 _TALK: Final = frozenset({1, 2, 503, 504, 507})
-_FUSER_COLD: Final = 1001  # at severity 5 two sleeping Kyoceras say it
 _OPEN_COVER: Final = frozenset({3, 5})
 _SLEEP: Final = re.compile(r"^\s*(sleep(ing)?|sleep mode|休眠|睡眠)\b[ .…]*$", re.IGNORECASE)
 _CONSUMED: Final = frozenset(
@@ -58,6 +57,10 @@ class FaultCodes(Protocol):
     """What this module needs of the fault code book (`domain.fault_codes`)."""
 
     def find(self, scheme: str, code: str, vendor: str | None = None) -> FaultCode | None: ...
+
+    def for_alert(
+        self, code: int | None, *, severity: int | None, group: int | None = None
+    ) -> FaultCode | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +139,11 @@ def _from_alerts(reading: DeviceReading, book: FaultCodes) -> Iterator[Condition
     for alert in reading.alerts:
         if not _says_something_wrong(alert):
             continue
-        row = book.find("prtAlertCode", str(alert.code), _vendor(reading))
+        row = book.for_alert(alert.code, severity=alert.severity, group=alert.group)
         if row is None or row.level is None:
             continue
-        category, level = _category_and_level(alert, row)
+        category = row.category
+        level: TicketLevel | None = row.level
         if alert.severity == _BINARY_CHANGE and category != "consumable":
             continue  # a binary change outside supplies reports a state, not trouble
         if alert.severity == _WARNING and level is TicketLevel.L1:
@@ -159,16 +163,7 @@ def _from_alerts(reading: DeviceReading, book: FaultCodes) -> Iterator[Condition
 
 
 def _says_something_wrong(alert: PrinterAlert) -> bool:
-    if alert.code is None or alert.code in _TALK or alert.severity in (0, _OTHER):
-        return False
-    return not (alert.code == _FUSER_COLD and alert.severity == _BINARY_CHANGE)
-
-
-def _category_and_level(alert: PrinterAlert, row: FaultCode) -> tuple[str, TicketLevel | None]:
-    """Return what the row says; for generic subunit codes the group decides: trays and bins mean paper."""
-    if row.category == "consumable" and alert.group in (_INPUT, _OUTPUT):
-        return "paper", TicketLevel.L1
-    return row.category, row.level
+    return alert.code is not None and alert.code not in _TALK and alert.severity not in (0, _OTHER)
 
 
 def _alert_cause(reading: DeviceReading, alert: PrinterAlert, category: str, row: FaultCode) -> str:

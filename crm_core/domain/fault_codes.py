@@ -19,10 +19,14 @@ ERROR_STATE: Final = "hrPrinterDetectedErrorState"
 IPP_REASON: Final = "ipp-printer-state-reasons"
 VENDOR: Final = "vendor"
 
-CRITICAL: Final = 3  # prtAlertSeverityLevel
+#: prtAlertSeverityLevel
+CRITICAL: Final = 3
+BINARY_CHANGE: Final = 5
 
 #: Base codes whose meaning depends on the unit that reports them, by prtAlertGroup (RFC 3805, PrtAlertGroupTC).
-_GROUP_DECIDES: Final = frozenset({"9", "12", "13", "14", "15", "30"})
+_GROUP_DECIDES: Final = frozenset({"9", "10", "11", "12", "13", "14", "15", "16", "17", "30"})
+#: Too cold: what every sleeping fuser is.
+_COLD: Final = frozenset({"35", "1001"})
 _PAPER_GROUPS: Final = frozenset({8, 9})  # input, output
 _SUPPLY_GROUP: Final = 11
 _ENGINE_GROUPS: Final = frozenset({10, 13})  # marker, media path
@@ -103,14 +107,16 @@ class FaultCodeBook:
         """Return what a row of prtAlertTable means, its base code read together with the group that it stands in.
 
         None for no code, for illegal severities (0: informational on real devices) and for a fuser that is merely cold:
-        two real Kyocera walks report 1001 at warningBinaryChangeEvent(5) while asleep, so heat counts when critical(3).
+        two real Kyocera walks report 1001 at warningBinaryChangeEvent(5) while asleep, so cold counts when critical(3).
         """
         if code is None or code <= 0 or severity == 0:
             return None
         row = self.find(PRT_ALERT_CODE, str(code))
         if row is None:
             return None
-        if row.category == "fuser_heat" and severity != CRITICAL:
+        if row.code in _COLD and severity != CRITICAL:
+            return None
+        if row.category == "fuser_heat" and severity == BINARY_CHANGE:
             return None
         return _by_group(row, group)
 

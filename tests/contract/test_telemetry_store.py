@@ -41,6 +41,9 @@ class NoCodes:
     def find(self, scheme: str, code: str, vendor: str | None = None) -> None:
         return None
 
+    def for_alert(self, code: int | None, *, severity: int | None, group: int | None = None) -> None:
+        return None
+
     def codes_in(self, text: str, vendor: str | None = None) -> tuple[str, ...]:
         return ()
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from config.fault_code_files import load_fault_codes
 from crm_core.domain.service import TicketLevel
 from crm_core.domain.telemetry import Cover, Derived, DerivedFault, InputTray
 from crm_core.signals import conclude
@@ -97,6 +98,24 @@ def test_generic_empty_means_paper_in_a_tray_and_toner_in_a_supply():
         supplies=FOUR, trays=trays, alerts=[an_alert(13, group=8, gindex=2), an_alert(13, gindex=3)]
     )
     assert causes(reading) == {"paper.1.2": L1, "supply.1.3": L2}
+
+
+@pytest.mark.parametrize(
+    ("alert", "said"),
+    [
+        (an_alert(35, severity=4, group=10), {}),  # a unit that is cold after sleep
+        (an_alert(1001, severity=3, group=10), {"fault.fuser": L3}),
+        (an_alert(1002, severity=4, group=10), {"fault.fuser": L3}),  # hot is never well
+        (an_alert(9, group=8, gindex=2), {"paper.8.2": L1}),  # a tray is out
+        (an_alert(9, group=11, gindex=3), {"supply.1.3": L2}),
+        (an_alert(30, group=10), {"fault.subunitunrecoverablefailure": L3}),
+        (an_alert(17, group=9, gindex=1), {"paper.9.1": L1}),  # a bin at its limit is full of paper
+    ],
+)
+def test_what_a_code_means_depends_on_severity_and_group(alert, said):
+    signal = conclude(a_reading(supplies=FOUR, alerts=[alert]), None, load_fault_codes()).signal
+    found = {} if signal is None else {each.cause: each.level for each in signal.conditions}
+    assert found == said
 
 
 def test_bits_repeat_what_alerts_say_already():
