@@ -68,10 +68,19 @@ def store(tmp_path: Path) -> Iterator[MoodyStore]:
     opened.close()
 
 
-def make_listener(port: int, store: MoodyStore) -> MqttListener:
+def make_listener(
+    port: int, store: MoodyStore, *, client_id: str = "drumbeat-collector", group: str | None = None
+) -> MqttListener:
     clock = SystemClock()
     ingest = Ingest(store, partial(conclude, book=NoCodes()), SqliteDeadLetters(store), clock)
-    return MqttListener(MqttEndpoint(port=port), ingest, store, clock, agents=SqliteAgentBook(store))
+    return MqttListener(
+        MqttEndpoint(port=port, client_id=client_id),
+        ingest,
+        store,
+        clock,
+        agents=SqliteAgentBook(store),
+        group=group,
+    )
 
 
 class Sender:
@@ -184,3 +193,26 @@ def test_a_listener_that_was_away_gets_what_was_sent_meanwhile(port: int, store:
         second.stop()
     assert len(store.readings(TENANT, DeviceId("d1"), *FAR)) == 39
     assert store.stats(TENANT).first_at == START
+
+
+@pytest.mark.server
+def test_collectors_share_a_subscription_where_the_broker_speaks_mqtt_5(
+    store: MoodyStore, tmp_path: Path
+) -> None:
+    with running(mosquitto(requires_server("mosquitto"), tmp_path / "broker")) as daemon:
+        pair = [
+            make_listener(daemon.port, store, client_id=f"collector-{n}", group="collectors") for n in (1, 2)
+        ]
+        for listener in pair:
+            listener.start()
+            listener.connection.wait_connected(20)
+            assert listener.connection.protocol == "5"
+        with Sender(daemon.port) as sender:
+            for number in range(1, 101):
+                sender.send("d1/reading", encode_reading(reading(seq=number, minutes=number)))
+            sender.wait_for_mark("d1", 100)
+        for listener in pair:
+            listener.stop()
+    assert all(listener.counters.acknowledged > 0 for listener in pair)
+    assert sum(listener.counters.acknowledged for listener in pair) == 100
+    assert len(store.readings(TENANT, DeviceId("d1"), *FAR)) == 100
