@@ -29,6 +29,7 @@ Source = Callable[[datetime], Mapping[str, Value]]
 
 LARGEST_MESSAGE: Final = 65_507
 LARGEST_BULK: Final = 1_400  # printers keep bulk answers within one Ethernet frame
+SUPPLY_TABLES: Final = ("1.3.6.1.2.1.43.11.", "1.3.6.1.2.1.43.12.")
 SYS_UP_TIME: Final = "1.3.6.1.2.1.1.3.0"
 _NO_ERRORS: Final = ber.integer(0) + ber.integer(0)
 _VERSIONS: Final = {0: ber.integer(0), 1: ber.integer(1)}
@@ -117,17 +118,34 @@ class SnmpAgent:
                 return None
             return self.engine.process(data, users, now, lambda message: self._answer_scoped(message, now))
         community, at = ber.read_octets(data, at)
-        if version not in _VERSIONS or (self.community is not None and community != self.community):
+        name, _, context = community.partition(b"@") if self._hides_supplies else (community, b"", b"")
+        if version not in _VERSIONS or (self.community is not None and name != self.community):
             return None
-        pdu = self._answer_pdu(version, data, at, now, LARGEST_MESSAGE)
+        pdu = self._answer_pdu(version, data, at, now, LARGEST_MESSAGE, context)
         if pdu is None:
             return None
         return ber.tlv(ber.SEQUENCE, _VERSIONS[version] + ber.octets(community) + pdu)
 
     def _answer_scoped(self, message: Incoming, now: datetime) -> bytes | None:
-        return self._answer_pdu(1, message.pdu, 0, now, min(message.max_size - 200, LARGEST_MESSAGE))
+        most = min(message.max_size - 200, LARGEST_MESSAGE)
+        return self._answer_pdu(1, message.pdu, 0, now, most, message.context)
 
-    def _answer_pdu(self, version: int, data: bytes, at: int, now: datetime, most: int) -> bytes | None:
+    @property
+    def _hides_supplies(self) -> bool:
+        return self.faults is not None and bool(self.faults.supply_context)
+
+    def _view(self, now: datetime, context: bytes) -> tuple[Layout, list[bytes]]:
+        """Return layout and rows as a context shows them; only a device that hides its supplies makes a difference."""
+        layout = self.look(now)
+        if self.faults is None or not self._hides_supplies or context == self.faults.supply_context.encode():
+            return layout, self.values
+        rows = {oid: value for oid, value in self.rows(now).items() if not oid.startswith(SUPPLY_TABLES)}
+        layout = self._layouts.of(rows)
+        return layout, layout.encode(self._since_reboot(rows, now), self._layouts.pool)
+
+    def _answer_pdu(
+        self, version: int, data: bytes, at: int, now: datetime, most: int, context: bytes
+    ) -> bytes | None:
         tag, start, end = ber.read(data, at)
         if tag not in {GET, GET_NEXT, GET_BULK, SET}:
             return None
@@ -135,16 +153,16 @@ class SnmpAgent:
         request_id = data[start:id_end]
         if id_end - id_start > 5:
             raise ber.BerError("request-id of more than five octets")
-        layout = self.look(now)
+        layout, values = self._view(now, context)
         plan = layout.plan(version, tag, data[id_end:end])
         if self.faults is not None and self.faults.bites_answer:
             spoiled = spoil(self.faults, tag, request_id, data[id_end:end], plan, self)
             if spoiled is not None:
                 return spoiled
-        varbinds = plan.varbinds(self.values)
+        varbinds = plan.varbinds(values)
         if tag == GET_BULK:
             if len(varbinds) > min(LARGEST_BULK, most):
-                varbinds = _cut(plan, self.values, min(LARGEST_BULK, most))
+                varbinds = _cut(plan, values, min(LARGEST_BULK, most))
         elif len(varbinds) > most - 100:
             return self._too_big(version, request_id, data[id_end:end])
         status = _NO_ERRORS

@@ -31,6 +31,7 @@ class SnmpFaults:
     wrong_oid: bool = False  # the first name of an answer is not the one asked
     wrong_count: bool = False  # the last varbind of an answer is missing
     wrong_request_id: bool = False
+    supply_context: str = ""  # supplies show only in this context (v3), or to the community public@CONTEXT
     seed: int = 0
     chance: random.Random = field(init=False, repr=False)
 

@@ -19,7 +19,7 @@ from simulators import ber
 from simulators.device import Fleet, SimulatedDevice, devices_of
 from simulators.snmp_agent import SnmpAgent
 from simulators.snmp_faults import SnmpFaults, break_datagram
-from simulators.snmp_view import TRAP_V2, Layouts, Value
+from simulators.snmp_view import TRAP_V1, TRAP_V2, Layouts, Value
 from simulators.usm import Engine, UsmUser, users_by_name
 
 IP_PKTINFO: Final = 8  # linux/in.h; the socket module lacks it before Python 3.14
@@ -28,6 +28,8 @@ SPOOF_ADDRESS: Final = "127.254.254.254"
 RECEIVE_BUFFER: Final = 8 * 1024 * 1024
 DATAGRAMS_A_TURN: Final = 64
 PRINTER_V2_ALERT: Final = "1.3.6.1.2.1.43.18.2.0.1"
+IP_ADDRESS: Final = 0x40
+ENTERPRISE_SPECIFIC: Final = 6
 SNMP_TRAP_OID: Final = "1.3.6.1.6.3.1.1.4.1.0"
 _PKTINFO: Final = struct.Struct("=I4s4s")
 
@@ -60,6 +62,7 @@ class SnmpFleetServer:
         self._thread: threading.Thread | None = None
         self.received = 0
         self.answered = 0
+        self._traps = 0
 
     @property
     def port(self) -> int:
@@ -191,13 +194,33 @@ class SnmpFleetServer:
 
     # --- traps -----------------------------------------------------------------------------------------------------
 
-    def send_trap(self, number: int, to: _Path, rows: Mapping[str, int | bytes | str], ticks: int) -> None:
-        """Send printerV2Alert (RFC 3805) as an SNMPv2 trap from the device's own address; safe from other threads.
+    def send_trap(
+        self,
+        number: int,
+        to: _Path,
+        rows: Mapping[str, int | bytes | str],
+        ticks: int,
+        *,
+        version: int = 1,
+        user: UsmUser | None = None,
+    ) -> None:
+        """Send printerV2Alert (RFC 3805) as a trap from the device's own address; safe from other threads.
 
-        `rows` are the prtAlert columns of the notification, `ticks` the device's sysUpTime.
+        `rows` are the prtAlert columns of the notification, `ticks` the device's sysUpTime, `version` as in the message:
+        0 v1, 1 v2c, 3 with `user` at its highest level. Raises `ValueError` for v3 without user or engine.
         """
-        datagram = alert_trap(self.agents[number].community or b"public", rows, ticks)
-        source = IPv4Address(self.address_of(number)).packed
+        agent = self.agents[number]
+        community, source = agent.community or b"public", IPv4Address(self.address_of(number)).packed
+        if version == 0:
+            datagram = alert_trap_v1(community, source, rows, ticks)
+        elif version == 1:
+            datagram = alert_trap(community, rows, ticks)
+        elif user is None or agent.engine is None:
+            raise ValueError("a v3 trap needs a user, and an agent with an engine (with_v3)")
+        else:
+            self._traps += 1
+            pdu = alert_pdu(rows, ticks, self._traps)
+            datagram = agent.engine.notification(pdu, user, self._clock.now(), self._traps)
         if self._loop is None:
             self._send(datagram, source, to)
         else:
@@ -208,16 +231,40 @@ def alert_trap(
     community: bytes, rows: Mapping[str, int | bytes | str], ticks: int, request_id: int = 1
 ) -> bytes:
     """Return an SNMPv2-Trap message with sysUpTime, snmpTrapOID = printerV2Alert and the given integer columns."""
+    pdu = alert_pdu(rows, ticks, request_id)
+    return ber.tlv(ber.SEQUENCE, ber.integer(1) + ber.octets(community) + pdu)
+
+
+def alert_trap_v1(
+    community: bytes, agent_address: bytes, rows: Mapping[str, int | bytes | str], ticks: int
+) -> bytes:
+    """Return the same as an SNMPv1 Trap-PDU: enterprise and specific number split as in RFC 3584, 3.2."""
+    enterprise, _, specific = PRINTER_V2_ALERT.rpartition(".")
+    pdu = (
+        ber.oid(enterprise.removesuffix(".0"))
+        + ber.tlv(IP_ADDRESS, agent_address)
+        + ber.integer(ENTERPRISE_SPECIFIC)
+        + ber.integer(int(specific))
+        + ber.integer(ticks, ber.TIMETICKS)
+        + ber.tlv(ber.SEQUENCE, _alert_varbinds(rows))
+    )
+    return ber.tlv(ber.SEQUENCE, ber.integer(0) + ber.octets(community) + ber.tlv(TRAP_V1, pdu))
+
+
+def _alert_varbinds(rows: Mapping[str, int | bytes | str]) -> bytes:
+    numbers = [(name, value) for name, value in rows.items() if isinstance(value, int)]
+    return b"".join(ber.tlv(ber.SEQUENCE, ber.oid(name) + ber.integer(value)) for name, value in numbers)
+
+
+def alert_pdu(rows: Mapping[str, int | bytes | str], ticks: int, request_id: int) -> bytes:
+    """Return the SNMPv2-Trap-PDU of `alert_trap`, without the message around it."""
     varbinds = [
         ber.oid("1.3.6.1.2.1.1.3.0") + ber.integer(ticks, ber.TIMETICKS),
         ber.oid(SNMP_TRAP_OID) + ber.oid(PRINTER_V2_ALERT),
     ]
-    for name, value in rows.items():
-        if isinstance(value, int):
-            varbinds.append(ber.oid(name) + ber.integer(value))
-    listed = b"".join(ber.tlv(ber.SEQUENCE, varbind) for varbind in varbinds)
+    listed = b"".join(ber.tlv(ber.SEQUENCE, varbind) for varbind in varbinds) + _alert_varbinds(rows)
     pdu = ber.integer(request_id) + ber.integer(0) + ber.integer(0) + ber.tlv(ber.SEQUENCE, listed)
-    return ber.tlv(ber.SEQUENCE, ber.integer(1) + ber.octets(community) + ber.tlv(TRAP_V2, pdu))
+    return ber.tlv(TRAP_V2, pdu)
 
 
 def fleet_agents(
@@ -240,11 +287,17 @@ def fleet_agents(
             layouts,
             refresh=refresh,
             community=community,
-            engine=Engine(b"\x80\x00\x1f\x88\x04" + device.serial.encode(), now) if with_v3 else None,
+            engine=_engine(device, now, (faults or {}).get(device.device_id)) if with_v3 else None,
             faults=(faults or {}).get(device.device_id),
         )
         for device in devices_of(fleet)
     ]
+
+
+def _engine(device: SimulatedDevice, now: datetime, faults: SnmpFaults | None) -> Engine:
+    engine_id = b"\x80\x00\x1f\x88\x04" + device.serial.encode()
+    named = faults.supply_context.encode() if faults is not None else b""
+    return Engine(engine_id, now, contexts=frozenset([b"", named]))
 
 
 class _FleetAgent(SnmpAgent):

@@ -22,6 +22,7 @@ SET: Final = 0xA3
 GET_BULK: Final = 0xA5
 INFORM: Final = 0xA6
 TRAP_V2: Final = 0xA7
+TRAP_V1: Final = 0xA4
 REPORT: Final = 0xA8
 
 NO_ERROR, TOO_BIG, NO_SUCH_NAME, GEN_ERR, NOT_WRITABLE = 0, 1, 2, 5, 17
@@ -53,12 +54,14 @@ def tag_of(oid: str, value: Value) -> int:
 
 
 def encode_value(tag: int, value: Value) -> bytes:
-    """Return the TLV of a value; a counter wraps at 32 bits as on the wire."""
+    """Return the TLV of a value; a counter wraps at 32 bits as on the wire, an INTEGER to the negative (32 bits signed)."""
     if isinstance(value, bytes):
         return ber.octets(value, tag)
     if isinstance(value, str):
         return ber.oid(value)
-    return ber.integer(value % 2**32 if tag != ber.INTEGER else value, tag)
+    if tag != ber.INTEGER:
+        return ber.integer(value % 2**32, tag)
+    return ber.integer((value + 2**31) % 2**32 - 2**31)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from simulators.device.device import SimulatedDevice
 from simulators.device.fleet import Fleet
 from simulators.device.state import CRITICAL, AlertRow, PrinterState
 from simulators.snmp_fleet import SnmpFleetServer
+from simulators.usm import UsmUser
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,19 @@ def alert_columns(alert: AlertRow) -> dict[str, int | bytes | str]:
 
 
 def send_due_traps(
-    server: SnmpFleetServer, fleet: Fleet, to: tuple[str, int], since: datetime, until: datetime
+    server: SnmpFleetServer,
+    fleet: Fleet,
+    to: tuple[str, int],
+    since: datetime,
+    until: datetime,
+    *,
+    version: int = 1,
+    user: UsmUser | None = None,
 ) -> int:
-    """Send a trap for every critical alert that begins in the span, from the device's own address; return how many."""
+    """Send a trap for every critical alert that begins in the span, from the device's own address; return how many.
+
+    `version` and `user` as in `SnmpFleetServer.send_trap`: 0 v1, 1 v2c, 3 with a user.
+    """
     sent = 0
     for trap in due_traps(fleet, since, until):
         device = SimulatedDevice(fleet, trap.device)
@@ -72,6 +83,8 @@ def send_due_traps(
         state = device.state(moment)
         alert = newest_critical(state)
         if alert is not None and device.answers(moment):
-            server.send_trap(trap.device, to, alert_columns(alert), state.uptime_ticks)
+            server.send_trap(
+                trap.device, to, alert_columns(alert), state.uptime_ticks, version=version, user=user
+            )
             sent += 1
     return sent

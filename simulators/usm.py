@@ -146,6 +146,13 @@ class Engine:
         body = ber.octets(self.engine_id) + ber.octets(message.context) + pdu
         return self._seal(header, ber.tlv(ber.SEQUENCE, body), user, header.flags & 3, now)
 
+    def notification(self, pdu: bytes, user: UsmUser, now: datetime, message_id: int) -> bytes:
+        """Return a message of this engine's own (a trap: the sender is authoritative) at the user's highest level."""
+        header = _Header(message_id, 65_507, 0, self.engine_id, 0, 0, user.name.encode(), b"", 0, b"", 0)
+        scoped = ber.tlv(ber.SEQUENCE, ber.octets(self.engine_id) + ber.octets(b"") + pdu)
+        level = (1 if user.auth else 0) | (2 if user.auth and user.priv else 0)
+        return self._seal(header, scoped, user, level, now)
+
     def _check(self, data: bytes, header: _Header, user: UsmUser | None, now: datetime) -> int:
         """Return the usmStats number of what is wrong with a message's security, 0 if nothing (RFC 3414, 3.2)."""
         if header.engine_id != self.engine_id:

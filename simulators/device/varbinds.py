@@ -170,7 +170,9 @@ def _by_size(table: str, state: PrinterState) -> dict[str, Value]:
 
 def _packed(records: list[tuple[int, int]]) -> bytes:
     """Return Brother's octet string: tag, 01, length 4, big-endian value; ended by 0xFF."""
-    return b"".join(bytes([tag, 1, 4]) + value.to_bytes(4, "big") for tag, value in records) + b"\xff"
+    return (
+        b"".join(bytes([tag, 1, 4]) + (value % 2**32).to_bytes(4, "big") for tag, value in records) + b"\xff"
+    )
 
 
 def _brother_life(state: PrinterState) -> list[tuple[int, int]]:
