@@ -11,7 +11,8 @@ from config.clock import SystemClock
 from simulators.snmp_fleet import SnmpFleetServer
 from tests.integration.test_snmp_discovery import agents
 
-NETWORK = "127.4.5.0/28"
+NETWORK = "127.0.0.0/24"
+NEAR = "127.0.0.0/28"
 
 
 def drumbeat(data, *arguments):
@@ -30,17 +31,21 @@ def drumbeat(data, *arguments):
 
 @pytest.fixture(scope="module")
 def server():
-    with SnmpFleetServer(agents(), SystemClock(), port=0, first_address="127.4.5.1") as serving:
+    with SnmpFleetServer(agents(), SystemClock(), port=0, first_address="127.0.0.1") as serving:
         yield serving
 
 
 def test_printers_are_found_registered_and_known_again(server, tmp_path):
-    search = ("discover", NETWORK, "--port", str(server.port), "--json")
-    first = json.loads(drumbeat(tmp_path, *search, "--customer", "Acme", "--yes").stdout)
+    options = ("--port", str(server.port), "--json")
+    first = json.loads(
+        drumbeat(tmp_path, "discover", NETWORK, *options, "--customer", "Acme", "--yes").stdout
+    )
+    assert [row["host"] for row in first["printers"]] == [f"127.0.0.{number}" for number in range(1, 6)]
+    assert (first["searched"], first["silent"]) == (254, 248)
     assert [row["change"] for row in first["printers"]] == ["new"] * 5
-    assert [row["host"] for row in first["skipped"]] == ["127.4.5.6"]
+    assert [row["host"] for row in first["skipped"]] == ["127.0.0.6"]
     assert first["registered"] == [f"S{number:05}" for number in range(5)]
-    again = json.loads(drumbeat(tmp_path, *search).stdout)
+    again = json.loads(drumbeat(tmp_path, "discover", NEAR, *options).stdout)
     assert [(row["change"], row["device_id"]) for row in again["printers"]] == [
         ("known", f"S{number:05}") for number in range(5)
     ]
