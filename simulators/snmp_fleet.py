@@ -296,8 +296,9 @@ def fleet_agents(
 
 def _engine(device: SimulatedDevice, now: datetime, faults: SnmpFaults | None) -> Engine:
     engine_id = b"\x80\x00\x1f\x88\x04" + device.serial.encode()
-    named = faults.supply_context.encode() if faults is not None else b""
-    return Engine(engine_id, now, contexts=frozenset([b"", named]))
+    if faults is None or not faults.supply_context:
+        return Engine(engine_id, now)
+    return Engine(engine_id, now, contexts=frozenset([b"", faults.supply_context.encode()]))
 
 
 class _FleetAgent(SnmpAgent):

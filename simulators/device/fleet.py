@@ -20,7 +20,7 @@ from simulators.device import incidents
 from simulators.device.arrays import METERS, MINUTES_A_DAY, NEVER, Bools, DayRecord, Floats
 from simulators.device.habits import Habits, SlotTable, draw_habits, slot_table
 from simulators.device.meters import mean_growth, split_by_meter
-from simulators.device.mishaps import OWN_UNITS, MishapRates, Mishaps, default_rates
+from simulators.device.mishaps import OWN_UNITS, MishapRates, Mishaps, default_rates, toners_at
 from simulators.device.orders import Orders
 from simulators.device.roster import Roster, Script
 from simulators.device.wear import PartState, begin_defects, draw_parts, fit_new
@@ -142,7 +142,7 @@ class Fleet:
         self._early = self._draw_early(rng.random((2, *shape))).astype(np.float32)
         self.due = np.full(shape, NEVER, np.int32)
         self.unit = np.ones(shape, np.int32)
-        self.newest_unit = np.ones(shape, np.int32)
+        self.newest_unit = np.ones(shape, np.int16)
         design = np.array([m.part_lives for m in self.model_of], float)
         self.parts: PartState = draw_parts(rng, self.habits, design, self.start_share)
         self._sync_slots_with_parts()
@@ -245,9 +245,9 @@ class Fleet:
         self.failed[repaired] = -1
         self.repair_due[repaired] = NEVER
         part_used = np.where((draw[1] < PART_USED_SHARE) & ~self.slots.is_part, 0.1 + 0.6 * draw[2], 0.0)
-        before = self.used, self.unit.copy()
+        taken_out = toners_at(self, changed)
         self._install(changed, part_used, rng.normal(1.0, 0.05, shape).clip(0.8, 1.2), draw[3:5])
-        self.mishaps.morning(self, day, changed, before)
+        self.mishaps.morning(self, day, changed, taken_out)
         return self._obey(day, changed)
 
     def _install(self, changed: Bools, used: Floats, unit_yield: Floats, draw: Floats) -> None:

@@ -5,7 +5,7 @@ They draw from a generator of their own per day: a fleet without them (`CALM`) i
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from simulators.device.arrays import MINUTES_A_DAY, NEVER, Bools, Floats
+from simulators.device.arrays import MINUTES_A_DAY, NEVER, Bools
 from simulators.device.meters import mean_growth
 from simulators.device.wear import fit_new
 from simulators.models import HERE
@@ -62,6 +62,9 @@ def default_rates() -> MishapRates:
     return mishap_rates(tomllib.loads((HERE / "mishaps.toml").read_text("utf-8")))
 
 
+TakenOut = tuple[int, int, float, int]  # device, slot, share used, unit
+
+
 class Mishap(NamedTuple):
     """One mishap for the truth: whose, when, what; `slot` and `other` device are -1 where they mean nothing."""
 
@@ -90,10 +93,7 @@ class Mishaps:
         self.rates = rates
         self.log: list[Mishap] = []
         self.serials: dict[int, list[tuple[int, str]]] = {}  # exchanged devices: from which day, which serial
-        shape = fleet.slots.exists.shape
-        self._toner: Bools = fleet.slots.exists & (fleet.slots.colour_index >= 0)
-        self._drawer_used = np.ones(shape, np.float32)
-        self._drawer_unit = np.zeros(shape, np.int32)
+        self._drawer: dict[tuple[int, int], tuple[float, int]] = {}  # (device, slot): share used, unit
         self.damp_until = np.full(len(fleet.roster.sites), -1, np.int64)
         self._neighbour = _neighbours(fleet)
 
@@ -102,15 +102,13 @@ class Mishaps:
         damp: Bools = (self.damp_until >= day)[fleet.habits.site]
         return damp
 
-    def morning(
-        self, fleet: "Fleet", day: int, changed: Bools, before: tuple[Floats, npt.NDArray[np.int32]]
-    ) -> None:
-        """Let today's mishaps happen; `changed` [N, S] is added to, `before` is share used and unit before the changes."""
+    def morning(self, fleet: "Fleet", day: int, changed: Bools, taken_out: Sequence[TakenOut]) -> None:
+        """Let today's mishaps happen; `changed` [N, S] is added to, `taken_out` are the toners that came out today."""
         if self.rates == CALM:
             return
         rng = np.random.Generator(np.random.Philox(key=np.array([fleet.seed, _STREAM + day], np.uint64)))
         self._damp_spells(fleet, day, rng)
-        self._reinsert(fleet, day, changed, before, rng)
+        self._reinsert(fleet, day, taken_out, rng)
         self._trade(fleet, day, changed, rng)
         draw = rng.random((2, len(fleet)))
         for device in np.flatnonzero(draw[0] < self.rates.device_exchange).tolist():
@@ -129,36 +127,30 @@ class Mishaps:
         self.log += [Mishap(device, day, "damp_paper") for device in touched]
 
     def _reinsert(
-        self,
-        fleet: "Fleet",
-        day: int,
-        changed: Bools,
-        before: tuple[Floats, npt.NDArray[np.int32]],
-        rng: np.random.Generator,
+        self, fleet: "Fleet", day: int, taken_out: Sequence[TakenOut], rng: np.random.Generator
     ) -> None:
         """Put part-used cartridges that come out into the drawer; now and then the one that lies there goes in."""
-        used, unit = before
-        chance = rng.random(changed.shape) < self.rates.reinserted
-        back = changed & self._toner & chance & (self._drawer_used < 1.0 - WORTH_KEEPING)
-        fleet.used = np.where(back, self._drawer_used, fleet.used)
-        fleet.unit[back] = self._drawer_unit[back]
-        rows = np.argwhere(back).tolist()
-        self.log += [Mishap(device, day, "reinserted", slot) for device, slot in rows]
-        self._drawer_used[back] = 1.0
-        kept = changed & self._toner & (used < 1.0 - WORTH_KEEPING)
-        self._drawer_used[kept] = used[kept]
-        self._drawer_unit[kept] = unit[kept]
+        chance = rng.random(len(taken_out)) < self.rates.reinserted
+        for (device, slot, used, unit), wanted in zip(taken_out, chance.tolist(), strict=True):
+            place = device, slot
+            if wanted and place in self._drawer:
+                fleet.used[place], fleet.unit[place] = self._drawer.pop(place)
+                self.log.append(Mishap(device, day, "reinserted", slot))
+            if used < 1.0 - WORTH_KEEPING:
+                self._drawer[place] = used, unit
 
     def _trade(self, fleet: "Fleet", day: int, changed: Bools, rng: np.random.Generator) -> None:
         """Let cartridges change places between neighbours: borrowed when one is due, or for no good reason."""
-        draw = rng.random(changed.shape)
-        some = self._toner & ~changed & (self._neighbour >= 0)[:, None]
-        waits = some & (fleet.due <= day) & (draw < self.rates.borrowed)
-        idle = some & (draw[:, ::-1] < self.rates.traded / np.maximum(self._toner.sum(axis=1), 1)[:, None])
-        for device, slot in np.argwhere(waits | idle).tolist():
+        waits = np.argwhere((fleet.due <= day) & (fleet.slots.colour_index >= 0) & ~changed)
+        borrows = waits[rng.random(len(waits)) < self.rates.borrowed].tolist()
+        bored = np.flatnonzero(rng.random(len(fleet)) < self.rates.traded).tolist()
+        trades = [(device, int(rng.choice(_toners(fleet, device)))) for device in bored]
+        for number, (device, slot) in enumerate([*borrows, *trades]):
             other = int(self._neighbour[device])
+            if other < 0 or changed[device, slot] or changed[other, slot]:
+                continue
             fuller = fleet.used[other, slot] < fleet.used[device, slot] - BETTER_BY
-            if changed[device, slot] or changed[other, slot] or not (fuller or idle[device, slot]):
+            if number < len(borrows) and not fuller:
                 continue
             _change_places(fleet, device, other, slot)
             changed[[device, other], slot] = True
@@ -187,9 +179,20 @@ class Mishaps:
         fleet.due[device] = NEVER
         fleet.failed[device] = -1
         fleet.repair_due[device] = NEVER
-        self._drawer_used[device] = 1.0
+        for slot in range(len(here)):
+            self._drawer.pop((device, slot), None)
         changed[device] |= here
         self.log.append(Mishap(device, day, "device_exchange"))
+
+
+def toners_at(fleet: "Fleet", where: Bools) -> list[TakenOut]:
+    """Return the toners that are in now, where [N, S]."""
+    rows = np.argwhere(where & (fleet.slots.colour_index >= 0)).tolist()
+    return [(i, s, float(fleet.used[i, s]), int(fleet.unit[i, s])) for i, s in rows]
+
+
+def _toners(fleet: "Fleet", device: int) -> npt.NDArray[np.intp]:
+    return np.flatnonzero(fleet.slots.colour_index[device] >= 0)
 
 
 def _restart_counters(fleet: "Fleet", day: int, device: int, total: int) -> None:

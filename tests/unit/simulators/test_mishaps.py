@@ -163,9 +163,10 @@ def test_an_exchanged_device_has_a_new_serial_and_the_counters_of_another_machin
 
 def test_a_board_swap_restarts_the_counter_and_keeps_serial_and_toner(eventful: Fleet):
     other = {(row.device, row.day) for row in eventful.mishaps.log if row.what != "board_swap"}
-    rows = [
-        row for row in of_kind(eventful, "board_swap") if row.day > 0 and (row.device, row.day) not in other
-    ]
+    first = {
+        row.device: row for row in reversed(of_kind(eventful, "board_swap"))
+    }  # a second one may come the day after
+    rows = [row for row in first.values() if row.day > 0 and (row.device, row.day) not in other]
     assert len(rows) > 8
     for row in rows:
         before, after = eventful.record(row.day - 1), eventful.record(row.day)
