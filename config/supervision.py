@@ -108,6 +108,8 @@ class Supervisor:
     def stop(self) -> None:
         """Start nothing new and wait for what runs."""
         if self._scheduler.running:
+            self._scheduler.pause()
+            self._scheduler.get_jobs()  # waits for a round in progress: a shutdown within it would break its thread
             self._scheduler.shutdown(wait=True)
 
     def list(self) -> Sequence[JobInfo]:

@@ -88,8 +88,9 @@ def _units(count: int, seed: int, cut: bool) -> np.ndarray:
     return np.array(rows)
 
 
+@pytest.mark.timeout(300)  # many small trees: slow on a busy machine
 def test_remaining_life_of_units_that_wear(tmp_path: Path) -> None:
-    train, test = _units(24, 1, cut=False), _units(16, 2, cut=True)
+    train, test = _units(16, 1, cut=False), _units(12, 2, cut=True)
     np.savetxt(tmp_path / "train.txt", train[:, :26])
     np.savetxt(tmp_path / "test.txt.gz", test[:, :26])
     backtest_rul(
