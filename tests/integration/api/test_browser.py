@@ -191,10 +191,10 @@ def test_step_that_the_office_overtook_is_not_lost_silently(visit, served):
 def test_language_and_theme_switch(visit):
     page = visit("manager", theme="light")
     page.get_by_role("button", name="中文").click()
-    assert page.locator("h1").inner_text() == "设备总览"
+    page.locator("h1", has_text="设备总览").wait_for()
     colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.get_by_role("button", name="主题").click()
-    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    page.locator("html[data-theme=dark]").wait_for(state="attached")  # the page is loaded anew
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != colour
 
 
