@@ -30,7 +30,7 @@ def test_1600_signals_on_10_causes_are_10_tickets(uow_factory):
         for start in range(0, SIGNALS_EACH, 20):
             signals = [
                 a_signal(
-                    a_condition("fault.fuser"),
+                    a_condition(f"fault.part{number % CAUSES + 1}"),  # one part on all would be a campaign
                     at=T0 + timedelta(milliseconds=number),
                     device_id=f"d{number % CAUSES + 1}",
                     evidence=f"{thread}:{number}",
@@ -51,6 +51,6 @@ def test_1600_signals_on_10_causes_are_10_tickets(uow_factory):
         tickets = uow.tickets.list(TENANT, TicketFilter(limit=10_000))
         assert uow.signals.pending(10) == []
     assert sorted({ticket.dedup_key for ticket in tickets}) == sorted(
-        f"d{n}:fault.fuser" for n in range(1, 11)
+        f"d{n}:fault.part{n}" for n in range(1, 11)
     )
     assert len(tickets) == CAUSES

@@ -45,9 +45,10 @@ class Cluster:
 
     def raise_one(self) -> None:
         self._raised += 1
-        now = datetime.now(UTC)
+        now, device_id = datetime.now(UTC), f"d{self._raised}"
+        part = a_condition(f"fault.part{self._raised}")  # the same part on all would be a campaign
         with self.uow_factory() as uow:
-            uow.signals.append([a_signal(a_condition("fault.fuser"), at=now, device_id=f"d{self._raised}")])
+            uow.signals.append([a_signal(part, at=now, device_id=device_id)])
             uow.commit()
 
     def tickets(self) -> list[str]:
