@@ -53,9 +53,10 @@ class Supervisor:
         self._zone = ZoneInfo(time_zone)
         self._jobs: dict[str, _Job] = {}
         self._on_wake: dict[str, Action] = {}
+        self._workers = ThreadPoolExecutor(_THREADS)
         self._scheduler = BackgroundScheduler(
             timezone=self._zone,
-            executors={"default": ThreadPoolExecutor(_THREADS)},
+            executors={"default": self._workers},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         self._scheduler.add_listener(self._failed, EVENT_JOB_ERROR)
@@ -110,7 +111,9 @@ class Supervisor:
         if self._scheduler.running:
             self._scheduler.pause()
             self._scheduler.get_jobs()  # waits for a round in progress: a shutdown within it would break its thread
-            self._scheduler.shutdown(wait=True)
+            # Waiting inside the scheduler would hold its lock against jobs that ask it something before they end.
+            self._scheduler.shutdown(wait=False)
+            self._workers.shutdown(wait=True)
 
     def list(self) -> Sequence[JobInfo]:
         """Return all jobs, ordered by name."""

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -88,6 +89,22 @@ def test_a_job_never_runs_twice_at_once(supervisor: Supervisor) -> None:
     supervisor.start()
     assert seen.wait(LONG)
     assert most == [1]
+
+
+def test_stopping_waits_for_a_job_that_asks_about_jobs(supervisor: Supervisor) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def curious() -> None:
+        begun.set()
+        time.sleep(0.2)  # long enough that the stop waits for this job
+        supervisor.list()
+        ended.set()
+
+    supervisor.every("curious", 3600, curious)
+    supervisor.start()
+    assert begun.wait(LONG)
+    supervisor.stop()
+    assert ended.is_set()
 
 
 def test_wake_at_replaces_the_earlier_call(supervisor: Supervisor) -> None:
