@@ -139,6 +139,8 @@ class TcpFaultProxy(_Proxy):
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for writer in self._writers:
             writer.close()
+        ends = (writer.wait_closed() for writer in self._writers)
+        await asyncio.gather(*ends, return_exceptions=True)
 
     def cut_all(self) -> None:
         """Reset every open connection now; safe from any thread."""

@@ -19,6 +19,7 @@ from amqtt.session import Session
 from crm_core.domain.errors import StoreUnavailable
 
 _START_SECONDS: Final = 10.0
+_LAST_ROUNDS: Final = 3
 _QUIET: Final = ("amqtt", "transitions")
 
 
@@ -103,6 +104,8 @@ class EmbeddedBroker:
         for task in rest:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
+        for _ in range(_LAST_ROUNDS):
+            await asyncio.sleep(0)  # closed connections are given up in the loop's next rounds
 
 
 def _note(_: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
