@@ -7,12 +7,21 @@ is refused with its key; nothing has a default in code.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
 from config.calendar_files import load_calendar
 from config.catalogue_files import read_yaml
+from config.policy_sections.agreements import agreements_policy
+from config.policy_sections.billing import billing_policy
+from config.policy_sections.fieldwork import fieldwork_policy
+from config.policy_sections.notices import notices_policy
+from config.policy_sections.quality import quality_policy
+from config.policy_sections.relations import relations_policy
+from config.policy_sections.stock import stock_policy
+from config.policy_sections.trust import trust_policy
+from config.policy_taker import Figure, Taker
 from crm_core.domain.errors import InvalidConfiguration
 from crm_core.domain.fleet import CustomerTier
 from crm_core.domain.policy import (
@@ -30,18 +39,6 @@ from crm_core.domain.service import TicketLevel, WorkOrderKind
 POLICY: Final = Path(__file__).parent / "policy"
 REQUIREMENTS: Final = range(1, 121)  # reference numbers of the rental firm's documents
 _LEAF: Final = frozenset({"value", "unit", "requirement", "note"})
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One figure of the business with what it means and where it comes from."""
-
-    key: str
-    value: bool | int | float | str
-    unit: str
-    requirement: int
-    note: str
-    file: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +81,7 @@ def _version(folder: Path, part: Path, figures: Mapping[str, Figure]) -> PolicyV
         raise InvalidConfiguration(
             f"{part / 'book.yaml'}: effective_from {since} does not fit the folder's name"
         )
-    take = _Taker(folder, figures)
+    take = Taker(folder, figures)
     book = PolicyBook(
         version=head["version"],
         effective_from=since,
@@ -94,6 +91,14 @@ def _version(folder: Path, part: Path, figures: Mapping[str, Figure]) -> PolicyV
         life=_life(take),
         failures=_failures(take),
         dispatch=_dispatch(take),
+        stock=stock_policy(take),
+        notices=notices_policy(take),
+        fieldwork=fieldwork_policy(take),
+        relations=relations_policy(take),
+        agreements=agreements_policy(take),
+        billing=billing_policy(take),
+        trust=trust_policy(take),
+        quality=quality_policy(take),
     )
     take.nothing_left()
     return PolicyVersion(book, dict(figures))
@@ -130,64 +135,7 @@ def _figure(path: Path, key: str, entry: Mapping[str, Any]) -> Figure:
     return Figure(key, entry["value"], unit, entry["requirement"], note, path)
 
 
-class _Taker:
-    """Takes figures by key with a check of type and range, and knows which were never taken."""
-
-    def __init__(self, folder: Path, figures: Mapping[str, Figure]) -> None:
-        self._folder = folder
-        self._figures = figures
-        self._taken: set[str] = set()
-
-    def number(self, key: str, *, least: float = 0.0, most: float = 1e9) -> float:
-        figure = self._take(key)
-        if isinstance(figure.value, (bool, str)) or not least <= figure.value <= most:
-            raise InvalidConfiguration(f"{figure.file}: {key} must be a number from {least:g} to {most:g}")
-        return float(figure.value)
-
-    def whole(self, key: str, *, least: int = 0, most: int = 1_000_000) -> int:
-        value = self.number(key, least=least, most=most)
-        if value != int(value):
-            raise InvalidConfiguration(f"{self._figures[key].file}: {key} must be a whole number")
-        return int(value)
-
-    def flag(self, key: str) -> bool:
-        figure = self._take(key)
-        if not isinstance(figure.value, bool):
-            raise InvalidConfiguration(f"{figure.file}: {key} must be true or false")
-        return figure.value
-
-    def text(self, key: str) -> str:
-        figure = self._take(key)
-        if not isinstance(figure.value, str):
-            raise InvalidConfiguration(f"{figure.file}: {key} must be a text")
-        return figure.value
-
-    def duration(self, key: str) -> timedelta:
-        units = {"minutes": timedelta(minutes=1), "hours": timedelta(hours=1), "days": timedelta(days=1)}
-        figure = self._take(key)
-        if figure.unit not in units:
-            raise InvalidConfiguration(f"{figure.file}: {key} needs a unit of {', '.join(units)}")
-        return self.number(key, most=100_000) * units[figure.unit]
-
-    def names_under(self, table: str) -> list[str]:
-        depth = table.count(".") + 1
-        return list(
-            dict.fromkeys(key.split(".")[depth] for key in self._figures if key.startswith(f"{table}."))
-        )
-
-    def nothing_left(self) -> None:
-        left = sorted(self._figures.keys() - self._taken)
-        if left:
-            raise InvalidConfiguration(f"{self._folder}: no rule uses these figures: {', '.join(left)}")
-
-    def _take(self, key: str) -> Figure:
-        self._taken.add(key)
-        if key not in self._figures:
-            raise InvalidConfiguration(f"{self._folder}: figure {key} is missing")
-        return self._figures[key]
-
-
-def _sla(take: _Taker, folder: Path) -> SlaPolicy:
+def _sla(take: Taker, folder: Path) -> SlaPolicy:
     return SlaPolicy(
         calendar=load_calendar(folder / "calendars" / f"{take.text('sla.calendar')}.yaml"),
         first_response={tier: take.duration(f"sla.first_response.{tier.value}") for tier in CustomerTier},
@@ -199,7 +147,7 @@ def _sla(take: _Taker, folder: Path) -> SlaPolicy:
     )
 
 
-def _triage(take: _Taker) -> TriagePolicy:
+def _triage(take: Taker) -> TriagePolicy:
     rules = tuple(_rule(take, f"triage.rules.{name}") for name in take.names_under("triage.rules"))
     if not any(rule.prefix == "" for rule in rules):
         raise InvalidConfiguration("triage.rules: one rule needs the empty prefix, for all other causes")
@@ -226,7 +174,7 @@ def _triage(take: _Taker) -> TriagePolicy:
     )
 
 
-def _rule(take: _Taker, table: str) -> CauseRule:
+def _rule(take: Taker, table: str) -> CauseRule:
     return CauseRule(
         prefix=take.text(f"{table}.prefix"),
         raise_observations=take.whole(f"{table}.raise_observations", least=1, most=1000),
@@ -236,7 +184,7 @@ def _rule(take: _Taker, table: str) -> CauseRule:
     )
 
 
-def _replenishment(take: _Taker) -> ReplenishmentPolicy:
+def _replenishment(take: Taker) -> ReplenishmentPolicy:
     policy = ReplenishmentPolicy(
         delivery_days=take.number("forecasts.replenishment.delivery", most=90),
         raise_at_days_left=take.number("forecasts.replenishment.raise_at_days_left", most=365),
@@ -251,14 +199,14 @@ def _replenishment(take: _Taker) -> ReplenishmentPolicy:
     return policy
 
 
-def _life(take: _Taker) -> LifePolicy:
+def _life(take: Taker) -> LifePolicy:
     return LifePolicy(
         replacement_share=take.number("forecasts.life.replacement_share", least=0.01, most=2),
         part_ticket_days_left=take.number("forecasts.life.part_ticket_days_left", most=365),
     )
 
 
-def _failures(take: _Taker) -> FailurePolicy:
+def _failures(take: Taker) -> FailurePolicy:
     return FailurePolicy(
         visit_threshold_p14=take.number("forecasts.failures.visit_threshold_p14", most=1),
         tickets_per_100_devices_month=take.number(
@@ -269,7 +217,7 @@ def _failures(take: _Taker) -> FailurePolicy:
     )
 
 
-def _dispatch(take: _Taker) -> DispatchPolicy:
+def _dispatch(take: Taker) -> DispatchPolicy:
     policy = DispatchPolicy(
         minutes_on_site={
             kind.value: take.whole(f"dispatch.minutes_on_site.{kind.value}", least=1, most=1440)

@@ -6,10 +6,14 @@
 from collections.abc import Iterable
 from datetime import date, time, timedelta
 
+from crm_core.domain.agreements_policy import AgreementsPolicy
+from crm_core.domain.billing_policy import BillingPolicy
 from crm_core.domain.catalogue import Catalogue, CatalogueSupply, DeviceModel, FaultCode
 from crm_core.domain.fault_codes import FaultCodeBook
+from crm_core.domain.fieldwork_policy import FieldworkPolicy
 from crm_core.domain.fleet import CustomerTier
 from crm_core.domain.identity import ModelId
+from crm_core.domain.notices_policy import NoticesPolicy
 from crm_core.domain.policy import (
     CauseRule,
     DispatchPolicy,
@@ -20,8 +24,12 @@ from crm_core.domain.policy import (
     SlaPolicy,
     TriagePolicy,
 )
+from crm_core.domain.quality_policy import QualityPolicy
+from crm_core.domain.relations_policy import RelationsPolicy
 from crm_core.domain.service import TicketLevel
 from crm_core.domain.sla import BusinessCalendar, WorkWindow
+from crm_core.domain.stock_policy import StockPolicy
+from crm_core.domain.trust_policy import TrustPolicy
 
 
 def a_calendar(**changes: object) -> BusinessCalendar:
@@ -100,6 +108,14 @@ def a_policy(triage: TriagePolicy | None = None, calendar: BusinessCalendar | No
             day_starts_minutes=540,
             day_ends_minutes=1080,
         ),
+        stock=StockPolicy(),
+        notices=NoticesPolicy(),
+        fieldwork=FieldworkPolicy(),
+        relations=RelationsPolicy(),
+        agreements=AgreementsPolicy(),
+        billing=BillingPolicy(),
+        trust=TrustPolicy(),
+        quality=QualityPolicy(),
     )
 
 

@@ -7,7 +7,8 @@ import typer
 from config.cli.common import JsonFlag, print_json, print_table, session_of
 from config.clock import SystemClock
 from config.loaders import load_knowledge
-from config.policy_files import Figure, policy_on
+from config.policy_files import policy_on
+from config.policy_taker import Figure
 from crm_core.domain.errors import NotFound
 
 app = typer.Typer(

@@ -6,9 +6,17 @@ A ticket or invoice keeps the `version` that it was born under. Durations carry 
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from crm_core.domain.agreements_policy import AgreementsPolicy
+from crm_core.domain.billing_policy import BillingPolicy
+from crm_core.domain.fieldwork_policy import FieldworkPolicy
 from crm_core.domain.fleet import CustomerTier
+from crm_core.domain.notices_policy import NoticesPolicy
+from crm_core.domain.quality_policy import QualityPolicy
+from crm_core.domain.relations_policy import RelationsPolicy
 from crm_core.domain.service import TicketLevel
 from crm_core.domain.sla import BusinessCalendar
+from crm_core.domain.stock_policy import StockPolicy
+from crm_core.domain.trust_policy import TrustPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,3 +127,11 @@ class PolicyBook:
     life: LifePolicy
     failures: FailurePolicy
     dispatch: DispatchPolicy
+    stock: StockPolicy
+    notices: NoticesPolicy
+    fieldwork: FieldworkPolicy
+    relations: RelationsPolicy
+    agreements: AgreementsPolicy
+    billing: BillingPolicy
+    trust: TrustPolicy
+    quality: QualityPolicy

@@ -5,6 +5,8 @@ Adapters live at the edges (`collector.stores`, `crm_core.storage`, `config`) an
 All methods are synchronous and safe to call from a worker thread; instants are aware UTC.
 """
 
+from crm_core.ports.agreements import AgreementsRepository
+from crm_core.ports.billing import BillingRepository
 from crm_core.ports.crm import (
     DeviceForecasts,
     DeviceRepository,
@@ -22,6 +24,11 @@ from crm_core.ports.crm import (
     WorkOrderFilter,
     WorkOrderRepository,
 )
+from crm_core.ports.fieldwork import FieldworkRepository
+from crm_core.ports.notices import NoticesRepository
+from crm_core.ports.quality import QualityRepository
+from crm_core.ports.relations import RelationsRepository
+from crm_core.ports.stock import StockRepository
 from crm_core.ports.telemetry import (
     AppendResult,
     Clock,
@@ -31,25 +38,34 @@ from crm_core.ports.telemetry import (
     TelemetryStore,
     Timer,
 )
+from crm_core.ports.trust import TrustRepository
 
 __all__ = [
+    "AgreementsRepository",
     "AppendResult",
+    "BillingRepository",
     "Clock",
     "DeviceForecasts",
     "DeviceRepository",
+    "FieldworkRepository",
     "ForecastRepository",
     "IncidentRepository",
     "Landing",
     "Lease",
     "LeaseRepository",
+    "NoticesRepository",
+    "QualityRepository",
+    "RelationsRepository",
     "Repository",
     "SignalInbox",
     "SignalRepository",
+    "StockRepository",
     "StoreStats",
     "TelemetryStore",
     "TicketFilter",
     "TicketRepository",
     "Timer",
+    "TrustRepository",
     "UnitOfWork",
     "UnitOfWorkFactory",
     "UserRepository",

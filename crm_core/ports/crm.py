@@ -24,6 +24,14 @@ from crm_core.domain.service import (
     WorkOrder,
     WorkOrderState,
 )
+from crm_core.ports.agreements import AgreementsRepository
+from crm_core.ports.billing import BillingRepository
+from crm_core.ports.fieldwork import FieldworkRepository
+from crm_core.ports.notices import NoticesRepository
+from crm_core.ports.quality import QualityRepository
+from crm_core.ports.relations import RelationsRepository
+from crm_core.ports.stock import StockRepository
+from crm_core.ports.trust import TrustRepository
 
 Entity = TypeVar("Entity")
 
@@ -265,6 +273,14 @@ class UnitOfWork(Protocol):
     forecasts: ForecastRepository
     users: UserRepository
     leases: LeaseRepository
+    stock: StockRepository
+    notices: NoticesRepository
+    fieldwork: FieldworkRepository
+    relations: RelationsRepository
+    agreements: AgreementsRepository
+    billing: BillingRepository
+    trust: TrustRepository
+    quality: QualityRepository
 
     def __enter__(self) -> Self: ...
 

@@ -26,19 +26,30 @@ from crm_core.domain.service import (
     User,
 )
 from crm_core.ports import (
+    AgreementsRepository,
+    BillingRepository,
     DeviceForecasts,
     DeviceRepository,
+    FieldworkRepository,
     ForecastRepository,
     IncidentRepository,
     Lease,
     LeaseRepository,
+    NoticesRepository,
+    QualityRepository,
+    RelationsRepository,
     Repository,
     SignalRepository,
+    StockRepository,
     TicketRepository,
+    TrustRepository,
     UnitOfWorkFactory,
     UserRepository,
     WorkOrderRepository,
 )
+from crm_core.storage.agreements.memory import MemoryAgreementsRepository
+from crm_core.storage.billing.memory import MemoryBillingRepository
+from crm_core.storage.fieldwork.memory import MemoryFieldworkRepository
 from crm_core.storage.forecast_rows import grouped_forecasts, subject_of
 from crm_core.storage.memory_service import (
     Journal,
@@ -51,6 +62,11 @@ from crm_core.storage.memory_service import (
     MemoryWorkOrders,
     Table,
 )
+from crm_core.storage.notices.memory import MemoryNoticesRepository
+from crm_core.storage.quality.memory import MemoryQualityRepository
+from crm_core.storage.relations.memory import MemoryRelationsRepository
+from crm_core.storage.stock.memory import MemoryStockRepository
+from crm_core.storage.trust.memory import MemoryTrustRepository
 
 
 class _Signals:
@@ -239,6 +255,14 @@ class _State:
         self.forecasts = _Forecasts(self.journal)
         self.users = _Users(self.journal)
         self.leases = _Leases(self.journal)
+        self.stock = MemoryStockRepository(self.journal)
+        self.notices = MemoryNoticesRepository(self.journal)
+        self.fieldwork = MemoryFieldworkRepository(self.journal)
+        self.relations = MemoryRelationsRepository(self.journal)
+        self.agreements = MemoryAgreementsRepository(self.journal)
+        self.billing = MemoryBillingRepository(self.journal)
+        self.trust = MemoryTrustRepository(self.journal)
+        self.quality = MemoryQualityRepository(self.journal)
 
 
 class MemoryUnitOfWork:
@@ -256,6 +280,14 @@ class MemoryUnitOfWork:
     forecasts: ForecastRepository
     users: UserRepository
     leases: LeaseRepository
+    stock: StockRepository
+    notices: NoticesRepository
+    fieldwork: FieldworkRepository
+    relations: RelationsRepository
+    agreements: AgreementsRepository
+    billing: BillingRepository
+    trust: TrustRepository
+    quality: QualityRepository
 
     def __init__(self, state: _State) -> None:
         self._state = state

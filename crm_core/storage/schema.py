@@ -34,15 +34,16 @@ metadata: Final = MetaData(
     }
 )
 
-_ID = String(64)
+ID = String(64)
 NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows itself only for INTEGER
 
 
-def _tenant() -> Column[str]:
-    return Column("tenant", _ID, nullable=False)
+def tenant_column() -> Column[str]:
+    """Return the column that every table begins with."""
+    return Column("tenant", ID, nullable=False)
 
 
-def _refers(table: str, column: str) -> ForeignKeyConstraint:
+def refers(table: str, column: str) -> ForeignKeyConstraint:
     """Refer to a row of the same tenant; a null key refers to nothing."""
     return ForeignKeyConstraint(["tenant", column], [f"{table}.tenant", f"{table}.{column}"])
 
@@ -50,8 +51,8 @@ def _refers(table: str, column: str) -> ForeignKeyConstraint:
 customers = Table(
     "customers",
     metadata,
-    _tenant(),
-    Column("customer_id", _ID),
+    tenant_column(),
+    Column("customer_id", ID),
     Column("name", String, nullable=False),
     Column("kind", String, nullable=False),
     Column("tier", String, nullable=False),
@@ -66,9 +67,9 @@ customers = Table(
 sites = Table(
     "sites",
     metadata,
-    _tenant(),
-    Column("site_id", _ID),
-    Column("customer_id", _ID, nullable=False),
+    tenant_column(),
+    Column("site_id", ID),
+    Column("customer_id", ID, nullable=False),
     Column("name", String, nullable=False),
     Column("address", String, nullable=False),
     Column("region", String, nullable=False),
@@ -77,31 +78,31 @@ sites = Table(
     Column("time_zone", String, nullable=False),
     Column("access_notes", String, nullable=False),
     PrimaryKeyConstraint("tenant", "site_id"),
-    _refers("customers", "customer_id"),
+    refers("customers", "customer_id"),
 )
 
 contracts = Table(
     "contracts",
     metadata,
-    _tenant(),
-    Column("contract_id", _ID),
-    Column("customer_id", _ID, nullable=False),
+    tenant_column(),
+    Column("contract_id", ID),
+    Column("customer_id", ID, nullable=False),
     Column("starts_on", Date, nullable=False),
     Column("ends_on", Date, nullable=False),
     Column("monthly_rent", Json, nullable=False),
     Column("on_site_hours", Integer),
     PrimaryKeyConstraint("tenant", "contract_id"),
-    _refers("customers", "customer_id"),
+    refers("customers", "customer_id"),
 )
 
 devices = Table(
     "devices",
     metadata,
-    _tenant(),
-    Column("device_id", _ID),
-    Column("site_id", _ID),
-    Column("customer_id", _ID),
-    Column("contract_id", _ID),
+    tenant_column(),
+    Column("device_id", ID),
+    Column("site_id", ID),
+    Column("customer_id", ID),
+    Column("contract_id", ID),
     Column("model_id", String),
     Column("vendor", String),
     Column("model_name", String),
@@ -115,9 +116,9 @@ devices = Table(
     Column("host", String),  # of `snmp`, to find a device by its address
     Column("port", Integer),
     PrimaryKeyConstraint("tenant", "device_id"),
-    _refers("sites", "site_id"),
-    _refers("customers", "customer_id"),
-    _refers("contracts", "contract_id"),
+    refers("sites", "site_id"),
+    refers("customers", "customer_id"),
+    refers("contracts", "contract_id"),
     Index(
         "uq_devices_serial_in_use",
         "tenant",
@@ -132,17 +133,17 @@ devices = Table(
 installed_periods = Table(
     "installed_periods",
     metadata,
-    _tenant(),
-    Column("device_id", _ID),
-    Column("site_id", _ID, nullable=False),
-    Column("customer_id", _ID, nullable=False),
-    Column("contract_id", _ID),
+    tenant_column(),
+    Column("device_id", ID),
+    Column("site_id", ID, nullable=False),
+    Column("customer_id", ID, nullable=False),
+    Column("contract_id", ID),
     Column("from_instant", Instant),
     Column("to_instant", Instant),
     Column("start_count", NUMBER),
     Column("end_count", NUMBER),
     PrimaryKeyConstraint("tenant", "device_id", "from_instant"),
-    _refers("devices", "device_id"),
+    refers("devices", "device_id"),
     Index(
         "uq_installed_periods_open",
         "tenant",
@@ -156,8 +157,8 @@ installed_periods = Table(
 technicians = Table(
     "technicians",
     metadata,
-    _tenant(),
-    Column("technician_id", _ID),
+    tenant_column(),
+    Column("technician_id", ID),
     Column("name", String, nullable=False),
     Column("regions", Json, nullable=False),
     Column("skills", Json, nullable=False),
@@ -171,10 +172,10 @@ tickets = Table(
     "tickets",
     metadata,
     Column("ticket_id", NUMBER, primary_key=True, autoincrement=True),
-    _tenant(),
-    Column("device_id", _ID, nullable=False),
-    Column("site_id", _ID),
-    Column("customer_id", _ID),
+    tenant_column(),
+    Column("device_id", ID, nullable=False),
+    Column("site_id", ID),
+    Column("customer_id", ID),
     Column("cause", String, nullable=False),
     Column("category", String, nullable=False),
     Column("level", String, nullable=False),
@@ -191,7 +192,7 @@ tickets = Table(
     Column("version", Integer, nullable=False),
     Column("dedup_key", String, nullable=False),
     Column("is_open", Boolean, nullable=False),
-    _refers("devices", "device_id"),
+    refers("devices", "device_id"),
     Index(
         "uq_tickets_open_cause",
         "tenant",
@@ -210,14 +211,14 @@ work_orders = Table(
     "work_orders",
     metadata,
     Column("work_order_id", NUMBER, primary_key=True, autoincrement=True),
-    _tenant(),
+    tenant_column(),
     Column("kind", String, nullable=False),
     Column("state", String, nullable=False),
-    Column("device_id", _ID, nullable=False),
-    Column("site_id", _ID),
-    Column("customer_id", _ID),
+    Column("device_id", ID, nullable=False),
+    Column("site_id", ID),
+    Column("customer_id", ID),
     Column("ticket_ids", Json, nullable=False),
-    Column("technician_id", _ID),
+    Column("technician_id", ID),
     Column("assigned_reason", String, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("due_at", Instant, nullable=False),
@@ -232,8 +233,8 @@ work_orders = Table(
     Column("count_before", NUMBER),
     Column("count_after", NUMBER),
     Column("version", Integer, nullable=False),
-    _refers("devices", "device_id"),
-    _refers("technicians", "technician_id"),
+    refers("devices", "device_id"),
+    refers("technicians", "technician_id"),
     Index("ix_work_orders_technician", "tenant", "technician_id", "state", "work_order_id"),
     Index("ix_work_orders_state", "tenant", "state", "work_order_id"),
     sqlite_autoincrement=True,
@@ -261,8 +262,8 @@ signals = Table(
     "signals",
     metadata,
     Column("signal_id", NUMBER, primary_key=True, autoincrement=True),
-    _tenant(),
-    Column("device_id", _ID, nullable=False),
+    tenant_column(),
+    Column("device_id", ID, nullable=False),
     Column("observed_at", Instant, nullable=False),
     Column("origin", String, nullable=False),
     Column("evidence", String, nullable=False),
@@ -282,8 +283,8 @@ signals = Table(
 cause_tracks = Table(
     "cause_tracks",
     metadata,
-    _tenant(),
-    Column("device_id", _ID),
+    tenant_column(),
+    Column("device_id", ID),
     Column("cause", String(160)),
     Column("origin", String(16)),
     Column("condition", Json, nullable=False),
@@ -301,8 +302,8 @@ cause_tracks = Table(
 watermarks = Table(
     "signal_watermarks",
     metadata,
-    _tenant(),
-    Column("device_id", _ID),
+    tenant_column(),
+    Column("device_id", ID),
     Column("origin", String(16)),
     Column("observed_at", Instant, nullable=False),
     PrimaryKeyConstraint("tenant", "device_id", "origin"),
@@ -312,7 +313,7 @@ incidents = Table(
     "incidents",
     metadata,
     Column("incident_id", NUMBER, primary_key=True, autoincrement=True),
-    _tenant(),
+    tenant_column(),
     Column("kind", String(16), nullable=False),
     Column("subject", String, nullable=False),
     Column("opened_at", Instant, nullable=False),
@@ -337,8 +338,8 @@ incidents = Table(
 forecasts = Table(
     "forecasts",
     metadata,
-    _tenant(),
-    Column("device_id", _ID),
+    tenant_column(),
+    Column("device_id", ID),
     Column("kind", String(16)),  # supply, life, failure
     Column("subject", String(128)),  # supply index, component, or ''
     Column("p50_days", Float),
@@ -351,12 +352,12 @@ forecasts = Table(
 users = Table(
     "users",
     metadata,
-    _tenant(),
-    Column("user_id", _ID),
+    tenant_column(),
+    Column("user_id", ID),
     Column("name", String, nullable=False),
     Column("role", String, nullable=False),
     Column("password_hash", String, nullable=False),
-    Column("technician_id", _ID),
+    Column("technician_id", ID),
     Column("regions", Json, nullable=False),
     Column("language", String, nullable=False),
     Column("active", Boolean, nullable=False),
@@ -368,14 +369,14 @@ access_tokens = Table(
     "access_tokens",
     metadata,
     Column("token_hash", String(64), primary_key=True),
-    _tenant(),
-    Column("user_id", _ID, nullable=False),
+    tenant_column(),
+    Column("user_id", ID, nullable=False),
     Column("purpose", String, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
     Column("name", String, nullable=False),
     Column("scopes", Json, nullable=False),
-    _refers("users", "user_id"),
+    refers("users", "user_id"),
     Index("ix_access_tokens_user", "tenant", "user_id"),
 )
 

@@ -19,30 +19,46 @@ from crm_core.domain.errors import InvalidConfiguration, StoreUnavailable
 from crm_core.domain.fleet import Contract, Customer, Site
 from crm_core.domain.service import Technician
 from crm_core.ports import (
+    AgreementsRepository,
+    BillingRepository,
     DeviceRepository,
+    FieldworkRepository,
     ForecastRepository,
     IncidentRepository,
     LeaseRepository,
+    NoticesRepository,
+    QualityRepository,
+    RelationsRepository,
     Repository,
     SignalRepository,
+    StockRepository,
     TicketRepository,
+    TrustRepository,
     UserRepository,
     WorkOrderRepository,
 )
 from crm_core.storage import schema
+from crm_core.storage.agreements.sql import SqlAgreementsRepository
+from crm_core.storage.billing.sql import SqlBillingRepository
+from crm_core.storage.fieldwork.sql import SqlFieldworkRepository
 from crm_core.storage.inbox import (
     SqlForecastRepository,
     SqlLeaseRepository,
     SqlSignalRepository,
     SqlUserRepository,
 )
+from crm_core.storage.notices.sql import SqlNoticesRepository
+from crm_core.storage.quality.sql import SqlQualityRepository
+from crm_core.storage.relations.sql import SqlRelationsRepository
 from crm_core.storage.repositories import (
     SqlDeviceRepository,
     SqlIncidentRepository,
     SqlTicketRepository,
     SqlWorkOrderRepository,
 )
+from crm_core.storage.stock.sql import SqlStockRepository
 from crm_core.storage.tables import TableRepository
+from crm_core.storage.trust.sql import SqlTrustRepository
 
 BUSY_TIMEOUT_SECONDS: Final = 30.0
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -63,6 +79,14 @@ class SqlUnitOfWork:
     forecasts: ForecastRepository
     users: UserRepository
     leases: LeaseRepository
+    stock: StockRepository
+    notices: NoticesRepository
+    fieldwork: FieldworkRepository
+    relations: RelationsRepository
+    agreements: AgreementsRepository
+    billing: BillingRepository
+    trust: TrustRepository
+    quality: QualityRepository
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -87,6 +111,14 @@ class SqlUnitOfWork:
         self.forecasts = SqlForecastRepository(connection)
         self.users = SqlUserRepository(connection)
         self.leases = SqlLeaseRepository(connection)
+        self.stock = SqlStockRepository(connection)
+        self.notices = SqlNoticesRepository(connection)
+        self.fieldwork = SqlFieldworkRepository(connection)
+        self.relations = SqlRelationsRepository(connection)
+        self.agreements = SqlAgreementsRepository(connection)
+        self.billing = SqlBillingRepository(connection)
+        self.trust = SqlTrustRepository(connection)
+        self.quality = SqlQualityRepository(connection)
         return self
 
     def __exit__(

@@ -1,0 +1,1 @@
+"""One module a section of the policy: reads its figures into the frozen type of its area."""

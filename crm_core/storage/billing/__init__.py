@@ -1,0 +1,1 @@
+"""Billing: from meter readings to invoices, payments and credits, in tables and in memory."""

@@ -1,0 +1,14 @@
+"""Field work: preventive maintenance, what a visit leaves behind as evidence, repair reports and estimates."""
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass

@@ -1,0 +1,14 @@
+"""Customer relations: classes with reasons, contacts, tasks, complaints, surveys, loyalty."""
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass

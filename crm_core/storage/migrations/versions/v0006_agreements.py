@@ -1,0 +1,14 @@
+"""Agreements: credit, contract terms and their life, from the request to the renewal."""
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass

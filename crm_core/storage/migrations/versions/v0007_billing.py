@@ -1,0 +1,14 @@
+"""Billing: from meter readings to invoices, payments and credits."""
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass

@@ -1,0 +1,14 @@
+"""Trust: the audit chain, and personal data under lock."""
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass

@@ -1,0 +1,14 @@
+"""Quality: how good the forecasts were, and what the fleet's data say about demand, churn and integrity."""
+
+revision = "0009"
+down_revision = "0008"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass

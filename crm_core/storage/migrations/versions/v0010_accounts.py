@@ -1,0 +1,14 @@
+"""People, roles and tokens: what sign-in needs beyond the first schema."""
+
+revision = "0010"
+down_revision = "0009"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass

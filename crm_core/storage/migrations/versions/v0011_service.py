@@ -1,0 +1,14 @@
+"""Tickets and work orders: what the service desk needs beyond the first schema."""
+
+revision = "0011"
+down_revision = "0010"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass

@@ -1,0 +1,1 @@
+"""Customer relations: classes with reasons, contacts, tasks, complaints, surveys, loyalty, in tables and in memory."""
