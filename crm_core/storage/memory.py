@@ -303,6 +303,14 @@ class MemoryUnitOfWork:
         self.forecasts = state.forecasts
         self.users = state.users
         self.leases = state.leases
+        self.stock = state.stock
+        self.notices = state.notices
+        self.fieldwork = state.fieldwork
+        self.relations = state.relations
+        self.agreements = state.agreements
+        self.billing = state.billing
+        self.trust = state.trust
+        self.quality = state.quality
 
     def __enter__(self) -> Self:
         self._state.lock.acquire()
