@@ -70,7 +70,7 @@ class TrapWatch:
             is_known=lambda host: host in self._devices,
             port=self.settings.trap_port,
             communities=(self.settings.community,),
-            users=[(user, None) for user in self.credentials.all().values() if isinstance(user, UsmUser)],
+            users=[user for user in self.credentials.all().values() if isinstance(user, UsmUser)],
         )
         self.port = await self._receiver.start()
         self._reader = asyncio.get_running_loop().create_task(self._keep_reading())

@@ -56,6 +56,8 @@ GROUPS: Final[tuple[Group, ...]] = (
     _group(("identity", "covers", "colorants"), oids.PRT_GENERAL, oids.PRT_COVER, _COLORANTS),
     _group(("trays", "outputs"), oids.PRT_INPUT, oids.PRT_OUTPUT),
 )
+#: What some devices show in a context only.
+HIDDEN_GROUP: Final = _group(("supplies", "colorants"), oids.PRT_SUPPLIES, _COLORANTS)
 WALKED_COLUMNS: Final = frozenset(column for group in GROUPS for column in group.columns)
 ALERT_COLUMNS: Final = _columns((oids.PRT_ALERT, _TABLES[oids.PRT_ALERT]))
 
@@ -144,6 +146,17 @@ class Asker:
             except DeviceMisbehaved:  # an error status, or OIDs that were not asked for
                 self.answered = True
                 waiting = self._split(chunk, waiting)
+
+    async def answers(self, oid: str) -> bool:
+        """Tell whether the target, as it is addressed now, answers one question without repeats."""
+        repeats, self.allowance.repeats = self.allowance.repeats, 0
+        try:
+            await self._engine.get(self.target, (oid,), self.allowance)
+        except (RequestTimedOut, DeviceMisbehaved):
+            return False
+        finally:
+            self.allowance.repeats = repeats
+        return True
 
     def _smaller(self, chunk: tuple[str, ...], waiting: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
         """Halve the size for good and put everything back in smaller runs."""

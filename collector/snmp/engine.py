@@ -7,7 +7,7 @@ not spend more than an `Allowance`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from time import monotonic
 from typing import Final, Literal, Protocol
@@ -72,6 +72,13 @@ class SnmpTarget:
     port: int = 161
     credential: Credential = field(default_factory=Community)
     context: str = ""
+
+    def in_context(self, context: str) -> "SnmpTarget":
+        """Return the same agent seen in a context: by name in v3, by `community@context` before (as HP's JetDirect)."""
+        credential = self.credential
+        if isinstance(credential, Community):
+            credential = replace(credential, name=f"{credential.name}@{context}")
+        return replace(self, credential=credential, context=context)
 
 
 class RequestTimedOut(DeviceUnreachable):

@@ -288,7 +288,7 @@ class PysnmpEngine:
         varbinds = [(rfc1902.ObjectName(oid), v2c.null) for oid in oids]
         limits = (0, repetitions) if repetitions else ()
         try:
-            generator.send_varbinds(engine, name, None, target.context, *limits, varbinds, done)
+            generator.send_varbinds(engine, name, None, _context(target), *limits, varbinds, done)
         except PySnmpError as error:
             return Reply(refusal=f"pysnmp: {error}")
         return await future
@@ -307,7 +307,7 @@ class PysnmpEngine:
                     f"{target.host!r} is no IP address: resolve names before polling"
                 ) from error
             where = await kind.create((target.host, target.port), timeout=30, retries=0)
-            name, _ = self._lcd.configure(engine, _auth_data(target.credential), where, target.context)
+            name, _ = self._lcd.configure(engine, _auth_data(target.credential), where, _context(target))
             engine.transport_dispatcher.set_timer_resolution(_TICK_SECONDS)
             self._names[target] = name
         return engine, self._names[target]
@@ -317,6 +317,11 @@ class PysnmpEngine:
             return True
         self.statistics.reject("size")
         return False
+
+
+def _context(target: SnmpTarget) -> str:
+    """Return the context of a v3 message; earlier versions carry it in the community."""
+    return target.context if isinstance(target.credential, UsmUser) else ""
 
 
 def _auth_data(credential: Credential) -> Any:

@@ -23,6 +23,7 @@ from collector.snmp.asking import (
     ALERT_COLUMNS,
     ALERT_MARKS,
     GROUPS,
+    HIDDEN_GROUP,
     MAX_OIDS,
     VOLATILE_COLUMNS,
     Asker,
@@ -36,8 +37,6 @@ from collector.snmp.engine import (
     Allowance,
     RoundTrips,
     SnmpEngine,
-    SnmpTarget,
-    UsmUser,
     Value,
 )
 from collector.snmp.oids import Tables, integer
@@ -53,6 +52,7 @@ __all__ = ["OnFailure", "OnReading", "PollTarget", "Poller"]
 RELEARN_SECONDS: Final = 6 * 3600.0
 SITE_CAP: Final = 16
 _DEFAULT_INTERVAL: Final = timedelta(minutes=5)
+_SUPPLIES: Final = f"{oids.PRT_SUPPLIES}."
 _ALERT_MARKS: Final = tuple(f"{column}." for column in ALERT_MARKS)
 
 
@@ -69,7 +69,7 @@ class _Known:
     events: tuple[Value | None, Value | None] = (None, None)
     up_time: int = 0
     learnt_at: float = 0.0
-    context: str | None = None
+    context: str = ""  # the one in which the supplies show, when they do not show plainly
     varbinds: dict[str, Value] = field(default_factory=dict)
     reading: DeviceReading | None = None
 
@@ -210,8 +210,7 @@ class Poller:
         await asker.get((*_localisation(found, printer), *self._vendor_scalars(profile, printer)))
         if columns := profile.table_columns():
             await asker.walk(Group(("vendor",), columns))
-        if profile.contexts and not _has_supplies(found):
-            await self._try_contexts(asker, profile)
+        known.context = "" if _has_supplies(found) else await self._find_hidden(asker, profile)
         self._remember(known, profile, printer, asker)
         return dict(found)
 
@@ -224,23 +223,23 @@ class Poller:
             if not oid.startswith((f"{oids.PRINTER_MIB}.", "1.3.6.1.2.1.25."))
         )
 
-    async def _try_contexts(self, asker: Asker, profile: DeviceProfile) -> None:
-        """Ask again in the contexts of the profile: some HP devices show their supplies only there."""
-        if not isinstance(asker.target.credential, UsmUser):
-            return
+    async def _find_hidden(self, asker: Asker, profile: DeviceProfile) -> str:
+        """Ask for supplies in the contexts of the profile: some HP devices show them only there; return the context."""
         plain = asker.target
-        for context in profile.contexts:
-            asker.target = SnmpTarget(plain.host, plain.port, plain.credential, context)
-            for group in GROUPS[1:]:
-                await asker.walk(group)
-            if _has_supplies(asker.found):
-                return
-        asker.target = plain
+        try:
+            for context in profile.contexts:
+                asker.target = plain.in_context(context)
+                if await asker.answers(oids.SYS_UP_TIME):
+                    await asker.walk(HIDDEN_GROUP)
+                    if _has_supplies(asker.found):
+                        return context
+        finally:
+            asker.target = plain
+        return ""
 
     def _remember(self, known: _Known, profile: DeviceProfile, printer: str, asker: Asker) -> None:
         found = asker.found
         known.printer = printer
-        known.context = asker.target.context
         known.model_key = f"{found.get(oids.SYS_OBJECT_ID)!r}/{found.get(oids.SYS_DESCR)!r}"
         known.volatile = _changing(found, profile, printer)
         alerts = tuple(f"{column}." for column in ALERT_COLUMNS)
@@ -258,14 +257,12 @@ class Poller:
 
     async def _update(self, asker: Asker, known: _Known) -> dict[str, Value]:
         """Read what changes; fall back to reading everything when the device is no longer what it was."""
-        plain = asker.target
-        asker.target = SnmpTarget(plain.host, plain.port, plain.credential, known.context or plain.context)
-        await asker.get(known.volatile)
+        await self._ask_again(asker, known)
         up_time = integer(asker.found.get(oids.SYS_UP_TIME))
         rebooted = up_time is not None and up_time < known.up_time
         gone = not asker.missed and len(asker.found) < len(known.volatile)
         if rebooted or gone:
-            asker.target, asker.found = plain, {}
+            asker.found = {}
             return await self._learn(asker, known)
         known.up_time = up_time if up_time is not None else known.up_time
         events = _events(asker.found, known.printer)
@@ -274,6 +271,16 @@ class Poller:
         else:
             await self._read_alerts(asker, known, events)
         return {**known.static, **asker.found}
+
+    async def _ask_again(self, asker: Asker, known: _Known) -> None:
+        """Read the changing values, those of a context in it."""
+        plain = asker.target
+        hidden = [oid for oid in known.volatile if known.context and oid.startswith(_SUPPLIES)]
+        await asker.get([oid for oid in known.volatile if oid not in hidden] if hidden else known.volatile)
+        if hidden:
+            asker.target = plain.in_context(known.context)
+            await asker.get(hidden)
+            asker.target = plain
 
     async def _read_alerts(
         self, asker: Asker, known: _Known, events: tuple[Value | None, Value | None]
@@ -345,7 +352,7 @@ def _localisation(found: dict[str, Value], printer: str) -> tuple[str, ...]:
 
 
 def _has_supplies(found: dict[str, Value]) -> bool:
-    return any(oid.startswith(f"{oids.PRT_SUPPLIES}.") for oid in found)
+    return any(oid.startswith(_SUPPLIES) for oid in found)
 
 
 def _events(found: dict[str, Value], printer: str) -> tuple[Value | None, Value | None]:

@@ -28,7 +28,8 @@ class PollTarget:
 
     @property
     def snmp(self) -> SnmpTarget:
-        return SnmpTarget(self.host, self.port, self.credential, self.context)
+        plain = SnmpTarget(self.host, self.port, self.credential)
+        return plain.in_context(self.context) if self.context else plain
 
 
 class SiteQueue:

@@ -133,6 +133,12 @@ def check_notification(datagram: bytes) -> None:
         raise ber.Malformed("the message is no notification")
 
 
+def is_v3(datagram: bytes) -> bool:
+    """Tell whether a sound message is of version 3."""
+    at, end = ber.expect(datagram, 0, len(datagram), ber.SEQUENCE)
+    return ber.read_integer(datagram, at, end)[0] == 3
+
+
 def _check_v1(datagram: bytes, at: int, end: int) -> None:
     _, at = ber.expect(datagram, at, end, ber.OBJECT_IDENTIFIER)
     start, at = ber.expect(datagram, at, end, ber.IP_ADDRESS)
@@ -156,7 +162,7 @@ class TrapReceiver:
         host: str = "0.0.0.0",  # noqa: S104 - devices of every site send to us
         port: int = 162,
         communities: Sequence[str] = ("public",),
-        users: Sequence[tuple[UsmUser, bytes | None]] = (),
+        users: Sequence[UsmUser] = (),
         a_second: float = 200.0,
         a_second_per_device: float = 5.0,
     ) -> None:
@@ -164,7 +170,8 @@ class TrapReceiver:
         self._gate = TrapGate(is_known, a_second=a_second, a_second_per_device=a_second_per_device)
         self._address = (host, port)
         self._communities = tuple(communities)
-        self._users = tuple(users)
+        self._users = {user.name.encode(): user for user in users}
+        self._senders: dict[str, tuple[bytes, bytes]] = {}
         self._engine: Any = None
 
     @property
@@ -182,7 +189,7 @@ class TrapReceiver:
             raise
         self._engine = hlapi.SnmpEngine()
         self._add_secrets()
-        transport = _gated(self._gate)()
+        transport = _gated(self._gate, self._learn_sender)()
         config.add_transport(self._engine, udp.DOMAIN_NAME, transport.open_server_mode(sock=sock))
         ntfrcv.NotificationReceiver(self._engine, self._received)
         self._engine.transport_dispatcher.job_started(1)
@@ -200,20 +207,43 @@ class TrapReceiver:
     def _add_secrets(self) -> None:
         for number, community in enumerate(self._communities):
             config.add_v1_system(self._engine, f"community-{number}", community)
-        for user, engine_id in self._users:
-            keys: dict[str, Any] = {}
-            if user.auth != "none":
-                keys |= {"authKey": OctetString(stretched_key(user.auth, user.auth_password)), "authKeyType": hlapi.USM_KEY_TYPE_MASTER}  # fmt: skip
-            if user.priv != "none":
-                keys |= {"privKey": OctetString(stretched_key(user.auth, user.priv_password)), "privKeyType": hlapi.USM_KEY_TYPE_MASTER}  # fmt: skip
-            config.add_v3_user(
-                self._engine,
-                user.name,
-                AUTH_PROTOCOLS[user.auth],
-                privProtocol=PRIV_PROTOCOLS[user.priv],
-                securityEngineId=OctetString(engine_id) if engine_id else None,
-                **keys,
-            )
+        for user in self._users.values():
+            self._add_user(user)
+
+    def _add_user(self, user: UsmUser, engine_id: bytes | None = None) -> None:
+        """Make pysnmp know the user; `engine_id` is the sender's for traps, ours (None) for informs."""
+        keys: dict[str, Any] = {}
+        if user.auth != "none":
+            keys |= {"authKey": OctetString(stretched_key(user.auth, user.auth_password)), "authKeyType": hlapi.USM_KEY_TYPE_MASTER}  # fmt: skip
+        if user.priv != "none":
+            keys |= {"privKey": OctetString(stretched_key(user.auth, user.priv_password)), "privKeyType": hlapi.USM_KEY_TYPE_MASTER}  # fmt: skip
+        config.add_v3_user(
+            self._engine,
+            user.name,
+            AUTH_PROTOCOLS[user.auth],
+            privProtocol=PRIV_PROTOCOLS[user.priv],
+            securityEngineId=OctetString(engine_id) if engine_id else None,
+            **keys,
+        )
+
+    def _learn_sender(self, datagram: bytes, host: str) -> None:
+        """Prepare the user's key for the engine that signs a v3 trap: the sender is authoritative (RFC 3414, 1.5.1).
+
+        One engine id a host is kept, so that a stranger behind a known address cannot fill the table. The name proves
+        nothing by itself: only a sender who knows the user's password can sign with the key that is made for it.
+        """
+        head = usm.read_message(datagram)
+        user = self._users.get(head.user)
+        sender = (head.engine_id, head.user)
+        own = bytes(self._engine.snmpEngineID)
+        if user is None or not head.engine_id or head.engine_id == own or self._senders.get(host) == sender:
+            return
+        before = self._senders.pop(host, None)
+        if before is not None and before not in self._senders.values():
+            config.delete_v3_user(self._engine, before[1].decode(), OctetString(before[0]))
+        if sender not in self._senders.values():
+            self._add_user(user, head.engine_id)
+        self._senders[host] = sender
 
     def _received(
         self, engine: Any, reference: Any, _engine_id: object, _context: object, varbinds: Any, _ctx: object
@@ -229,12 +259,15 @@ class TrapReceiver:
         self._on_trap(Trap(host=str(address[0]), oid=str(values.get(_SNMP_TRAP_OID, "")), alert=alert))
 
 
-def _gated(gate: TrapGate) -> Any:
+def _gated(gate: TrapGate, learn_sender: Callable[[bytes, str], None]) -> Any:
     """Return pysnmp's transport class with the gate in front."""
 
     class Gated(udp.UdpAsyncioTransport):  # type: ignore[misc] # pysnmp is untyped
         def datagram_received(self, datagram: bytes, address: tuple[str, int]) -> None:
-            if gate.lets_in(datagram, str(address[0])):
+            host = str(address[0])
+            if gate.lets_in(datagram, host):
+                if is_v3(datagram):
+                    learn_sender(datagram, host)
                 super().datagram_received(datagram, address)
 
     return Gated

@@ -95,13 +95,7 @@ def test_traps_of_every_version_are_understood_by_pysnmps_receiver(version: int)
             got.append(trap)
             arrived.set()
 
-        users = [
-            (
-                ReceivingUser("reader", "sha256", "auth-password", "aes128", "priv-password"),
-                agent.engine.engine_id,
-            )
-            for agent in server.agents
-        ]
+        users = [ReceivingUser("reader", "sha256", "auth-password", "aes128", "priv-password")]
         receiver = TrapReceiver(note, is_known=lambda _: True, host="127.0.0.1", port=0, users=users)
         port = await receiver.start()
         sent = send_due_traps(

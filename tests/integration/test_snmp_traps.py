@@ -156,7 +156,7 @@ def test_informs_of_net_snmp_are_acknowledged(version):
         done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
         return traps, done
 
-    traps, done = run(work, users=[(user, None)])
+    traps, done = run(work, users=[user])
     assert done.returncode == 0, done.stderr
     assert [trap.is_printer_alert for trap in traps] == [True]
 
@@ -182,6 +182,32 @@ def test_a_v1_trap_of_net_snmp_is_understood():
 
     (trap,) = run(work)
     assert trap.is_printer_alert
+
+
+@pytest.mark.server
+@pytest.mark.skipif(shutil.which("snmptrap") is None, reason="install net-snmp: sudo apt-get install snmp")
+def test_v3_traps_of_net_snmp_are_understood_without_being_told_the_engine_id():
+    user = UsmUser("reader", "sha256", "auth-password", "aes128", "priv-password")
+
+    def command(engine_id, port, password="auth-password"):
+        secrets = ["-v3", "-ureader", "-lauthPriv", "-aSHA-256", f"-A{password}", "-xAES", "-Xpriv-password"]
+        where = [f"-e{engine_id}", f"127.0.0.1:{port}", "5", "1.3.6.1.2.1.43.18.2.0.1"]
+        return ["snmptrap", *secrets, *where]
+
+    async def work(_, port, traps):
+        for engine_id, password in (
+            ("0x8000000001020304", "auth-password"),
+            ("0x80000000aabbccdd", "wrong-password"),
+            ("0x8000000005060708", "auth-password"),  # the machine at this address was exchanged
+        ):
+            await asyncio.to_thread(
+                subprocess.run, command(engine_id, port, password), capture_output=True, check=True
+            )
+        await until(lambda: len(traps) == 2)
+        return traps
+
+    traps = run(work, users=[user])
+    assert [trap.is_printer_alert for trap in traps] == [True, True]
 
 
 @pytest.mark.parametrize("cut", range(1, 90, 7))
