@@ -86,7 +86,7 @@ def clock_reasons(
     clock: SlaClock, ticket: Ticket, policy: PolicyBook, messages: Messages, language: str
 ) -> list[str]:
     """Return why a promise is due when it is: what was promised, from when, and which hours of which days counted."""
-    calendar = policy.sla.calendar
+    calendar = policy.sla.calendar_named(clock.calendar)
     zone = ZoneInfo(calendar.time_zone)
     key = "why_business" if clock.business_hours else "why_wall"
     lines = [
@@ -101,6 +101,14 @@ def clock_reasons(
     if clock.business_hours:
         days = _days_that_counted(clock, calendar, messages, language)
         lines.append(messages.text(language, "pages.clock.why_days", days=", ".join(days)))
+        named = messages.text(
+            language, "pages.clock.why_calendar", name=calendar.name, version=calendar.version
+        )
+        lines.append(named)
+    if clock.by_contract:
+        lines.append(messages.text(language, "pages.clock.why_contract"))
+    if clock.provisional:
+        lines.append(messages.text(language, "pages.clock.why_provisional"))
     if any(pause.start < clock.due_at for pause in pauses_of(ticket)):
         lines.append(messages.text(language, "pages.clock.why_paused"))
     return lines

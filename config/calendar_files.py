@@ -26,6 +26,7 @@ class _Calendar(BaseModel):
         dict[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], list[str]], Field(min_length=1)
     ]
     provisional_from: int | None = None
+    holidays_of: str | None = None  # another calendar's holidays and swapped workdays, beside the own ones
     holidays: list[date | str] = []
     swap_workdays: list[date | str] = []
 
@@ -34,13 +35,17 @@ def load_calendar(path: Path) -> BusinessCalendar:
     """Return the calendar in `path`, or raise `InvalidConfiguration` naming the wrong entry."""
     try:
         read = _Calendar.model_validate(read_yaml(path))
+        other = (
+            None if read.holidays_of is None else load_calendar(path.with_name(f"{read.holidays_of}.yaml"))
+        )
         return BusinessCalendar(
             name=read.name,
             time_zone=read.time_zone,
             windows={WEEKDAYS.index(day): _windows(day, spans) for day, spans in read.windows.items()},
-            holidays=frozenset(_days(read.holidays)),
-            swap_workdays=frozenset(_days(read.swap_workdays)),
-            provisional_from=read.provisional_from,
+            holidays=frozenset(_days(read.holidays)) | (other.holidays if other else frozenset()),
+            swap_workdays=frozenset(_days(read.swap_workdays))
+            | (other.swap_workdays if other else frozenset()),
+            provisional_from=read.provisional_from or (other.provisional_from if other else None),
             version=read.version,
         )
     except ValidationError as error:

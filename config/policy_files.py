@@ -35,6 +35,7 @@ from crm_core.domain.policy import (
     TriagePolicy,
 )
 from crm_core.domain.service import TicketLevel, WorkOrderKind
+from crm_core.domain.sla import EscalationStep
 
 POLICY: Final = Path(__file__).parent / "policy"
 REQUIREMENTS: Final = range(1, 121)  # reference numbers of the rental firm's documents
@@ -144,6 +145,14 @@ def _sla(take: Taker, folder: Path) -> SlaPolicy:
         restore_business_hours={
             level: take.flag(f"sla.restore_business_hours.{level.value}") for level in TicketLevel
         },
+        proposal={tier: take.duration(f"sla.proposal.{tier.value}") for tier in CustomerTier},
+        proposal_business_hours=take.flag("sla.proposal.business_hours"),
+        call_back=take.duration("sla.call_back.within"),
+        call_back_business_hours=take.flag("sla.call_back.business_hours"),
+        escalation={
+            step: take.number(f"sla.escalation.{step.value}", least=0.01, most=10) for step in EscalationStep
+        },
+        calendars={path.stem: load_calendar(path) for path in sorted((folder / "calendars").glob("*.yaml"))},
     )
 
 

@@ -138,5 +138,5 @@ def _merge(uow: UnitOfWork, ticket: Ticket, campaign: Ticket, now: datetime, pol
     if order is not None and order.state in _STARTED:
         return
     note = f"campaign {ticket_number(campaign.ticket_id)}"
-    merged = moved(ticket, Move.MERGE, at=now, actor=MACHINE, calendar=policy.sla.calendar, note=note)
+    merged = moved(ticket, Move.MERGE, at=now, actor=MACHINE, sla=policy.sla, note=note)
     take_off_visit(uow, uow.tickets.save(merged), note)

@@ -266,7 +266,7 @@ class Dispatcher:
                     Move.PLAN,
                     at=self._clock.now(),
                     actor=MACHINE,
-                    calendar=self._policy.sla.calendar,
+                    sla=self._policy.sla,
                     note=f"W-{order.work_order_id:06d}",
                 )
             )

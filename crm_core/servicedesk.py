@@ -281,9 +281,7 @@ class ServiceDesk:
             return saved
 
     def _moved(self, ticket: Ticket, move: Move, actor: str, note: str) -> Ticket:
-        return moved(
-            ticket, move, at=self._clock.now(), actor=actor, calendar=self._policy.sla.calendar, note=note
-        )
+        return moved(ticket, move, at=self._clock.now(), actor=actor, sla=self._policy.sla, note=note)
 
     def _count(self, tenant: TenantId, device_id: DeviceId) -> int | None:
         reading = self._store.newest(tenant, device_id) if self._store is not None else None

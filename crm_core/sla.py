@@ -10,12 +10,13 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
 from crm_core.business_time import add_business, elapsed_business, zone_of
-from crm_core.domain.fleet import Contract, Customer, CustomerTier
+from crm_core.domain.fleet import Contract, Customer, CustomerTier, ServiceTerms
 from crm_core.domain.policy import SlaPolicy
 from crm_core.domain.service import ClockKind, SlaClock, TicketLevel
 from crm_core.domain.sla import BusinessCalendar, DueTime, Promise
 
 _DAY: Final = timedelta(days=1)
+_NO_TERMS: Final = ServiceTerms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +85,46 @@ def clocks_for(
     customer: Customer | None,
     contract: Contract | None,
     start: datetime,
+    category: str = "",
 ) -> tuple[SlaClock, ...]:
-    """Return the clocks of a ticket: first response by tier, restore by level, arrival where the contract says so."""
+    """Return the clocks of a ticket: first response by tier, restore by level, arrival where the contract says so.
+
+    A replacement is an offer to the customer: it has the proposal clock too. What the contract promises beyond policy
+    counts where it is stricter, that is: where it falls due earlier (reference 1.3).
+    """
     tier = customer.tier if customer is not None else CustomerTier.ORDINARY
-    promises = [
-        Promise(
-            kind=ClockKind.RESPOND,
-            duration=policy.first_response[tier],
-            business_hours=policy.first_response_business_hours,
+    terms = (contract.service_terms if contract is not None else None) or _NO_TERMS
+    minutes, hours = terms.respond_minutes, terms.restore_hours.get(level.value)
+    clocks = [
+        _stricter(policy, version, respond_promise(policy, tier), minutes, terms, start, business_hours=True),
+        _stricter(
+            policy,
+            version,
+            restore_promise(policy, level),
+            None if hours is None else hours * 60,
+            terms,
+            start,
+            business_hours=terms.business_hours,
         ),
-        restore_promise(policy, level),
     ]
+    if category == "replacement":
+        clocks.append(
+            start_clock(policy, version, proposal_promise(policy, tier), start, terms.calendar or "")
+        )
     if contract is not None and contract.on_site_hours is not None:
-        hours = timedelta(hours=contract.on_site_hours)
-        promises.append(Promise(kind=ClockKind.ARRIVE, duration=hours, business_hours=False))
-    return tuple(start_clock(policy, version, promise, start) for promise in promises)
+        arrive = timedelta(hours=contract.on_site_hours)
+        promise = Promise(kind=ClockKind.ARRIVE, duration=arrive, business_hours=False)
+        clocks.append(replace(start_clock(policy, version, promise, start), by_contract=True))
+    return tuple(clocks)
+
+
+def respond_promise(policy: SlaPolicy, tier: CustomerTier) -> Promise:
+    """Return what is promised for the first response to a tier (requirement 47)."""
+    return Promise(
+        kind=ClockKind.RESPOND,
+        duration=policy.first_response[tier],
+        business_hours=policy.first_response_business_hours,
+    )
 
 
 def restore_promise(policy: SlaPolicy, level: TicketLevel) -> Promise:
@@ -110,9 +136,29 @@ def restore_promise(policy: SlaPolicy, level: TicketLevel) -> Promise:
     )
 
 
-def start_clock(policy: SlaPolicy, version: str, promise: Promise, start: datetime) -> SlaClock:
-    """Return a running clock for `promise`."""
-    due = due_time(policy.calendar, start, promise)
+def proposal_promise(policy: SlaPolicy, tier: CustomerTier) -> Promise:
+    """Return what is promised for an offer to a tier (requirements 48, 113): rental requests and replacements."""
+    return Promise(
+        kind=ClockKind.PROPOSAL,
+        duration=policy.proposal[tier],
+        business_hours=policy.proposal_business_hours,
+    )
+
+
+def call_back_promise(policy: SlaPolicy) -> Promise:
+    """Return what is promised for the call after the work is finished (requirement 49)."""
+    return Promise(
+        kind=ClockKind.CALL_BACK,
+        duration=policy.call_back,
+        business_hours=policy.call_back_business_hours,
+    )
+
+
+def start_clock(
+    policy: SlaPolicy, version: str, promise: Promise, start: datetime, calendar: str = ""
+) -> SlaClock:
+    """Return a running clock for `promise`, over the named calendar (empty: the firm's own)."""
+    due = due_time(policy.calendar_named(calendar), start, promise)
     return SlaClock(
         kind=promise.kind,
         started_at=start,
@@ -122,7 +168,30 @@ def start_clock(policy: SlaPolicy, version: str, promise: Promise, start: dateti
         provisional=due.provisional,
         duration_seconds=promise.duration.total_seconds(),
         business_hours=promise.business_hours,
+        calendar=calendar,
     )
+
+
+def _stricter(
+    policy: SlaPolicy,
+    version: str,
+    promise: Promise,
+    contract_minutes: float | None,
+    terms: ServiceTerms,
+    start: datetime,
+    *,
+    business_hours: bool,
+) -> SlaClock:
+    """Return the clock of policy, or the contract's where it promises something and that is due earlier."""
+    calendar = terms.calendar or ""
+    by_policy = start_clock(policy, version, promise, start, calendar)
+    if contract_minutes is None:
+        return by_policy
+    own = Promise(
+        kind=promise.kind, duration=timedelta(minutes=contract_minutes), business_hours=business_hours
+    )
+    by_contract = replace(start_clock(policy, version, own, start, calendar), by_contract=True)
+    return by_contract if by_contract.due_at < by_policy.due_at else by_policy
 
 
 def recomputed(calendar: BusinessCalendar, clock: SlaClock, pauses: tuple[Pause, ...]) -> SlaClock:

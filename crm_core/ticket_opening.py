@@ -45,8 +45,7 @@ class TicketOpener:
     def release(self, uow: UnitOfWork, ticket: Ticket, now: datetime, note: str) -> Ticket:
         """Let a held ticket go: its clocks start now, its raise time stays."""
         bundle = uow.devices.bundle(ticket.tenant, ticket.device_id)
-        calendar = self.policy.sla.calendar
-        released = moved(ticket, Move.RELEASE, at=now, actor=MACHINE, calendar=calendar, note=note)
+        released = moved(ticket, Move.RELEASE, at=now, actor=MACHINE, sla=self.policy.sla, note=note)
         return uow.tickets.save(replace(released, clocks=self._clocks(ticket, bundle, now)))
 
     def may_release(self, uow: UnitOfWork, ticket: Ticket, now: datetime) -> bool:
@@ -90,14 +89,14 @@ class TicketOpener:
             self.policy.sla,
             self.policy.version,
             level=ticket.level,
+            category=ticket.category,
             customer=bundle.customer,
             contract=bundle.contract,
             start=now,
         )
 
     def _held(self, ticket: Ticket, now: datetime, why: str) -> Ticket:
-        calendar = self.policy.sla.calendar
-        return moved(ticket, Move.SUPPRESS, at=now, actor=MACHINE, calendar=calendar, note=why)
+        return moved(ticket, Move.SUPPRESS, at=now, actor=MACHINE, sla=self.policy.sla, note=why)
 
     def _over_budget(self, uow: UnitOfWork, ticket: Ticket, now: datetime, held: int = 0) -> bool:
         """Return True if the device or its site had its share of automatic tickets in the last 24 h.

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from crm_core.domain.errors import IllegalTransition, InvalidValue
+from crm_core.domain.policy import SlaPolicy
 from crm_core.domain.service import (
     OPEN_STATES,
     ClockKind,
@@ -19,8 +20,7 @@ from crm_core.domain.service import (
     TicketLevel,
     TicketState,
 )
-from crm_core.domain.sla import BusinessCalendar
-from crm_core.sla import Pause, recomputed
+from crm_core.sla import Pause, call_back_promise, recomputed, start_clock
 
 MACHINE: Final = "drumbeat"  # the actor of moves that no person made
 
@@ -45,6 +45,8 @@ class Move(StrEnum):
     CONFIRMED = "confirmed"  # telemetry stayed good
     RECURRED = "recurred"  # the same cause came back: a failed fix
     CLEARED = "cleared"  # the cause went away before anybody worked on it
+    PROPOSE = "propose"  # the offer was sent
+    CALL_BACK = "call_back"  # the customer was asked whether all is well
     CLOSE = "close"
     MERGE = "merge"
     CANCEL = "cancel"
@@ -61,12 +63,14 @@ _MOVES: Final[dict[TicketState, dict[Move, TicketState]]] = {
     _S.NEW: {
         Move.SUPPRESS: _S.HELD,
         Move.ACKNOWLEDGE: _S.TRIAGED,
+        Move.PROPOSE: _S.TRIAGED,
         Move.PLAN: _S.SCHEDULED,
         Move.CLEARED: _S.AUTO_RESOLVED,
         **_WAITS,
     },
     _S.HELD: {Move.RELEASE: _S.NEW, Move.CLEARED: _S.AUTO_RESOLVED},
     _S.TRIAGED: {
+        Move.PROPOSE: _S.TRIAGED,
         Move.FIX_BY_PHONE: _S.RESOLVED,
         Move.PLAN: _S.SCHEDULED,
         Move.CLEARED: _S.AUTO_RESOLVED,
@@ -74,6 +78,7 @@ _MOVES: Final[dict[TicketState, dict[Move, TicketState]]] = {
     },
     _S.SCHEDULED: {
         Move.ACKNOWLEDGE: _S.SCHEDULED,
+        Move.PROPOSE: _S.SCHEDULED,
         Move.START: _S.IN_PROGRESS,
         Move.UNPLAN: _S.TRIAGED,
         Move.FIX_BY_PHONE: _S.RESOLVED,
@@ -93,7 +98,7 @@ _MOVES: Final[dict[TicketState, dict[Move, TicketState]]] = {
     _S.WAITING_PARTS: _FROM_WAIT,
     _S.WAITING_ACCESS: _FROM_WAIT,
     _S.RESOLVED_UNVERIFIED: {Move.CONFIRMED: _S.RESOLVED, Move.RECURRED: _S.IN_PROGRESS},
-    _S.RESOLVED: {Move.CLOSE: _S.CLOSED},
+    _S.RESOLVED: {Move.CALL_BACK: _S.CLOSED, Move.CLOSE: _S.CLOSED},
     _S.AUTO_RESOLVED: {Move.CLOSE: _S.CLOSED},
 }
 _ENDINGS: Final = {Move.MERGE: _S.MERGED, Move.CANCEL: _S.CANCELLED}
@@ -111,6 +116,7 @@ TRANSITIONS: Final[Mapping[tuple[TicketState, Move], TicketState]] = {
 
 #: Only what the customer has in hand stops the clocks; waiting for parts is our affair.
 PAUSING: Final = frozenset({_S.WAITING_CUSTOMER, _S.WAITING_ACCESS})
+_SERVICE: Final = (ClockKind.RESPOND, ClockKind.ARRIVE, ClockKind.RESTORE, ClockKind.PROPOSAL)
 _NEEDS_NOTE: Final = frozenset({Move.MERGE, Move.CANCEL})
 _NEXT_LEVEL: Final = {
     TicketLevel.L1: TicketLevel.L2,
@@ -133,9 +139,7 @@ def diagram() -> str:
     return "\n".join([*lines, f"    {_S.CLOSED} --> [*]", "```"])
 
 
-def moved(
-    ticket: Ticket, move: Move, *, at: datetime, actor: str, calendar: BusinessCalendar, note: str = ""
-) -> Ticket:
+def moved(ticket: Ticket, move: Move, *, at: datetime, actor: str, sla: SlaPolicy, note: str = "") -> Ticket:
     """Return the ticket after `move`, with its event and its clocks; raise `IllegalTransition` with what is possible.
 
     `InvalidValue` is raised when a reason is required and `note` is empty.
@@ -154,7 +158,7 @@ def moved(
     after = replace(ticket, state=target, changed_at=at, events=(*ticket.events, event))
     if move is Move.CANNOT_FIX:
         after = replace(after, level=_NEXT_LEVEL[ticket.level])  # the original clocks go on
-    return _with_clocks(after, event, calendar)
+    return _with_clocks(after, event, sla)
 
 
 def pauses_of(ticket: Ticket) -> tuple[Pause, ...]:
@@ -180,11 +184,14 @@ def touched_by_person(ticket: Ticket) -> bool:
     return any(event.actor != MACHINE for event in ticket.events)
 
 
-def _with_clocks(ticket: Ticket, event: TicketEvent, calendar: BusinessCalendar) -> Ticket:
+def _with_clocks(ticket: Ticket, event: TicketEvent, sla: SlaPolicy) -> Ticket:
     clocks = list(ticket.clocks)
     if event.from_state in PAUSING and event.to_state not in PAUSING:
         pauses = pauses_of(ticket)
-        clocks = [clock if clock.met_at else recomputed(calendar, clock, pauses) for clock in clocks]
+        clocks = [
+            clock if clock.met_at else recomputed(sla.calendar_named(clock.calendar), clock, pauses)
+            for clock in clocks
+        ]
     met = _met_by(ticket, event)
     clocks = [
         replace(clock, met_at=met[clock.kind]) if clock.kind in met and clock.met_at is None else clock
@@ -194,6 +201,8 @@ def _with_clocks(ticket: Ticket, event: TicketEvent, calendar: BusinessCalendar)
         clocks = [
             replace(clock, met_at=None) if clock.kind is ClockKind.RESTORE else clock for clock in clocks
         ]
+    if event.to_state is _S.RESOLVED:
+        clocks.append(start_clock(sla, ticket.policy_version, call_back_promise(sla), event.at))
     return replace(ticket, clocks=tuple(clocks))
 
 
@@ -205,8 +214,14 @@ def _met_by(ticket: Ticket, event: TicketEvent) -> dict[ClockKind, datetime]:
     match event.event:
         case Move.ARRIVE:
             met[ClockKind.ARRIVE] = event.at
+        case Move.PROPOSE:
+            met[ClockKind.PROPOSAL] = event.at
+        case Move.DONE:
+            met[ClockKind.PROPOSAL] = event.at  # what was to be proposed is settled with the customer
+        case Move.CALL_BACK:
+            met[ClockKind.CALL_BACK] = event.at
         case Move.FIX_BY_PHONE | Move.CLEARED:
-            met |= dict.fromkeys(ClockKind, event.at)
+            met |= dict.fromkeys(_SERVICE, event.at)
         case Move.CONFIRMED:
             done = last_event(ticket, Move.DONE)
             met[ClockKind.RESTORE] = done.at if done else event.at

@@ -367,7 +367,7 @@ class Triage:
         )
 
     def _moved(self, ticket: Ticket, move: Move, at: datetime, note: str) -> Ticket:
-        return moved(ticket, move, at=at, actor=MACHINE, calendar=self._policy.sla.calendar, note=note)
+        return moved(ticket, move, at=at, actor=MACHINE, sla=self._policy.sla, note=note)
 
 
 def _served(uow: UnitOfWork, signal: Signal) -> DeviceBundle | None:

@@ -27,7 +27,7 @@ from crm_core.domain.policy import (
 from crm_core.domain.quality_policy import QualityPolicy
 from crm_core.domain.relations_policy import RelationsPolicy
 from crm_core.domain.service import TicketLevel
-from crm_core.domain.sla import BusinessCalendar, WorkWindow
+from crm_core.domain.sla import BusinessCalendar, EscalationStep, WorkWindow
 from crm_core.domain.stock_policy import StockPolicy
 from crm_core.domain.trust_policy import TrustPolicy
 
@@ -89,6 +89,16 @@ def a_policy(triage: TriagePolicy | None = None, calendar: BusinessCalendar | No
                 TicketLevel.L3: timedelta(hours=48),
             },
             restore_business_hours={TicketLevel.L1: True, TicketLevel.L2: False, TicketLevel.L3: False},
+            proposal={
+                CustomerTier.CORE: timedelta(hours=1),
+                CustomerTier.IMPORTANT: timedelta(hours=2),
+                CustomerTier.ORDINARY: timedelta(hours=4),
+                CustomerTier.POTENTIAL: timedelta(hours=4),
+            },
+            proposal_business_hours=True,
+            call_back=timedelta(hours=24),
+            call_back_business_hours=False,
+            escalation=dict(zip(EscalationStep, (0.5, 0.8, 1.0, 1.5), strict=True)),
         ),
         triage=triage or a_triage_policy(),
         replenishment=ReplenishmentPolicy(

@@ -79,6 +79,20 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceTerms:
+    """What one contract promises beyond policy; of both the stricter counts (reference 1.3).
+
+    `restore_hours` is by level ("L1", "L2", "L3"), on the wall clock unless `business_hours`; `calendar` names the
+    opening times that its business time counts over (a file of `config/policy/calendars`).
+    """
+
+    respond_minutes: int | None = None
+    restore_hours: dict[str, float] = field(default_factory=dict)
+    business_hours: bool = False
+    calendar: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
     """The terms under which devices of a customer are rented; the full terms come with billing."""
 
@@ -89,6 +103,7 @@ class Contract:
     ends_on: date
     monthly_rent: Money
     on_site_hours: int | None = None  # promised arrival, 2 or 24; None = by level alone (requirement 9)
+    service_terms: ServiceTerms | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

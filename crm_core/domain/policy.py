@@ -3,7 +3,8 @@
 A ticket or invoice keeps the `version` that it was born under. Durations carry their unit in the name.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from crm_core.domain.agreements_policy import AgreementsPolicy
@@ -14,20 +15,33 @@ from crm_core.domain.notices_policy import NoticesPolicy
 from crm_core.domain.quality_policy import QualityPolicy
 from crm_core.domain.relations_policy import RelationsPolicy
 from crm_core.domain.service import TicketLevel
-from crm_core.domain.sla import BusinessCalendar
+from crm_core.domain.sla import BusinessCalendar, EscalationStep
 from crm_core.domain.stock_policy import StockPolicy
 from crm_core.domain.trust_policy import TrustPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlaPolicy:
-    """First response by customer tier (requirement 47), restore by level (22-24, 1.4)."""
+    """First response and proposal by customer tier (47, 48), restore by level (22-24, 1.4), call-back (49).
+
+    `calendars` are all that contracts may name; `escalation` is the share of a clock at which each step is told (3.4).
+    """
 
     calendar: BusinessCalendar
     first_response: dict[CustomerTier, timedelta]
     first_response_business_hours: bool
     restore: dict[TicketLevel, timedelta]
     restore_business_hours: dict[TicketLevel, bool]
+    proposal: dict[CustomerTier, timedelta]
+    proposal_business_hours: bool
+    call_back: timedelta
+    call_back_business_hours: bool
+    escalation: dict[EscalationStep, float]
+    calendars: Mapping[str, BusinessCalendar] = field(default_factory=dict)
+
+    def calendar_named(self, name: str) -> BusinessCalendar:
+        """Return the calendar of that name; the firm's own for the empty name and for one that is gone."""
+        return self.calendars.get(name, self.calendar)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

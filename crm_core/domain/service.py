@@ -108,6 +108,8 @@ class ClockKind(StrEnum):
     RESPOND = "respond"  # first response, by customer tier
     ARRIVE = "arrive"  # on site, by contract
     RESTORE = "restore"  # by level
+    PROPOSAL = "proposal"  # an offer, by customer tier (requirement 48)
+    CALL_BACK = "call_back"  # a call after the work is finished (requirement 49)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +127,8 @@ class SlaClock:
         0.0  # what was promised; with `business_hours` the due time can be computed again
     )
     business_hours: bool = False
+    calendar: str = ""  # its name; empty is the firm's own
+    by_contract: bool = False  # the contract promises more than policy does
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,13 +273,20 @@ class Role(StrEnum):
 
     ADMIN = "admin"
     MANAGER = "manager"
+    SUPERVISOR = "supervisor"
     DISPATCHER = "dispatcher"
+    SPECIALIST = "customer_specialist"
     TECHNICIAN = "technician"
+    CUSTOMER = "customer"  # sees what belongs to the customer of the account, and nothing else
+    INTEGRATOR = "integrator"  # a program: reads with a token, within the token's scopes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A person who signs in. `password_hash` is argon2id; `regions` limits what is seen (empty = all)."""
+    """Who signs in. `password_hash` is argon2id; `regions` limits what staff sees (empty = all).
+
+    `customer_id` binds a customer's or integrator's account to one customer; a customer's account always has one.
+    """
 
     tenant: TenantId
     user_id: UserId
@@ -286,6 +297,7 @@ class User:
     regions: tuple[str, ...] = ()
     language: str = "zh-CN"
     active: bool = True
+    customer_id: CustomerId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

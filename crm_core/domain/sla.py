@@ -2,8 +2,18 @@
 
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from enum import StrEnum
 
 from crm_core.domain.service import ClockKind
+
+
+class EscalationStep(StrEnum):
+    """Who is told that a promise is running out, one after the other (reference 3.4)."""
+
+    TECHNICIAN = "technician"
+    DISPATCHER = "dispatcher"
+    SUPERVISOR = "supervisor"
+    MANAGER = "manager"
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,7 @@ contracts = Table(
     Column("ends_on", Date, nullable=False),
     Column("monthly_rent", Json, nullable=False),
     Column("on_site_hours", Integer),
+    Column("service_terms", Json),
     PrimaryKeyConstraint("tenant", "contract_id"),
     refers("customers", "customer_id"),
 )
@@ -361,6 +362,7 @@ users = Table(
     Column("regions", Json, nullable=False),
     Column("language", String, nullable=False),
     Column("active", Boolean, nullable=False),
+    Column("customer_id", ID),
     PrimaryKeyConstraint("tenant", "user_id"),
     UniqueConstraint("tenant", "name"),
 )

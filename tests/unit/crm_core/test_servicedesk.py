@@ -21,7 +21,7 @@ from crm_core.ticket_states import (
     possible_moves,
 )
 from tests.builders import T0, TENANT, a_condition, a_ticket
-from tests.policies import L1, L2, L3, a_calendar, a_policy
+from tests.policies import L1, L2, L3, a_policy
 from tests.unit.crm_core.desk import HOUR, Desk
 
 FUSER = a_condition("fault.fuser", L3)
@@ -29,7 +29,7 @@ DOCUMENT = Path(__file__).parents[3] / "docs" / "ticket-states.md"
 
 
 def step(ticket, move, at=T0, actor="li", note="why"):
-    return moved(ticket, move, at=at, actor=actor, calendar=a_calendar(), note=note)
+    return moved(ticket, move, at=at, actor=actor, sla=a_policy().sla, note=note)
 
 
 def test_the_diagram_in_the_docs_is_current():

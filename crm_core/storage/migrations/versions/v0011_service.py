@@ -1,5 +1,10 @@
 """Tickets and work orders: what the service desk needs beyond the first schema."""
 
+import sqlalchemy as sa
+from alembic import op
+
+from crm_core.storage.types import Json
+
 revision = "0011"
 down_revision = "0010"
 branch_labels = None
@@ -7,8 +12,9 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    op.add_column("contracts", sa.Column("service_terms", Json()))
 
 
 def downgrade() -> None:
-    pass
+    with op.batch_alter_table("contracts") as contracts:
+        contracts.drop_column("service_terms")
