@@ -288,8 +288,8 @@ class DatagramEngine:
 
     # --- receiving -----------------------------------------------------------------------------------------------
 
-    def _readable(self, sock: socket.socket) -> None:
-        for _ in range(_DRAIN_AT_ONCE):
+    def _readable(self, sock: socket.socket, most: int = _DRAIN_AT_ONCE) -> None:
+        for _ in range(most):
             try:
                 data, source = sock.recvfrom(_MAX_DATAGRAM)
             except (BlockingIOError, InterruptedError):
@@ -329,7 +329,7 @@ class DatagramEngine:
         """Drain the sockets, then repeat or fail what waited too long."""
         self._sweep = None
         for sock in list(self._sockets.values()):
-            self._readable(sock)
+            self._readable(sock, max(_DRAIN_AT_ONCE, 2 * self._window))  # all that can wait there, but no flood
         now = monotonic()
         while self._heap and (self._heap[0][0] <= now or self._heap[0][1] not in self._pending):
             _, number = heapq.heappop(self._heap)
