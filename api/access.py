@@ -1,7 +1,16 @@
 """Who is asking, and what they may see and do: role x region x ownership, decided here and nowhere else.
 
 Every route declares one `Rule` as a dependency; a test fails when a route has none. A record outside somebody's
-sight is answered exactly like one that does not exist.
+sight is answered exactly like one that does not exist. How to write a route:
+
+1. Take the narrowest rule below that has all who need the route. Rules without `owned=True` refuse everybody who is
+   bound to one customer (every CUSTOMER, and an INTEGRATOR whose account names a customer) with 403.
+2. A route whose rule has `owned=True` answers for those accounts too. It must bind what it finds: lists pass
+   `principal.bound_to` as the filter's `customer_id` (None = no limit), single objects call
+   `check_owns_customer(principal, thing.customer_id)` (staff passes) or `check_sees_customer(principal, uow, id)`
+   (staff with regions passes only for customers with a site there). Both raise the 404 of an absent object.
+3. Leave out of the body what customers shall not read (remarks among staff): ask `principal.bound_to is not None`.
+4. Give the path parameters an own, a foreign and an absent object in `tests/integration/api/test_rights.py`.
 """
 
 import hashlib
@@ -15,8 +24,9 @@ from starlette.requests import Request
 
 from api.problem import Problem
 from api.services import ApiServices
+from crm_core.domain.errors import InvalidValue
 from crm_core.domain.fleet import DeviceBundle
-from crm_core.domain.identity import DeviceId, TechnicianId, TenantId, UserId
+from crm_core.domain.identity import CustomerId, DeviceId, TechnicianId, TenantId, UserId
 from crm_core.domain.service import AccessToken, Role, Ticket, User, WorkOrder
 from crm_core.ports import UnitOfWork, WorkOrderFilter
 
@@ -43,9 +53,19 @@ class Principal:
     by_cookie: bool
     csrf: str
     scopes: tuple[str, ...]
+    customer_id: CustomerId | None = None
+
+    @property
+    def bound_to(self) -> str | None:
+        """The one customer whose records are in sight, None without that limit; "" (no customer) sees nothing."""
+        if self.role is Role.CUSTOMER:
+            return self.customer_id or ""
+        return self.customer_id
 
     def sees_region(self, region: str | None) -> bool:
-        """Return True if records of that region are in sight; None (no site) only for those without a limit."""
+        """Return True if records of that region are in sight of staff; None (no site) only without a limit."""
+        if self.bound_to is not None:
+            return False
         if not self.regions:
             return self.role is not Role.TECHNICIAN
         return region in self.regions
@@ -53,13 +73,17 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a route demands: one of `roles`. As a dependency it answers the principal or raises the problem."""
+    """What a route demands: one of `roles`. As a dependency it answers the principal or raises the problem.
+
+    `owned`: the route limits its answer to the customer of the account (see the top of this module).
+    """
 
     roles: frozenset[Role]
+    owned: bool = False
 
     def __call__(self, request: Request) -> Principal:
         principal = authenticate(request)
-        if principal.role not in self.roles:
+        if principal.role not in self.roles or (principal.bound_to is not None and not self.owned):
             raise Problem("forbidden")
         _check_scope(principal, request.method)
         if principal.by_cookie and request.method not in SAFE_METHODS and not is_page_form(request):
@@ -78,12 +102,33 @@ class Public:
         return None
 
 
-EVERYBODY: Final = Rule(frozenset(Role))
-OFFICE: Final = Rule(frozenset({Role.ADMIN, Role.MANAGER, Role.DISPATCHER}))
+_STAFF: Final = frozenset(Role) - {Role.CUSTOMER, Role.INTEGRATOR}
+_OFFICE: Final = _STAFF - {Role.TECHNICIAN}
+_MONEY: Final = frozenset({Role.ADMIN, Role.MANAGER, Role.SPECIALIST})
+
+# --- about oneself
+SIGNED_IN: Final = Rule(frozenset(Role), owned=True)  # answers nothing but the principal
+PEOPLE: Final = Rule(frozenset(Role) - {Role.INTEGRATOR}, owned=True)
+# --- service: fleet, tickets, visits
+OWNED: Final = Rule(frozenset(Role), owned=True)  # to read what has a customer
+REPORTERS: Final = Rule(_STAFF | {Role.CUSTOMER}, owned=True)  # to report or ask for something
+STAFF: Final = Rule(_STAFF)
+STAFF_READ: Final = Rule(_STAFF | {Role.INTEGRATOR})
+OFFICE: Final = Rule(_OFFICE)
+OFFICE_READ: Final = Rule(_OFFICE | {Role.INTEGRATOR})
+DISPATCHERS: Final = Rule(frozenset({Role.ADMIN, Role.SUPERVISOR, Role.DISPATCHER}))
+FIELD: Final = Rule(frozenset({Role.ADMIN, Role.SUPERVISOR, Role.DISPATCHER, Role.TECHNICIAN}))
+# --- customers and money
+CARE: Final = Rule(frozenset({Role.ADMIN, Role.MANAGER, Role.SUPERVISOR, Role.SPECIALIST}))
+MONEY: Final = Rule(_MONEY)
+MONEY_OWNED: Final = Rule(
+    _MONEY | {Role.CUSTOMER, Role.INTEGRATOR}, owned=True
+)  # to read invoices, contracts
+CUSTOMERS: Final = Rule(frozenset({Role.CUSTOMER}), owned=True)  # the customers' own pages
+# --- the firm
+SUPERVISORS: Final = Rule(frozenset({Role.ADMIN, Role.MANAGER, Role.SUPERVISOR}))
 MANAGERS: Final = Rule(frozenset({Role.ADMIN, Role.MANAGER}))
-DISPATCHERS: Final = Rule(frozenset({Role.ADMIN, Role.DISPATCHER}))
 ADMINS: Final = Rule(frozenset({Role.ADMIN}))
-FIELD: Final = Rule(frozenset({Role.ADMIN, Role.DISPATCHER, Role.TECHNICIAN}))
 
 
 def services_of(request: Request) -> ApiServices:
@@ -148,7 +193,7 @@ def principal_of_token(services: ApiServices, token: str, *, by_cookie: bool) ->
         if stored.purpose != ("session" if by_cookie else "api"):
             return None
         user = uow.users.find(stored.tenant, stored.user_id)
-        if user is None or not user.active:
+        if user is None or not user.active or (by_cookie and user.role is Role.INTEGRATOR):
             return None
         regions = user.regions or _regions_of_technician(uow, user)
     return Principal(
@@ -163,6 +208,7 @@ def principal_of_token(services: ApiServices, token: str, *, by_cookie: bool) ->
         by_cookie=by_cookie,
         csrf=csrf_of(token),
         scopes=stored.scopes,
+        customer_id=user.customer_id,
     )
 
 
@@ -179,6 +225,8 @@ def _check_scope(principal: Principal, method: str) -> None:
     if principal.by_cookie:
         return
     if ("read" if method in SAFE_METHODS else "write") not in principal.scopes:
+        raise Problem("forbidden")
+    if principal.role is Role.INTEGRATOR and method not in SAFE_METHODS:
         raise Problem("forbidden")
 
 
@@ -208,11 +256,53 @@ def check_same_origin(request: Request) -> None:
         raise Problem("csrf")
 
 
+def check_bindings(
+    uow: UnitOfWork, tenant: TenantId, role: Role, technician_id: str | None, customer_id: str | None
+) -> None:
+    """Raise `InvalidValue` unless the account names the records that its role needs, and these exist."""
+    if role is Role.TECHNICIAN and technician_id is None:
+        raise InvalidValue("a technician's account needs the id of the technician record")
+    if technician_id is not None and uow.technicians.find(tenant, technician_id) is None:
+        raise InvalidValue(f"there is no technician {technician_id}")
+    if role is Role.CUSTOMER and customer_id is None:
+        raise InvalidValue("a customer's account needs the id of the customer")
+    if customer_id is not None:
+        if role not in (Role.CUSTOMER, Role.INTEGRATOR):
+            raise InvalidValue("only accounts of customers and integrators are bound to a customer")
+        if uow.customers.find(tenant, customer_id) is None:
+            raise InvalidValue(f"there is no customer {customer_id}")
+
+
 # --- what is in sight --------------------------------------------------------------------------------------------
 
 
+def owns_customer(principal: Principal, customer_id: str | None) -> bool:
+    """Return True unless the account is bound to another customer; staff owns all as far as this goes."""
+    return principal.bound_to is None or (bool(customer_id) and customer_id == principal.bound_to)
+
+
+def check_owns_customer(principal: Principal, customer_id: str | None) -> None:
+    """Raise `not_found` when the account is bound to another customer than that of the object."""
+    if not owns_customer(principal, customer_id):
+        raise Problem("not_found")
+
+
+def check_sees_customer(principal: Principal, uow: UnitOfWork, customer_id: str) -> None:
+    """Raise `not_found` unless the customer exists, is the account's own, or has a site in the regions of staff."""
+    check_owns_customer(principal, customer_id)
+    if uow.customers.find(principal.tenant, customer_id) is None:
+        raise Problem("not_found")
+    if principal.bound_to is not None or principal.sees_region(None):
+        return
+    sites = (site for site in uow.sites.all(principal.tenant) if site.customer_id == customer_id)
+    if not any(principal.sees_region(site.region) for site in sites):
+        raise Problem("not_found")
+
+
 def sees_bundle(principal: Principal, uow: UnitOfWork, bundle: DeviceBundle) -> bool:
-    """Return True if the device is in the principal's regions, or a technician has a work order at it."""
+    """Return True if the device is the account's own, in the regions of staff, or has a work order of the technician."""
+    if principal.bound_to is not None:
+        return owns_customer(principal, bundle.device.customer_id)
     if principal.sees_region(bundle.site.region if bundle.site else None):
         return True
     return _has_order_at(principal, uow, bundle.device.device_id)
@@ -227,14 +317,19 @@ def visible_bundle(principal: Principal, uow: UnitOfWork, device_id: str) -> Dev
 
 
 def check_sees_ticket(principal: Principal, uow: UnitOfWork, ticket: Ticket) -> None:
-    """Raise `not_found` unless the ticket's site is in sight, or a technician has a work order for the ticket."""
+    """Raise `not_found` unless the ticket is the account's own or in the sight of staff (region, work order)."""
+    if principal.bound_to is not None:
+        check_owns_customer(principal, ticket.customer_id)
+        return
     if not (_sees_site(principal, uow, ticket.site_id) or _has_order_at(principal, uow, ticket.device_id)):
         raise Problem("not_found")
 
 
 def check_sees_order(principal: Principal, uow: UnitOfWork, order: WorkOrder) -> None:
-    """Raise `not_found` unless the order is the technician's own, or its site is in the office's sight."""
-    if principal.role is Role.TECHNICIAN:
+    """Raise `not_found` unless the order is the account's own, the technician's, or in the office's sight."""
+    if principal.bound_to is not None:
+        check_owns_customer(principal, order.customer_id)
+    elif principal.role is Role.TECHNICIAN:
         if principal.technician_id is None or order.technician_id != principal.technician_id:
             raise Problem("not_found")
     elif not _sees_site(principal, uow, order.site_id):

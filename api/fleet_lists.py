@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from api.access import Principal
+from api.access import Principal, owns_customer
 from crm_core.device_state import device_state
 from crm_core.domain.fleet import DeviceBundle
 from crm_core.domain.identity import DeviceId, TenantId
@@ -19,7 +19,8 @@ def visible_bundles(principal: Principal, uow: UnitOfWork, *, q: str | None = No
         bundle
         for bundle in uow.devices.bundles(principal.tenant)
         if (
-            principal.sees_region(bundle.site.region if bundle.site else None)
+            (principal.bound_to is not None and owns_customer(principal, bundle.device.customer_id))
+            or principal.sees_region(bundle.site.region if bundle.site else None)
             or bundle.device.device_id in own
         )
         and (not needle or needle in _text_of(bundle))

@@ -95,6 +95,9 @@ def _describe_operation(operation: dict[str, Any], method: str, rules: tuple[Rul
     else:
         operation["security"] = [{"bearer": []}, {"session": []}]
         operation["x-roles"] = sorted(role.value for role in rule.roles)
+        operation["x-customers-own"] = (
+            rule.owned
+        )  # True: accounts bound to one customer may call it for their own
     answers = operation.setdefault("responses", {})
     for status in _possible(operation, method, rule):
         answers[status] = _problem(_COMMON[status])

@@ -14,18 +14,26 @@ ACTIVE_ORDERS: Final = frozenset(WorkOrderState) - {WorkOrderState.DONE, WorkOrd
 
 
 def list_tickets(principal: Principal, uow: UnitOfWork, which: TicketFilter) -> Sequence[Ticket]:
-    """Return the tickets of a filter that lie in the person's regions, newest first."""
+    """Return the tickets of a filter that are the account's own or lie in the regions of staff, newest first."""
     if principal.role is Role.TECHNICIAN and not principal.regions:
         return ()
+    if principal.bound_to is not None:
+        if which.customer_id not in (None, principal.bound_to):
+            return ()
+        return uow.tickets.list(principal.tenant, replace(which, customer_id=principal.bound_to))
     return uow.tickets.list(principal.tenant, replace(which, regions=principal.regions))
 
 
 def list_orders(principal: Principal, uow: UnitOfWork, which: WorkOrderFilter) -> Sequence[WorkOrder]:
-    """Return the work orders of a filter: a technician's own ones, or those in the office's regions."""
+    """Return the work orders of a filter: a technician's or customer's own ones, or those in the office's regions."""
     if principal.role is Role.TECHNICIAN:
         if principal.technician_id is None or which.technician_id not in (None, principal.technician_id):
             return ()
         return uow.work_orders.list(principal.tenant, replace(which, technician_id=principal.technician_id))
+    if principal.bound_to is not None:
+        if which.customer_id not in (None, principal.bound_to):
+            return ()
+        return uow.work_orders.list(principal.tenant, replace(which, customer_id=principal.bound_to))
     return uow.work_orders.list(principal.tenant, replace(which, regions=principal.regions))
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Path
 from starlette.requests import Request
 
-from api.access import DISPATCHERS, EVERYBODY, FIELD, OFFICE, Principal, services_of
+from api.access import CUSTOMERS, DISPATCHERS, FIELD, OFFICE, PEOPLE, STAFF, Principal, services_of
 from api.pages.formats import Formats
 from api.pages.rendering import Renderer
 from api.pages.supply_view import Words
@@ -13,7 +13,9 @@ from api.problem import problem_of
 from crm_core.domain.errors import Conflict, InvalidValue
 
 Key = Annotated[int, Path(ge=1, le=2**53)]
-Anybody = Annotated[Principal, Depends(EVERYBODY)]
+Person = Annotated[Principal, Depends(PEOPLE)]  # every role that signs in: only for pages about oneself
+Staff = Annotated[Principal, Depends(STAFF)]
+Customer = Annotated[Principal, Depends(CUSTOMERS)]
 Office = Annotated[Principal, Depends(OFFICE)]
 Dispatchers = Annotated[Principal, Depends(DISPATCHERS)]
 Field = Annotated[Principal, Depends(FIELD)]

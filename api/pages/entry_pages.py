@@ -19,7 +19,7 @@ from api.access import (
 )
 from api.language import THEMES
 from api.pages.api_reference import reference_context
-from api.pages.common import Anybody, renderer_of
+from api.pages.common import Person, renderer_of
 from api.pages.forms import Form, checked, local_path
 from api.problem import Problem, problem_headers
 from api.sessions import clear_session, open_session, set_session
@@ -78,7 +78,7 @@ def _sign_in_page(
 
 
 @router.post("/sign-out")
-def sign_out(request: Request, principal: Anybody, form: Form) -> Response:
+def sign_out(request: Request, principal: Person, form: Form) -> Response:
     """End the session."""
     checked(form, principal)
     response = RedirectResponse("/sign-in", 303)

@@ -9,17 +9,18 @@ from starlette.responses import RedirectResponse, Response
 
 from api.access import Principal, services_of, visible_bundle
 from api.fleet_lists import states_of, visible_bundles
-from api.pages.common import Anybody, Key, Office, failure_of, renderer_of, words_of
+from api.pages.common import Key, Office, Person, Staff, failure_of, renderer_of, words_of
 from api.pages.customer_view import customers_context
 from api.pages.device_view import device_context
 from api.pages.fleet_view import fleet_context
 from api.pages.forms import Form, checked, version_of
+from api.pages.rendering import start_of
 from api.pages.ticket_view import board_context, ticket_context
 from api.schemas.fleet import DeviceRow
 from api.service_lists import visible_ticket
 from crm_core.domain.errors import Conflict, InvalidValue
 from crm_core.domain.identity import TicketId
-from crm_core.domain.service import Role, TicketLevel
+from crm_core.domain.service import TicketLevel
 from crm_core.ticket_states import Move
 
 router = APIRouter(include_in_schema=False)
@@ -28,10 +29,11 @@ _ROWS: Final = 60
 
 
 @router.get("/")
-def home(request: Request, principal: Anybody) -> Response:
-    """Show fleet health to the office; technicians come to their work."""
-    if principal.role is Role.TECHNICIAN:
-        return RedirectResponse("/work", 303)
+def home(request: Request, principal: Person) -> Response:
+    """Show fleet health to the office; technicians come to their work, customers to their devices."""
+    start = start_of(principal)
+    if start != "/":
+        return RedirectResponse(start, 303)
     services, words = services_of(request), words_of(request, principal)
     overview = services.fleet_health.overview(principal.tenant, principal.regions)
     with services.read_uow_factory() as uow:
@@ -42,7 +44,7 @@ def home(request: Request, principal: Anybody) -> Response:
 @router.get("/devices")
 def devices_page(
     request: Request,
-    principal: Anybody,
+    principal: Staff,
     q: Annotated[str, Query(max_length=64)] = "",
     after: Annotated[str, Query(max_length=64)] = "",
 ) -> Response:
@@ -66,7 +68,7 @@ def devices_page(
 
 
 @router.get("/devices/{device_id}")
-def device_page(request: Request, principal: Anybody, device_id: str) -> Response:
+def device_page(request: Request, principal: Staff, device_id: str) -> Response:
     """Show one device."""
     services, words = services_of(request), words_of(request, principal)
     with services.read_uow_factory() as uow:
@@ -88,7 +90,7 @@ def customers_page(request: Request, principal: Office) -> Response:
 
 
 @router.get("/tickets")
-def tickets_page(request: Request, principal: Anybody, level: TicketLevel | None = None) -> Response:
+def tickets_page(request: Request, principal: Staff, level: TicketLevel | None = None) -> Response:
     """Show the board."""
     with services_of(request).read_uow_factory() as uow:
         context = board_context(uow, principal, words_of(request, principal), level)
@@ -96,7 +98,7 @@ def tickets_page(request: Request, principal: Anybody, level: TicketLevel | None
 
 
 @router.get("/tickets/{ticket_id}")
-def ticket_page(request: Request, principal: Anybody, ticket_id: Key) -> Response:
+def ticket_page(request: Request, principal: Staff, ticket_id: Key) -> Response:
     """Show one ticket."""
     return _ticket_page(request, principal, ticket_id)
 

@@ -120,12 +120,19 @@ class Renderer:
         }
 
 
+def start_of(principal: Principal) -> str:
+    """Return the page on which a person begins."""
+    return {Role.TECHNICIAN: "/work", Role.CUSTOMER: "/my"}.get(principal.role, "/")
+
+
 def navigation(principal: Principal | None) -> list[tuple[str, str]]:
     """Return the places that a person may go to: (text key, address)."""
     if principal is None:
         return []
     if principal.role is Role.TECHNICIAN:
         return [("my_work", "/work"), ("devices", "/devices"), ("tickets", "/tickets")]
+    if principal.role is Role.CUSTOMER:
+        return [("my_devices", "/my")]
     return [
         ("fleet", "/"),
         ("devices", "/devices"),

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from api.access import Principal, services_of
-from api.pages.common import Anybody, Dispatchers, Field, Key, Office, failure_of, renderer_of, words_of
+from api.pages.common import Dispatchers, Field, Key, Office, Staff, failure_of, renderer_of, words_of
 from api.pages.forms import Form, checked, version_of
 from api.pages.order_view import day_context, list_context, order_context
 from api.problem import Problem
@@ -47,7 +47,7 @@ def work_orders_page(
 
 
 @router.get("/work-orders/{work_order_id}")
-def work_order_page(request: Request, principal: Anybody, work_order_id: Key) -> Response:
+def work_order_page(request: Request, principal: Staff, work_order_id: Key) -> Response:
     """Show one job."""
     return _order_page(request, principal, work_order_id)
 

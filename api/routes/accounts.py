@@ -10,18 +10,17 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.access import ADMINS, Principal, hash_token, issue_token, services_of
+from api.access import ADMINS, Principal, check_bindings, hash_token, issue_token, services_of
 from api.passwords import MAX_LENGTH, MIN_LENGTH, hash_password
 from api.problem import Problem
 from api.schemas.base import Input, Instant, Name, Output, Page, ShortText
-from crm_core.domain.identity import TechnicianId, UserId
+from crm_core.domain.identity import CustomerId, TechnicianId, UserId
 from crm_core.domain.service import Role, User
-from crm_core.ports import UnitOfWork
 
 router = APIRouter(tags=["accounts"])
 
 UserKey = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-RoleName = Annotated[str, Field(pattern=r"^(admin|manager|dispatcher|technician)$")]
+RoleName = Annotated[str, Field(pattern="^(" + "|".join(role.value for role in Role) + ")$")]
 Password = Annotated[str, Field(min_length=MIN_LENGTH, max_length=MAX_LENGTH)]
 Regions = Annotated[list[ShortText], Field(max_length=50)]
 Language = Annotated[str, Field(pattern=r"^(zh-CN|en)$")]
@@ -34,6 +33,7 @@ class UserBody(Output):
     name: str
     role: str
     technician_id: str | None
+    customer_id: str | None
     regions: list[str]
     language: str
     active: bool
@@ -45,6 +45,7 @@ class UserBody(Output):
             name=user.name,
             role=user.role.value,
             technician_id=user.technician_id,
+            customer_id=user.customer_id,
             regions=list(user.regions),
             language=user.language,
             active=user.active,
@@ -52,12 +53,13 @@ class UserBody(Output):
 
 
 class NewUser(Input):
-    """A new person. Technicians name their technician record; empty regions mean all."""
+    """A new person. Technicians name their technician record, customers theirs; empty regions mean all."""
 
     name: Name
     password: Password
     role: RoleName
     technician_id: Name | None = None
+    customer_id: Name | None = None
     regions: Regions = Field(default_factory=list)
     language: Language = "zh-CN"
 
@@ -108,14 +110,16 @@ def add_user(request: Request, principal: Annotated[Principal, Depends(ADMINS)],
     with services_of(request).uow_factory() as uow:
         if uow.users.find_by_name(principal.tenant, body.name) is not None:
             raise Problem("conflict", f"the name {body.name} is taken")
-        technician = _technician(uow, principal, body.role, body.technician_id)
+        role = Role(body.role)
+        check_bindings(uow, principal.tenant, role, body.technician_id, body.customer_id)
         user = User(
             tenant=principal.tenant,
             user_id=UserId(f"u-{secrets.token_hex(8)}"),
             name=body.name,
-            role=Role(body.role),
+            role=role,
             password_hash=password_hash,
-            technician_id=technician,
+            technician_id=TechnicianId(body.technician_id) if body.technician_id else None,
+            customer_id=CustomerId(body.customer_id) if body.customer_id else None,
             regions=tuple(body.regions),
             language=body.language,
         )
@@ -140,6 +144,7 @@ def change_user(
             language=body.language or user.language,
             active=user.active if body.active is None else body.active,
         )
+        check_bindings(uow, changed.tenant, changed.role, changed.technician_id, changed.customer_id)
         uow.users.save(changed)
         if password_hash or body.role or body.regions is not None or body.active is False:
             uow.users.revoke_tokens_of(principal.tenant, user.user_id)
@@ -181,16 +186,3 @@ def revoke_token(
         uow.users.revoke_token(token_id)
         uow.commit()
     return Response(status_code=204)
-
-
-def _technician(
-    uow: UnitOfWork, principal: Principal, role: str, technician_id: str | None
-) -> TechnicianId | None:
-    """Return the technician record of a new person; technicians must have one that exists."""
-    if technician_id is None:
-        if role == Role.TECHNICIAN:
-            raise Problem("invalid_input", "a technician needs technician_id")
-        return None
-    if uow.technicians.find(principal.tenant, technician_id) is None:
-        raise Problem("invalid_input", f"there is no technician {technician_id}")
-    return TechnicianId(technician_id)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.access import EVERYBODY, Principal, services_of, visible_bundle
+from api.access import OWNED, STAFF_READ, Principal, services_of, visible_bundle
 from api.fleet_lists import states_of, visible_bundles
 from api.language import language_of
 from api.meters import pages_by_day
@@ -46,7 +46,7 @@ _READING_SCHEMA: Final[dict[str, Any]] = {
 @router.get("/devices", summary="Devices")
 def list_devices(
     request: Request,
-    principal: Annotated[Principal, Depends(EVERYBODY)],
+    principal: Annotated[Principal, Depends(OWNED)],
     cursor: Cursor = None,
     limit: Limit = 50,
     customer_id: Annotated[str | None, Query(max_length=64)] = None,
@@ -78,7 +78,7 @@ def list_devices(
 
 @router.get("/devices/{device_id}", summary="One device")
 def one_device(
-    request: Request, principal: Annotated[Principal, Depends(EVERYBODY)], device_id: DeviceKey
+    request: Request, principal: Annotated[Principal, Depends(OWNED)], device_id: DeviceKey
 ) -> DeviceDetail:
     """Return a device with its place, people and newest state."""
     services = services_of(request)
@@ -97,7 +97,7 @@ def one_device(
     },
 )
 def newest_reading(
-    request: Request, principal: Annotated[Principal, Depends(EVERYBODY)], device_id: DeviceKey
+    request: Request, principal: Annotated[Principal, Depends(OWNED)], device_id: DeviceKey
 ) -> Response:
     """Return what the device said last; 404 when it has never answered."""
     services = services_of(request)
@@ -133,7 +133,7 @@ def newest_reading(
 )
 def readings(
     request: Request,
-    principal: Annotated[Principal, Depends(EVERYBODY)],
+    principal: Annotated[Principal, Depends(STAFF_READ)],
     device_id: DeviceKey,
     since: Annotated[datetime | None, Query(description="RFC 3339; default 24 hours before `until`")] = None,
     until: Annotated[datetime | None, Query(description="RFC 3339; default now")] = None,
@@ -164,7 +164,7 @@ def _readings_page(rows: Any, limit: int) -> bytes:
 @router.get("/devices/{device_id}/series", summary="Pages a day and supply levels")
 def series(
     request: Request,
-    principal: Annotated[Principal, Depends(EVERYBODY)],
+    principal: Annotated[Principal, Depends(STAFF_READ)],
     device_id: DeviceKey,
     first_day: Annotated[date | None, Query(description="default 90 days before the last")] = None,
     last_day: Annotated[date | None, Query(description="default today (UTC)")] = None,
@@ -194,7 +194,7 @@ def series(
 
 @router.get("/devices/{device_id}/forecasts", summary="Forecasts with reasons")
 def forecasts(
-    request: Request, principal: Annotated[Principal, Depends(EVERYBODY)], device_id: DeviceKey
+    request: Request, principal: Annotated[Principal, Depends(STAFF_READ)], device_id: DeviceKey
 ) -> DeviceForecastsBody:
     """Return the newest forecasts of a device: interval, basis, age of the data, model and reasons."""
     services = services_of(request)
@@ -208,7 +208,7 @@ def forecasts(
 @router.get("/forecasts/running-out", summary="What runs out soon")
 def running_out(
     request: Request,
-    principal: Annotated[Principal, Depends(EVERYBODY)],
+    principal: Annotated[Principal, Depends(STAFF_READ)],
     within_days: Annotated[float, Query(gt=0, le=365, allow_inf_nan=False)] = 14.0,
     limit: Limit = 100,
 ) -> Page[RunningOutRow]:

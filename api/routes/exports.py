@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.access import OFFICE, Principal, services_of
+from api.access import OFFICE_READ, Principal, services_of
 from api.documents.tables import CSV_TYPE, XLSX_TYPE, Cell, as_csv, as_xlsx
 from api.fleet_lists import visible_bundles
 from api.language import language_of
@@ -42,7 +42,7 @@ Maker = Callable[[ApiServices, UnitOfWork, Principal, str], tuple[Sequence[str],
 )
 def export(
     request: Request,
-    principal: Annotated[Principal, Depends(OFFICE)],
+    principal: Annotated[Principal, Depends(OFFICE_READ)],
     list_name: Annotated[
         str, Path(pattern=r"^[a-z-]{1,32}$", description="devices, tickets, work-orders or running-out")
     ],

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 
-from api.access import OFFICE, Principal, services_of
+from api.access import OFFICE_READ, Principal, services_of
 from api.language import language_of
 from api.schemas.base import Instant, Output
 from api.schemas.fleet import RunningOutRow, running_out_row
@@ -95,7 +95,7 @@ class FleetBody(Output):
 
 
 @router.get("/fleet/health", summary="Fleet health")
-def fleet_health(request: Request, principal: Annotated[Principal, Depends(OFFICE)]) -> FleetBody:
+def fleet_health(request: Request, principal: Annotated[Principal, Depends(OFFICE_READ)]) -> FleetBody:
     """Return bands with causes, silent devices, promises at risk, what runs out in 14 days and the worst devices.
 
     The lists hold at most 200 rows each; the counts are of everything in sight.

@@ -7,7 +7,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.access import EVERYBODY, Principal, Public, check_same_origin
+from api.access import PEOPLE, SIGNED_IN, Principal, Public, check_same_origin
 from api.schemas.base import Input, Output, ProblemBody, ShortText
 from api.sessions import clear_session, open_session, set_session
 
@@ -31,6 +31,7 @@ class Me(Output):
     technician_id: str | None
     language: str
     csrf_token: str | None
+    customer_id: str | None
 
     @classmethod
     def of(cls, principal: Principal) -> "Me":
@@ -42,6 +43,7 @@ class Me(Output):
             technician_id=principal.technician_id,
             language=principal.language,
             csrf_token=principal.csrf if principal.by_cookie else None,
+            customer_id=principal.customer_id,
         )
 
 
@@ -64,7 +66,7 @@ def sign_in(
 
 
 @router.post("/sign-out", summary="Sign out", status_code=204)
-def sign_out(request: Request, principal: Annotated[Principal, Depends(EVERYBODY)]) -> Response:
+def sign_out(request: Request, principal: Annotated[Principal, Depends(PEOPLE)]) -> Response:
     """End the session or revoke the token of this request; it is refused from the next request on."""
     response = Response(status_code=204)
     clear_session(request, response, principal)
@@ -72,6 +74,6 @@ def sign_out(request: Request, principal: Annotated[Principal, Depends(EVERYBODY
 
 
 @router.get("/me", summary="Who am I")
-def me(principal: Annotated[Principal, Depends(EVERYBODY)]) -> Me:
+def me(principal: Annotated[Principal, Depends(SIGNED_IN)]) -> Me:
     """Return the signed-in person."""
     return Me.of(principal)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.access import EVERYBODY, OFFICE, Principal, services_of, visible_bundle
+from api.access import OFFICE, OWNED, REPORTERS, Principal, services_of, visible_bundle
 from api.conditional import check_if_match, set_etag
 from api.language import language_of
 from api.paging import Cursor, Limit, decode_number, encode_cursor
@@ -35,7 +35,7 @@ _ALL: Final = "all"
 @router.get("/tickets", summary="Tickets")
 def tickets(
     request: Request,
-    principal: Annotated[Principal, Depends(EVERYBODY)],
+    principal: Annotated[Principal, Depends(OWNED)],
     cursor: Cursor = None,
     limit: Limit = 50,
     state: Annotated[str, Query(pattern=r"^[a-z_]{1,32}$", description="a state, `open` or `all`")] = "open",
@@ -67,7 +67,7 @@ def report(
     request: Request,
     response: Response,
     body: ReportInput,
-    principal: Annotated[Principal, Depends(EVERYBODY)],
+    principal: Annotated[Principal, Depends(REPORTERS)],
     _key: IdempotencyKey = None,
 ) -> TicketDetail:
     """Open a ticket for what a person reports; 409 when the same cause is open at the device already."""
@@ -82,20 +82,20 @@ def report(
         text=body.text,
         actor=principal.name,
     )
-    return _detail(request, response, ticket)
+    return _detail(request, response, principal, ticket)
 
 
 @router.get("/tickets/{ticket_id}", summary="One ticket")
 def one_ticket(
     request: Request,
     response: Response,
-    principal: Annotated[Principal, Depends(EVERYBODY)],
+    principal: Annotated[Principal, Depends(OWNED)],
     ticket_id: TicketKey,
 ) -> TicketDetail:
     """Return a ticket with its clocks and why they are due then, its evidence and its history."""
     with services_of(request).read_uow_factory() as uow:
         ticket = visible_ticket(principal, uow, ticket_id)
-    return _detail(request, response, ticket)
+    return _detail(request, response, principal, ticket)
 
 
 @router.post("/tickets/{ticket_id}/acknowledge", summary="Take a ticket up")
@@ -113,7 +113,7 @@ def acknowledge(
     ticket = services_of(request).servicedesk.acknowledge(
         principal.tenant, TicketId(ticket_id), actor=principal.name, note=body.note, expected_version=version
     )
-    return _detail(request, response, ticket)
+    return _detail(request, response, principal, ticket)
 
 
 @router.post("/tickets/{ticket_id}/cancel", summary="Cancel a ticket")
@@ -136,7 +136,7 @@ def cancel(
         note=body.reason,
         expected_version=version,
     )
-    return _detail(request, response, ticket)
+    return _detail(request, response, principal, ticket)
 
 
 def _version(request: Request, principal: Principal, ticket_id: int) -> int:
@@ -147,11 +147,13 @@ def _version(request: Request, principal: Principal, ticket_id: int) -> int:
     return ticket.version
 
 
-def _detail(request: Request, response: Response, ticket: Ticket) -> TicketDetail:
+def _detail(request: Request, response: Response, principal: Principal, ticket: Ticket) -> TicketDetail:
     """Return the body of one ticket and its entity tag."""
     set_etag(response, ticket.version)
     services = services_of(request)
-    return TicketDetail.full(ticket, services.messages, language_of(request), services.policy)
+    inside = principal.bound_to is None
+    language = language_of(request)
+    return TicketDetail.full(ticket, services.messages, language, services.policy, inside=inside)
 
 
 def _states(state: str) -> frozenset[TicketState] | None:

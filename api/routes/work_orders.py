@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.access import DISPATCHERS, EVERYBODY, FIELD, Principal, services_of
+from api.access import DISPATCHERS, FIELD, OWNED, STAFF, Principal, services_of
 from api.conditional import check_if_match, set_etag
 from api.documents.work_order import render
 from api.documents.work_order_text import paper_of
@@ -33,7 +33,7 @@ WorkOrderKey = Annotated[int, Path(ge=1, le=2**53, description="the work order's
 @router.get("/work-orders", summary="Work orders")
 def work_orders(
     request: Request,
-    principal: Annotated[Principal, Depends(EVERYBODY)],
+    principal: Annotated[Principal, Depends(OWNED)],
     cursor: Cursor = None,
     limit: Limit = 50,
     state: Annotated[str, Query(pattern=r"^[a-z_]{1,32}$", description="a state, `open` or `all`")] = "open",
@@ -61,13 +61,13 @@ def work_orders(
 def one_work_order(
     request: Request,
     response: Response,
-    principal: Annotated[Principal, Depends(EVERYBODY)],
+    principal: Annotated[Principal, Depends(OWNED)],
     work_order_id: WorkOrderKey,
 ) -> WorkOrderDetail:
     """Return a work order with parts to bring, guide steps and outcome."""
     with services_of(request).read_uow_factory() as uow:
         order = visible_order(principal, uow, work_order_id)
-    return _detail(request, response, order)
+    return _detail(request, response, principal, order)
 
 
 @router.get(
@@ -83,7 +83,7 @@ def one_work_order(
 )
 def work_order_document(
     request: Request,
-    principal: Annotated[Principal, Depends(EVERYBODY)],
+    principal: Annotated[Principal, Depends(STAFF)],
     work_order_id: WorkOrderKey,
     language: Annotated[
         str | None, Query(pattern=r"^(zh-CN|en)$", description="instead of Accept-Language")
@@ -122,7 +122,7 @@ def assign(
         reason=body.reason,
         expected_version=version,
     )
-    return _detail(request, response, order)
+    return _detail(request, response, principal, order)
 
 
 @router.post("/work-orders/{work_order_id}/start", summary="On the way")
@@ -140,7 +140,7 @@ def start(
     order = services_of(request).servicedesk.depart(
         principal.tenant, WorkOrderId(work_order_id), actor=principal.name, expected_version=version
     )
-    return _detail(request, response, order)
+    return _detail(request, response, principal, order)
 
 
 @router.post("/work-orders/{work_order_id}/arrive", summary="On site")
@@ -158,7 +158,7 @@ def arrive(
     order = services_of(request).servicedesk.arrive(
         principal.tenant, WorkOrderId(work_order_id), actor=principal.name, expected_version=version
     )
-    return _detail(request, response, order)
+    return _detail(request, response, principal, order)
 
 
 @router.post("/work-orders/{work_order_id}/complete", summary="Done")
@@ -183,7 +183,7 @@ def complete(
         count_after=body.count_after,
         expected_version=version,
     )
-    return _detail(request, response, order)
+    return _detail(request, response, principal, order)
 
 
 def _version(request: Request, principal: Principal, work_order_id: int) -> int:
@@ -194,10 +194,11 @@ def _version(request: Request, principal: Principal, work_order_id: int) -> int:
     return order.version
 
 
-def _detail(request: Request, response: Response, order: WorkOrder) -> WorkOrderDetail:
+def _detail(request: Request, response: Response, principal: Principal, order: WorkOrder) -> WorkOrderDetail:
     """Return the body of one work order and its entity tag."""
     set_etag(response, order.version)
-    return WorkOrderDetail.full(order, services_of(request).messages, language_of(request))
+    inside = principal.bound_to is None
+    return WorkOrderDetail.full(order, services_of(request).messages, language_of(request), inside=inside)
 
 
 def _states(state: str) -> frozenset[WorkOrderState] | None:

@@ -85,7 +85,10 @@ class TicketEventBody(Output):
 
 
 class TicketDetail(TicketRow):
-    """One ticket with clocks, evidence, history and the steps of its guide."""
+    """One ticket with clocks, evidence, history and the steps of its guide.
+
+    Accounts of customers get the history without names and remarks, and no evidence: these are words among staff.
+    """
 
     clocks: list[ClockBody]
     evidence: list[EvidenceBody]
@@ -93,12 +96,15 @@ class TicketDetail(TicketRow):
     policy_version: str
 
     @classmethod
-    def full(cls, ticket: Ticket, messages: Messages, language: str, policy: PolicyBook) -> "TicketDetail":
+    def full(
+        cls, ticket: Ticket, messages: Messages, language: str, policy: PolicyBook, *, inside: bool = True
+    ) -> "TicketDetail":
+        events = ticket.events if inside else [replace(each, actor="", note="") for each in ticket.events]
         return cls(
             **_ticket_fields(ticket, messages, language),
             clocks=[ClockBody.of(clock, ticket, messages, language, policy) for clock in ticket.clocks],
-            evidence=[EvidenceBody.model_validate(row) for row in ticket.evidence],
-            events=[TicketEventBody.model_validate(event) for event in ticket.events],
+            evidence=[EvidenceBody.model_validate(row) for row in ticket.evidence] if inside else [],
+            events=[TicketEventBody.model_validate(event) for event in events],
             policy_version=ticket.policy_version,
         )
 
@@ -172,7 +178,7 @@ class WorkOrderRow(Output):
 
 
 class WorkOrderDetail(WorkOrderRow):
-    """One work order with the parts to bring, the guide and the outcome."""
+    """One work order with the parts to bring, the guide and the outcome; customers do not read staff's remarks."""
 
     assigned_reason: str
     parts: list[PartBody]
@@ -184,10 +190,12 @@ class WorkOrderDetail(WorkOrderRow):
     count_after: int | None
 
     @classmethod
-    def full(cls, order: WorkOrder, messages: Messages, language: str) -> "WorkOrderDetail":
+    def full(
+        cls, order: WorkOrder, messages: Messages, language: str, *, inside: bool = True
+    ) -> "WorkOrderDetail":
         return cls(
             **_order_fields(order),
-            assigned_reason=messages.unpacked(language, order.assigned_reason),
+            assigned_reason=messages.unpacked(language, order.assigned_reason) if inside else "",
             parts=[
                 PartBody.model_validate(replace(part, note=messages.unpacked(language, part.note)))
                 for part in order.parts
@@ -195,7 +203,7 @@ class WorkOrderDetail(WorkOrderRow):
             guide=guide_steps(order, messages, language),
             outcome=order.outcome,
             confirmed_cause=order.confirmed_cause,
-            note=order.note,
+            note=order.note if inside else "",
             count_before=order.count_before,
             count_after=order.count_after,
         )

@@ -8,13 +8,13 @@ from typing import Annotated, Final
 
 import typer
 
-from api.access import hash_token, issue_token
+from api.access import check_bindings, hash_token, issue_token
 from api.passwords import hash_password
 from config.cli.common import JsonFlag, notes, print_json, print_table, session_of
 from config.clock import SystemClock
 from config.wiring.core import Core, open_core
 from crm_core.domain.errors import Conflict, InvalidValue, NotFound
-from crm_core.domain.identity import TechnicianId, UserId
+from crm_core.domain.identity import CustomerId, TechnicianId, UserId
 from crm_core.domain.service import Role, User
 from crm_core.domain.wire import instant_to_json
 from crm_core.ports import UnitOfWork
@@ -33,6 +33,10 @@ def add(
     name: Name,
     role: Annotated[Role, typer.Option(help="What the person may do.")],
     technician: Annotated[str | None, typer.Option(help="Technician record; needed for technicians.")] = None,
+    customer: Annotated[
+        str | None,
+        typer.Option(help="Customer of the account; needed for customers, possible for integrators."),
+    ] = None,
     region: Annotated[
         list[str] | None, typer.Option(help="Region that the person sees; repeat for more.")
     ] = None,
@@ -47,13 +51,15 @@ def add(
     with core.uow_factory() as uow:
         if uow.users.find_by_name(core.tenant, name) is not None:
             raise Conflict(f"the name {name} is taken; `drumbeat user password {name}` changes its password")
+        check_bindings(uow, core.tenant, role, technician, customer)
         user = User(
             tenant=core.tenant,
             user_id=UserId(f"u-{secrets.token_hex(8)}"),
             name=name,
             role=role,
             password_hash=hashed,
-            technician_id=_technician(uow, core, role, technician),
+            technician_id=TechnicianId(technician) if technician else None,
+            customer_id=CustomerId(customer) if customer else None,
             regions=tuple(region or ()),
             language=language,
         )
@@ -73,6 +79,7 @@ def list_users(context: typer.Context, as_json: JsonFlag = False) -> None:
             "name": user.name,
             "role": user.role.value,
             "technician": user.technician_id,
+            "customer": user.customer_id,
             "regions": list(user.regions),
             "language": user.language,
             "active": user.active,
@@ -173,15 +180,6 @@ def _change(
         uow.users.save(changed)
         uow.users.revoke_tokens_of(core.tenant, user.user_id)
         uow.commit()
-
-
-def _technician(uow: UnitOfWork, core: Core, role: Role, technician: str | None) -> TechnicianId | None:
-    if technician is None:
-        if role is Role.TECHNICIAN:
-            raise InvalidValue("a technician needs --technician with the id of the technician record")
-        return None
-    uow.technicians.get(core.tenant, technician)
-    return TechnicianId(technician)
 
 
 def _password(from_stdin: bool) -> str:

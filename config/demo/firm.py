@@ -95,7 +95,7 @@ def build_firm(core: Core, note: DemoNote) -> Firm:
     return Firm(
         world=world.with_serials([device.serial for device in staged.devices()]),
         staged=staged,
-        people=sign_ins(world.technicians, note.passwords),
+        people=sign_ins(world.technicians, note.passwords, world.customers[0].customer_id),
     )
 
 

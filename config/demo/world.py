@@ -44,6 +44,14 @@ from simulators.device.fleet import Fleet
 from simulators.device.roster import DeviceSpec, Roster, SiteSpec
 
 WORLD: Final = Path(__file__).with_name("world.toml")
+OFFICE: Final = (  # names of the office as people sign in
+    ("admin", Role.ADMIN),
+    ("manager", Role.MANAGER),
+    ("supervisor", Role.SUPERVISOR),
+    ("dispatcher", Role.DISPATCHER),
+    ("specialist", Role.SPECIALIST),
+)
+CUSTOMER: Final = "customer"
 NEAR_END_EVERY: Final = 12  # each twelfth machine starts close to 80 % of its design life
 NEAR_END_SHARE: Final = 0.77
 FIRST_ADDRESS: Final = "127.44.0.1"  # the simulated printers answer on loopback addresses from here on
@@ -100,6 +108,7 @@ class SignIn:
     password: str
     technician_id: str | None = None
     regions: tuple[str, ...] = ()
+    customer_id: CustomerId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,10 +183,17 @@ def build_world(
     )
 
 
-def sign_ins(technicians: Sequence[Technician], passwords: Mapping[str, str]) -> tuple[SignIn, ...]:
-    """Return who may sign in at the demonstration; `passwords` by name."""
-    office = (("admin", Role.ADMIN), ("manager", Role.MANAGER), ("dispatcher", Role.DISPATCHER))
-    people = [SignIn(name=name, role=role, password=passwords[name]) for name, role in office]
+def sign_ins(
+    technicians: Sequence[Technician], passwords: Mapping[str, str], customer_id: CustomerId
+) -> tuple[SignIn, ...]:
+    """Return who may sign in at the demonstration, one of each role at least; `passwords` by name."""
+    people = [
+        SignIn(name=name, role=role, password=passwords[name]) for name, role in OFFICE if name in passwords
+    ]
+    if CUSTOMER in passwords:  # a folder of before there were customers' accounts has none
+        people.append(
+            SignIn(name=CUSTOMER, role=Role.CUSTOMER, password=passwords[CUSTOMER], customer_id=customer_id)
+        )
     for person in technicians:
         name = person.technician_id.removeprefix("tech-")
         people.append(
@@ -194,7 +210,8 @@ def sign_ins(technicians: Sequence[Technician], passwords: Mapping[str, str]) ->
 
 def user_names(technicians: Sequence[Technician]) -> tuple[str, ...]:
     """Return the names under which people of the demonstration sign in."""
-    return ("admin", "manager", "dispatcher", *(t.technician_id.removeprefix("tech-") for t in technicians))
+    office = (name for name, _ in OFFICE)
+    return (*office, CUSTOMER, *(t.technician_id.removeprefix("tech-") for t in technicians))
 
 
 def user_of(tenant: TenantId, person: SignIn, password_hash: str) -> User:
@@ -207,6 +224,7 @@ def user_of(tenant: TenantId, person: SignIn, password_hash: str) -> User:
         password_hash=password_hash,
         technician_id=None if person.technician_id is None else TechnicianId(person.technician_id),
         regions=person.regions,
+        customer_id=person.customer_id,
     )
 
 

@@ -120,6 +120,7 @@ class WorkOrderFilter:
     technician_id: TechnicianId | None = None
     device_id: DeviceId | None = None
     site_id: SiteId | None = None
+    customer_id: str | None = None
     regions: tuple[str, ...] = ()
     before: WorkOrderId | None = None
     limit: int = 100

@@ -353,6 +353,7 @@ class MemoryWorkOrders(MemoryVersioned[WorkOrder]):
             which.technician_id in (None, order.technician_id)
             and which.device_id in (None, order.device_id)
             and which.site_id in (None, order.site_id)
+            and which.customer_id in (None, order.customer_id)
             and (which.before is None or order.work_order_id < which.before)
             and (not which.regions or (site is not None and site.region in which.regions))
         )

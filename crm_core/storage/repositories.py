@@ -241,6 +241,7 @@ class SqlWorkOrderRepository(VersionedTable[WorkOrder]):
             (table.technician_id, which.technician_id),
             (table.device_id, which.device_id),
             (table.site_id, which.site_id),
+            (table.customer_id, which.customer_id),
         ):
             if value is not None:
                 query = query.where(column == value)

@@ -7,6 +7,7 @@ from fastapi.routing import iter_route_contexts
 
 from api.problem import STATUS_BY_CODE
 from config.locale_files import load_messages
+from tests.integration.api.operations_table import rewritten
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "api.md"
 
@@ -20,6 +21,13 @@ def test_every_operation_stands_in_the_documents(world):
         if f"`{method.upper()} {path}`" not in text
     ]
     assert missing == []
+
+
+def test_the_tables_of_the_documents_are_those_of_the_code(world):
+    text = DOCS.read_text(encoding="utf-8")
+    assert rewritten(text, world.app().openapi()) == text, (
+        "run: python -m tests.integration.api.operations_table"
+    )
 
 
 def test_documents_name_no_operation_that_is_not_there(world):

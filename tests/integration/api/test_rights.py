@@ -1,6 +1,7 @@
 """The matrix of rights, generated from the OpenAPI document: every operation x role x own, foreign and absent object.
 
-A leak is an answer about a foreign object that differs from the answer about an absent one.
+A leak is an answer about a foreign object that differs from the answer about an absent one. `foreign` belongs to
+another tenant; `neighbour` to another customer of the same tenant, for accounts that are bound to one customer.
 """
 
 import re
@@ -10,13 +11,30 @@ from fastapi.routing import iter_route_contexts
 
 from api.access import Public, Rule
 from api.openapi import rules_of
+from crm_core.domain.identity import DEFAULT_TENANT
+from crm_core.ports import TicketFilter, WorkOrderFilter
 from tests.integration.api.telemetry import OTHER_TENANT
 
-ROLES = {
-    "admin": "admin", "manager": "manager", "dispatcher": "dispatcher", "technician": "tech-li",
+#: account -> role; the last is an integrator whose account is bound to a customer.
+ACCOUNTS = {
+    "admin": "admin", "manager": "manager", "supervisor": "supervisor", "dispatcher": "dispatcher",
+    "specialist": "customer_specialist", "tech-li": "technician", "customer": "customer", "integrator": "integrator",
+    "integrator-west": "integrator",
 }  # fmt: skip
+#: What belongs to the customer of a bound account, and what to another one.
+BOUND = {
+    "customer": {
+        "own": {"customer_id": "cust-1", "device_id": "c3525-01", "site_id": "hq"},
+        "neighbour": {"customer_id": "cust-2", "device_id": "c7773-02", "site_id": "school"},
+    },
+    "integrator-west": {
+        "own": {"customer_id": "cust-2", "device_id": "c7773-02", "site_id": "school"},
+        "neighbour": {"customer_id": "cust-1", "device_id": "c3525-01", "site_id": "hq"},
+    },
+}
 #: What fills the path parameters: own = in the person's sight, foreign = exists but is not.
 OBJECTS = {
+    "customer_id": {"own": "cust-1", "foreign": "rival-cust", "absent": "no-such"},
     "device_id": {"own": "c3525-01", "foreign": "rival-01", "absent": "no-such"},
     "ticket_id": {"own": "1", "foreign": "4", "absent": "99999"},
     "work_order_id": {"own": "1", "foreign": "4", "absent": "99999"},
@@ -53,8 +71,21 @@ def body_for(operation):
     return BODIES[schema["$ref"].rsplit("/", 1)[-1]] if schema else None
 
 
-def call(machine, method, path, operation, kind):
-    filled = re.sub(r"\{(\w+)\}", lambda found: OBJECTS[found[1]][kind], path)
+def objects_of(world, account):
+    """Return name -> kind -> value of the path parameters for an account, with what is a neighbour's if it is bound."""
+    found = {name: dict(kinds) for name, kinds in OBJECTS.items()}
+    for kind, values in BOUND.get(account, {}).items():
+        device = values["device_id"]
+        with world.services.read_uow_factory() as uow:
+            ticket = uow.tickets.list(DEFAULT_TENANT, TicketFilter(device_id=device))[0].ticket_id
+            order = uow.work_orders.list(DEFAULT_TENANT, WorkOrderFilter(device_id=device))[0].work_order_id
+        for name, value in {**values, "ticket_id": ticket, "work_order_id": order}.items():
+            found.setdefault(name, {})[kind] = str(value)
+    return found
+
+
+def call(machine, method, path, operation, kind, objects=OBJECTS):
+    filled = re.sub(r"\{(\w+)\}", lambda found: objects[found[1]][kind], path)
     return machine.request(
         method, filled, json=body_for(operation), headers={"If-Match": "*"} if method != "get" else {}
     )
@@ -96,29 +127,37 @@ def test_nobody_gets_in_without_a_token(world, client):
             assert answer.status_code == 401, (method, path, answer.text)
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_roles_and_objects(world, client, role):
-    """Allowed roles never get 403, others always; foreign objects answer like absent ones, byte by byte."""
-    machine = client(ROLES[role])
+def kinds_of(path, objects):
+    """Return the kinds of objects to ask for: what the path names decides which there are."""
+    names = re.findall(r"\{(\w+)\}", path)
+    if not names:
+        return ("own",)
+    kinds = ("absent", "foreign", "neighbour", "own")
+    return tuple(kind for kind in kinds if all(kind in objects[name] for name in names))
+
+
+@pytest.mark.parametrize("account", ACCOUNTS)
+def test_roles_and_objects(world, client, account):
+    """Allowed roles never get 403, others always; what is out of sight answers like absent, byte by byte."""
+    machine, objects = client(account), objects_of(world, account)
     for method, path, operation in operations(world.app()):
         if not operation["security"] or path.endswith("/sign-out"):
             continue
-        allowed = role in operation["x-roles"]
-        kinds = ("absent", "foreign", "own") if "{" in path else ("own",)
-        answers = {kind: call(machine, method, path, operation, kind) for kind in kinds}
+        where = (account, method, path)
+        allowed = ACCOUNTS[account] in operation["x-roles"] and (
+            account not in BOUND or operation["x-customers-own"]
+        )
+        kinds = kinds_of(path, objects)
+        answers = {kind: call(machine, method, path, operation, kind, objects) for kind in kinds}
         if not allowed:
-            assert {answer.status_code for answer in answers.values()} == {403}, (role, method, path)
+            assert {answer.status_code for answer in answers.values()} == {403}, where
             continue
-        assert answers["own"].status_code not in (401, 403, 500), (role, method, path, answers["own"].text)
-        if "absent" in answers:
-            values = [
-                OBJECTS[name][kind]
-                for name in re.findall(r"\{(\w+)\}", path)
-                for kind in ("absent", "foreign")
-            ]
-            absent, foreign = answers["absent"], answers["foreign"]
-            assert absent.status_code == foreign.status_code == 404, (role, method, path, foreign.status_code)
-            assert comparable(absent, values) == comparable(foreign, values), (role, method, path)
+        assert answers["own"].status_code not in (401, 403, 500), (*where, answers["own"].text)
+        values = [objects[name][kind] for name in re.findall(r"\{(\w+)\}", path) for kind in kinds]
+        for kind in kinds[1:-1]:
+            absent, hidden = answers["absent"], answers[kind]
+            assert absent.status_code == hidden.status_code == 404, (*where, kind, hidden.status_code)
+            assert comparable(absent, values) == comparable(hidden, values), (*where, kind)
 
 
 @pytest.mark.parametrize(
@@ -195,6 +234,58 @@ def test_tenants_never_meet(world, client):
         assert rival.get(f"/api/v1{path}").status_code == 404
     ours = client("admin")
     assert ours.get("/api/v1/devices/rival-01").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("account", "own", "other"),
+    [
+        ("customer", "cust-1", "cust-2"),
+        ("customer-west", "cust-2", "cust-1"),
+        ("integrator-west", "cust-2", "cust-1"),
+    ],
+)
+def test_a_bound_account_lists_only_what_is_its_customers(client, account, own, other):
+    machine, office = client(account), client("manager")
+    for path in ("/devices", "/tickets", "/work-orders"):
+        listed = machine.get(f"/api/v1{path}").json()["items"]
+        assert {row["customer_id"] for row in listed} == {own}, path
+        everything = office.get(f"/api/v1{path}").json()["items"]
+        assert len(listed) == sum(row["customer_id"] == own for row in everything), path
+    assert machine.get("/api/v1/tickets", params={"customer_id": other}).json()["items"] == []
+    assert machine.get("/api/v1/devices", params={"customer_id": other}).json()["items"] == []
+    assert machine.get("/api/v1/fleet/health").status_code == 403
+
+
+def test_customers_do_not_read_remarks_among_staff(client):
+    staff, customer = client("dispatcher"), client("customer")
+    key = customer.get("/api/v1/tickets").json()["items"][0]["ticket_id"]
+    etag = staff.get(f"/api/v1/tickets/{key}").headers["ETag"]
+    staff.post(f"/api/v1/tickets/{key}/acknowledge", json={"note": "bill them"}, headers={"If-Match": etag})
+    assert "bill them" in staff.get(f"/api/v1/tickets/{key}").text
+    seen = customer.get(f"/api/v1/tickets/{key}").json()
+    assert "bill them" not in str(seen)
+    assert seen["evidence"] == []
+    assert seen["clocks"]
+
+
+def test_integrators_only_read_and_only_with_tokens(client, browser):
+    assert client("integrator").get("/api/v1/fleet/health").status_code == 200
+    report = {"device_id": "c3525-02", "text": "streaks"}
+    assert client("integrator").post("/api/v1/tickets", json=report).status_code == 403
+    assert browser("integrator").get("/api/v1/me").status_code == 401
+
+
+def test_a_customer_lands_on_a_page_of_own_devices_and_promises(browser):
+    visitor = browser("customer")
+    start = visitor.get("/", headers={"Accept": "text/html"})
+    assert (start.status_code, start.headers["Location"]) == (303, "/my")
+    page = visitor.get("/my", headers={"Accept": "text/html"})
+    assert page.status_code == 200
+    assert "SN00001" in page.text
+    assert "SN00004" not in page.text
+    assert "Promised by" in page.text
+    for elsewhere in ("/devices", "/tickets", "/customers", "/work-orders", "/work"):
+        assert visitor.get(elsewhere, headers={"Accept": "text/html"}).status_code == 403
 
 
 def test_rules_in_the_document_are_the_rules_in_the_code(world):

@@ -272,11 +272,19 @@ def _people(world: World) -> None:
         ("dispatcher-west", Role.DISPATCHER, None, ("west",)),
         ("tech-li", Role.TECHNICIAN, "li", ()),
         ("tech-zhao", Role.TECHNICIAN, "zhao", ()),
+        ("supervisor", Role.SUPERVISOR, None, ()),
+        ("specialist", Role.SPECIALIST, None, ()),
+        ("customer", Role.CUSTOMER, "cust-1", ()),
+        ("customer-west", Role.CUSTOMER, "cust-2", ()),
+        ("integrator", Role.INTEGRATOR, None, ()),
+        ("integrator-west", Role.INTEGRATOR, "cust-2", ()),
     )
     with world.services.uow_factory() as uow:
         for tenant in (DEFAULT_TENANT, OTHER_TENANT):
             people = rows if tenant == DEFAULT_TENANT else (*rows, ("rival-user", Role.MANAGER, None, ()))
-            for name, role, technician, regions in people:
+            for name, role, bound, regions in people:
+                technician = bound if role is Role.TECHNICIAN else None
+                customer = None if role is Role.TECHNICIAN else bound
                 uow.users.save(
                     User(
                         tenant=tenant,
@@ -285,6 +293,7 @@ def _people(world: World) -> None:
                         role=role,
                         password_hash=password,
                         technician_id=TechnicianId(technician) if technician else None,
+                        customer_id=CustomerId(customer) if customer else None,
                         regions=regions,
                         language="en",
                     )
