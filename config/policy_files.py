@@ -108,10 +108,11 @@ def _version(folder: Path, part: Path, figures: Mapping[str, Figure]) -> PolicyV
 def _figures_of(folder: Path) -> Iterator[tuple[str, Figure]]:
     for path in sorted(folder.glob("*.yaml")):
         if path.name != "book.yaml":
-            yield from _leaves(path, path.stem, read_yaml(path))
+            yield from figures_in(path, path.stem, read_yaml(path))
 
 
-def _leaves(path: Path, prefix: str, table: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
+def figures_in(path: Path, prefix: str, table: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
+    """Yield the figures of a file or of a table in it with their keys, which begin with `prefix`."""
     for name, entry in table.items():
         key = f"{prefix}.{name}"
         if not isinstance(entry, Mapping):
@@ -121,7 +122,7 @@ def _leaves(path: Path, prefix: str, table: Mapping[str, Any]) -> Iterator[tuple
         if "value" in entry:
             yield key, _figure(path, key, entry)
         else:
-            yield from _leaves(path, key, entry)
+            yield from figures_in(path, key, entry)
 
 
 def _figure(path: Path, key: str, entry: Mapping[str, Any]) -> Figure:

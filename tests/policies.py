@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from datetime import date, time, timedelta
 
 from crm_core.domain.agreements_policy import AgreementsPolicy
-from crm_core.domain.billing_policy import BillingPolicy
 from crm_core.domain.catalogue import Catalogue, CatalogueSupply, DeviceModel, FaultCode
 from crm_core.domain.fault_codes import FaultCodeBook
 from crm_core.domain.fieldwork_policy import FieldworkPolicy
@@ -25,11 +24,12 @@ from crm_core.domain.policy import (
     TriagePolicy,
 )
 from crm_core.domain.quality_policy import QualityPolicy
-from crm_core.domain.relations_policy import RelationsPolicy
 from crm_core.domain.service import TicketLevel
 from crm_core.domain.sla import BusinessCalendar, EscalationStep, WorkWindow
 from crm_core.domain.stock_policy import StockPolicy
 from crm_core.domain.trust_policy import TrustPolicy
+from tests.care_policies import a_credit_policy, a_recommendation_policy, a_relations_policy
+from tests.money_policies import a_billing_policy, a_contract_policy
 
 
 def a_calendar(**changes: object) -> BusinessCalendar:
@@ -121,9 +121,11 @@ def a_policy(triage: TriagePolicy | None = None, calendar: BusinessCalendar | No
         stock=StockPolicy(),
         notices=NoticesPolicy(),
         fieldwork=FieldworkPolicy(),
-        relations=RelationsPolicy(),
-        agreements=AgreementsPolicy(),
-        billing=BillingPolicy(),
+        relations=a_relations_policy(),
+        agreements=AgreementsPolicy(
+            contracts=a_contract_policy(), credit=a_credit_policy(), recommendation=a_recommendation_policy()
+        ),
+        billing=a_billing_policy(),
         trust=TrustPolicy(),
         quality=QualityPolicy(),
     )
