@@ -151,9 +151,13 @@ class Influxdb(_Section):
 
 
 class Crm(_Section):
-    """The database of customers, tickets and work orders; empty means SQLite in the data folder."""
+    """The database of customers, tickets and work orders; empty means SQLite in the data folder.
+
+    `personal_keys` seal personal fields, newest first, separated by commas; empty means a key file in the data folder.
+    """
 
     url: SqlUrl
+    personal_keys: Secret
 
 
 class Api(_Section):
@@ -232,6 +236,11 @@ class Settings(BaseSettings):
     def telemetry_file(self) -> Path:
         """The SQLite file of telemetry and of the outbox."""
         return self.general.folder / "telemetry.sqlite"
+
+    @property
+    def personal_key_file(self) -> Path:
+        """The keys of personal fields, when the settings name none."""
+        return self.general.folder / "personal.key"
 
     @property
     def models_folder(self) -> Path:

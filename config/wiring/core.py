@@ -18,6 +18,8 @@ from crm_core.ports import Clock, UnitOfWorkFactory
 from crm_core.registry import Registry
 from crm_core.signals import Concluder, Conclusion
 from crm_core.storage.sqlalchemy_uow import make_uow_factory, migrate
+from crm_core.storage.trust.lock import AesPersonalLock, keys_of_file
+from crm_core.trust.personal import PersonalData
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,7 @@ class Core:
     messages: Messages
     uow_factory: UnitOfWorkFactory
     registry: Registry
+    personal: PersonalData
 
     @property
     def tenant(self) -> TenantId:
@@ -54,16 +57,27 @@ def open_core(settings: Settings, clock: Clock) -> Core:
     """Read all knowledge, create or upgrade the CRM database, and return the centre."""
     knowledge = load_knowledge(settings)
     migrate_database(settings)
-    uow_factory = make_uow_factory(settings.crm_url)
+    uow_factory = make_uow_factory(settings.crm_url, clock=clock)
+    policy = knowledge.policy_on(clock.now().date())
     return Core(
         settings=settings,
         clock=clock,
         knowledge=knowledge,
-        policy=knowledge.policy_on(clock.now().date()),
+        policy=policy,
         messages=load_messages(),
         uow_factory=uow_factory,
         registry=Registry(uow_factory, clock, knowledge.catalogue),
+        personal=PersonalData(open_lock(settings), policy.trust, clock),
     )
+
+
+def open_lock(settings: Settings) -> AesPersonalLock:
+    """Return the lock of personal fields; its keys come from the settings or from the key file in the data folder."""
+    told = [key.strip() for key in settings.crm.personal_keys.split(",") if key.strip()]
+    if told:
+        return AesPersonalLock(told)
+    prepare_folder(settings.general.folder)
+    return AesPersonalLock(keys_of_file(settings.personal_key_file))
 
 
 def migrate_database(settings: Settings) -> str:

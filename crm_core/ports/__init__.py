@@ -38,7 +38,7 @@ from crm_core.ports.telemetry import (
     TelemetryStore,
     Timer,
 )
-from crm_core.ports.trust import TrustRepository
+from crm_core.ports.trust import PersonalLock, TrustRepository
 
 __all__ = [
     "AgreementsRepository",
@@ -54,6 +54,7 @@ __all__ = [
     "Lease",
     "LeaseRepository",
     "NoticesRepository",
+    "PersonalLock",
     "QualityRepository",
     "RelationsRepository",
     "Repository",

@@ -21,6 +21,7 @@ from crm_core.domain.service import Technician
 from crm_core.ports import (
     AgreementsRepository,
     BillingRepository,
+    Clock,
     DeviceRepository,
     FieldworkRepository,
     ForecastRepository,
@@ -59,6 +60,7 @@ from crm_core.storage.repositories import (
 from crm_core.storage.stock.sql import SqlStockRepository
 from crm_core.storage.tables import TableRepository
 from crm_core.storage.trust.sql import SqlTrustRepository
+from crm_core.storage.trust.trail import AuditTrail, install_triggers, watch
 
 BUSY_TIMEOUT_SECONDS: Final = 30.0
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -88,9 +90,12 @@ class SqlUnitOfWork:
     trust: TrustRepository
     quality: QualityRepository
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, clock: Clock | None = None, *, audited: bool = True) -> None:
         self._engine = engine
+        self._clock = clock
+        self._audited = audited
         self._connection: Connection | None = None
+        self._trail: AuditTrail | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -117,7 +122,8 @@ class SqlUnitOfWork:
         self.relations = SqlRelationsRepository(connection)
         self.agreements = SqlAgreementsRepository(connection)
         self.billing = SqlBillingRepository(connection)
-        self.trust = SqlTrustRepository(connection)
+        self._trail = AuditTrail(connection, self._clock) if self._audited else None
+        self.trust = SqlTrustRepository(connection, self._trail)
         self.quality = SqlQualityRepository(connection)
         return self
 
@@ -133,6 +139,8 @@ class SqlUnitOfWork:
         connection = self._connection
         if connection is None:
             raise RuntimeError("commit belongs inside the with-block of the unit of work")
+        if self._trail is not None:
+            self._trail.settle()
         connection.commit()
         connection.begin()
 
@@ -172,20 +180,30 @@ def _prepare_sqlite(engine: Engine, *, read_only: bool) -> None:
 class SqlUnitOfWorkFactory:
     """Gives units of work over one database (`ports.UnitOfWorkFactory`); `close` ends its pooled connections."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, clock: Clock | None = None, *, audited: bool = True) -> None:
         self._engine = engine
+        self._clock = clock
+        self._audited = audited
 
     def __call__(self) -> SqlUnitOfWork:
-        return SqlUnitOfWork(self._engine)
+        return SqlUnitOfWork(self._engine, self._clock, audited=self._audited)
 
     def close(self) -> None:
         """End the pooled connections; the factory may be used again and then opens new ones."""
         self._engine.dispose()
 
 
-def make_uow_factory(url: str, *, read_only: bool = False) -> SqlUnitOfWorkFactory:
-    """Return a factory of units of work over the database at `url`; call `migrate` once before its first use."""
-    return SqlUnitOfWorkFactory(make_engine(url, read_only=read_only))
+def make_uow_factory(
+    url: str, *, read_only: bool = False, clock: Clock | None = None
+) -> SqlUnitOfWorkFactory:
+    """Return a factory of units of work over the database at `url`; call `migrate` once before its first use.
+
+    What is written goes into the audit chain with the time of `clock`, or of the database without one.
+    """
+    engine = make_engine(url, read_only=read_only)
+    if not read_only:
+        watch(engine)
+    return SqlUnitOfWorkFactory(engine, clock, audited=not read_only)
 
 
 def migrate(url: str) -> None:
@@ -202,6 +220,7 @@ def migrate(url: str) -> None:
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7236105)")  # one migration at a time
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+            install_triggers(connection)
     except OperationalError as error:
         raise StoreUnavailable(f"the CRM database does not answer now: {error.orig}") from error
     finally:

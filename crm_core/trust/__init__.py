@@ -1,0 +1,1 @@
+"""Trust: personal data under lock, the audit chain and its verification, retention, export and erasure."""
