@@ -26,10 +26,10 @@ from crm_core.domain.policy import (
 from crm_core.domain.quality_policy import QualityPolicy
 from crm_core.domain.service import TicketLevel
 from crm_core.domain.sla import BusinessCalendar, EscalationStep, WorkWindow
-from crm_core.domain.stock_policy import StockPolicy
 from crm_core.domain.trust_policy import TrustPolicy
 from tests.care_policies import a_credit_policy, a_recommendation_policy, a_relations_policy
 from tests.money_policies import a_billing_policy, a_contract_policy
+from tests.stock_builders import a_stock_policy
 
 
 def a_calendar(**changes: object) -> BusinessCalendar:
@@ -118,7 +118,7 @@ def a_policy(triage: TriagePolicy | None = None, calendar: BusinessCalendar | No
             day_starts_minutes=540,
             day_ends_minutes=1080,
         ),
-        stock=StockPolicy(),
+        stock=a_stock_policy(),
         notices=NoticesPolicy(),
         fieldwork=FieldworkPolicy(),
         relations=a_relations_policy(),
