@@ -5,9 +5,12 @@ Adapters live at the edges (`collector.stores`, `crm_core.storage`, `config`) an
 All methods are synchronous and safe to call from a worker thread; instants are aware UTC.
 """
 
+from crm_core.ports.accounts import AccountsRepository
 from crm_core.ports.agreements import AgreementsRepository
 from crm_core.ports.billing import BillingRepository
 from crm_core.ports.crm import (
+    Changes,
+    CommitListener,
     DeviceForecasts,
     DeviceRepository,
     ForecastRepository,
@@ -41,10 +44,13 @@ from crm_core.ports.telemetry import (
 from crm_core.ports.trust import PersonalLock, TrustRepository
 
 __all__ = [
+    "AccountsRepository",
     "AgreementsRepository",
     "AppendResult",
     "BillingRepository",
+    "Changes",
     "Clock",
+    "CommitListener",
     "DeviceForecasts",
     "DeviceRepository",
     "FieldworkRepository",

@@ -1,7 +1,7 @@
 """The ports of the CRM: repositories over customers, devices, tickets and work orders, bound by one transaction."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
@@ -24,6 +24,7 @@ from crm_core.domain.service import (
     WorkOrder,
     WorkOrderState,
 )
+from crm_core.ports.accounts import AccountsRepository
 from crm_core.ports.agreements import AgreementsRepository
 from crm_core.ports.billing import BillingRepository
 from crm_core.ports.fieldwork import FieldworkRepository
@@ -81,6 +82,7 @@ class TicketFilter:
     device_id: DeviceId | None = None
     site_id: SiteId | None = None
     customer_id: str | None = None
+    changed_since: datetime | None = None
     regions: tuple[str, ...] = ()
     before: TicketId | None = None
     limit: int = 100
@@ -232,6 +234,10 @@ class UserRepository(Repository[User], Protocol):
 
     def save_token(self, token: AccessToken) -> None: ...
 
+    def tokens(self, tenant: TenantId, purpose: str) -> Sequence[AccessToken]:
+        """Return the tokens of a purpose, oldest first; expired ones too."""
+        ...
+
     def find_token(self, token_hash: str) -> AccessToken | None: ...
 
     def revoke_token(self, token_hash: str) -> None: ...
@@ -274,6 +280,7 @@ class UnitOfWork(Protocol):
     forecasts: ForecastRepository
     users: UserRepository
     leases: LeaseRepository
+    accounts: AccountsRepository
     stock: StockRepository
     notices: NoticesRepository
     fieldwork: FieldworkRepository
@@ -293,3 +300,32 @@ class UnitOfWork(Protocol):
 
 
 UnitOfWorkFactory = Callable[[], UnitOfWork]
+
+
+@dataclass(slots=True)
+class Changes:
+    """The tickets and work orders that a transaction has written so far, each as it is now."""
+
+    tickets: dict[tuple[str, int], Ticket] = field(default_factory=dict)
+    work_orders: dict[tuple[str, int], WorkOrder] = field(default_factory=dict)
+
+    def note_ticket(self, ticket: Ticket) -> Ticket:
+        """Remember a ticket that was written, and return it."""
+        self.tickets[ticket.tenant, ticket.ticket_id] = ticket
+        return ticket
+
+    def note_order(self, order: WorkOrder) -> WorkOrder:
+        """Remember a work order that was written, and return it."""
+        self.work_orders[order.tenant, order.work_order_id] = order
+        return order
+
+    def taken(self) -> "Changes":
+        """Return what was noted and forget it."""
+        noted = Changes(dict(self.tickets), dict(self.work_orders))
+        self.tickets.clear()
+        self.work_orders.clear()
+        return noted
+
+
+#: Called with what a transaction wrote, just before it becomes durable: what it adds becomes durable with it.
+CommitListener = Callable[[UnitOfWork, Changes], None]

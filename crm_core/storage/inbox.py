@@ -169,6 +169,12 @@ class SqlUserRepository(TableRepository[User]):
     def save_token(self, token: AccessToken) -> None:
         upsert(self._connection, schema.access_tokens, row_of(token))
 
+    def tokens(self, tenant: TenantId, purpose: str) -> Sequence[AccessToken]:
+        table = schema.access_tokens
+        query = select(table).where(table.c.tenant == tenant, table.c.purpose == purpose)
+        rows = self._connection.execute(query.order_by(table.c.created_at, table.c.token_hash)).mappings()
+        return [entity_of(row, AccessToken) for row in rows]
+
     def find_token(self, token_hash: str) -> AccessToken | None:
         table = schema.access_tokens
         row = (

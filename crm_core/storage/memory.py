@@ -26,6 +26,7 @@ from crm_core.domain.service import (
     User,
 )
 from crm_core.ports import (
+    AccountsRepository,
     AgreementsRepository,
     BillingRepository,
     DeviceForecasts,
@@ -47,6 +48,7 @@ from crm_core.ports import (
     UserRepository,
     WorkOrderRepository,
 )
+from crm_core.storage.accounts.memory import MemoryAccountsRepository
 from crm_core.storage.agreements.memory import MemoryAgreementsRepository
 from crm_core.storage.billing.memory import MemoryBillingRepository
 from crm_core.storage.fieldwork.memory import MemoryFieldworkRepository
@@ -197,6 +199,12 @@ class _Users(MemoryRepository[User]):
         self.get(token.tenant, token.user_id)
         self._tokens.put((token.token_hash,), token)
 
+    def tokens(self, tenant: TenantId, purpose: str) -> Sequence[AccessToken]:
+        rows = [
+            each for each in self._tokens.rows.values() if (each.tenant, each.purpose) == (tenant, purpose)
+        ]
+        return sorted(rows, key=lambda each: (each.created_at, each.token_hash))
+
     def find_token(self, token_hash: str) -> AccessToken | None:
         return self._tokens.rows.get((token_hash,))
 
@@ -255,6 +263,7 @@ class _State:
         self.forecasts = _Forecasts(self.journal)
         self.users = _Users(self.journal)
         self.leases = _Leases(self.journal)
+        self.accounts = MemoryAccountsRepository(self.journal)
         self.stock = MemoryStockRepository(self.journal)
         self.notices = MemoryNoticesRepository(self.journal)
         self.fieldwork = MemoryFieldworkRepository(self.journal)
@@ -280,6 +289,7 @@ class MemoryUnitOfWork:
     forecasts: ForecastRepository
     users: UserRepository
     leases: LeaseRepository
+    accounts: AccountsRepository
     stock: StockRepository
     notices: NoticesRepository
     fieldwork: FieldworkRepository
@@ -303,6 +313,7 @@ class MemoryUnitOfWork:
         self.forecasts = state.forecasts
         self.users = state.users
         self.leases = state.leases
+        self.accounts = state.accounts
         self.stock = state.stock
         self.notices = state.notices
         self.fieldwork = state.fieldwork

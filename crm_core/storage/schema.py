@@ -205,6 +205,7 @@ tickets = Table(
     Index("ix_tickets_device", "tenant", "device_id", "ticket_id"),
     Index("ix_tickets_state", "tenant", "state", "ticket_id"),
     Index("ix_tickets_raised", "tenant", "raised_at"),
+    Index("ix_tickets_changed", "tenant", "changed_at"),
     sqlite_autoincrement=True,
 )
 

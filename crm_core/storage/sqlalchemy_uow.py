@@ -19,6 +19,7 @@ from crm_core.domain.errors import InvalidConfiguration, StoreUnavailable
 from crm_core.domain.fleet import Contract, Customer, Site
 from crm_core.domain.service import Technician
 from crm_core.ports import (
+    AccountsRepository,
     AgreementsRepository,
     BillingRepository,
     Clock,
@@ -39,6 +40,7 @@ from crm_core.ports import (
     WorkOrderRepository,
 )
 from crm_core.storage import schema
+from crm_core.storage.accounts.sql import SqlAccountsRepository
 from crm_core.storage.agreements.sql import SqlAgreementsRepository
 from crm_core.storage.billing.sql import SqlBillingRepository
 from crm_core.storage.fieldwork.sql import SqlFieldworkRepository
@@ -81,6 +83,7 @@ class SqlUnitOfWork:
     forecasts: ForecastRepository
     users: UserRepository
     leases: LeaseRepository
+    accounts: AccountsRepository
     stock: StockRepository
     notices: NoticesRepository
     fieldwork: FieldworkRepository
@@ -116,6 +119,7 @@ class SqlUnitOfWork:
         self.forecasts = SqlForecastRepository(connection)
         self.users = SqlUserRepository(connection)
         self.leases = SqlLeaseRepository(connection)
+        self.accounts = SqlAccountsRepository(connection)
         self.stock = SqlStockRepository(connection)
         self.notices = SqlNoticesRepository(connection)
         self.fieldwork = SqlFieldworkRepository(connection)

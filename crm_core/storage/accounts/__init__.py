@@ -1,0 +1,1 @@
+"""Storage of what guards the way in: tables, their repository, and its twin in memory."""
