@@ -36,6 +36,8 @@ def relations_policy(take: Taker) -> RelationsPolicy:
         raise InvalidConfiguration(f"relations.axes.tier: classes must be exactly {', '.join(CustomerTier)}")
     return RelationsPolicy(
         axes=axes,
+        equipment_categories=frozenset(take.text("relations.repairs.equipment_categories").split()),
+        user_damage=take.text("relations.repairs.user_damage"),
         treatments=tuple(_treatment(take, name, names) for name in take.names_under("relations.treatments")),
         cadence={tier: _cadence(take, f"relations.cadence.{tier.value}") for tier in CustomerTier},
         care=_care(take),
@@ -117,6 +119,7 @@ def _cadence(take: Taker, table: str) -> Cadence:
         raise InvalidConfiguration(f"{table}.required_fields may name content, needs and feedback")
     return Cadence(
         role=take.text(f"{table}.role"),
+        title=take.text(f"{table}.title"),
         contacts=take.whole(f"{table}.contacts", least=1, most=100),
         period_days=_days(take, f"{table}.period", least=1),
         warn_after_days=_days(take, f"{table}.warn_after", least=0),

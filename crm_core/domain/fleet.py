@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
+from crm_core.domain.customer_files import CompanyFile, Consent, CustomerSource, PersonFile
 from crm_core.domain.identity import ContractId, CustomerId, DeviceId, ModelId, SiteId, TenantId
 from crm_core.domain.money import Money
 
@@ -48,7 +49,11 @@ class Transport(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Customer:
-    """One customer of the rental firm."""
+    """One customer of the rental firm. Persons and companies have files of their own (requirement 54).
+
+    `tier` is the class of the axis `tier`, kept here for the clocks; `owner` is the user name of the responsible person.
+    `person` and `company` go with the kind; `version` rises with each change.
+    """
 
     tenant: TenantId
     customer_id: CustomerId
@@ -60,6 +65,16 @@ class Customer:
     phone: str | None = None
     email: str | None = None
     language: str = "zh-CN"
+    source: CustomerSource | None = None
+    owner: str | None = None
+    consents: tuple[Consent, ...] = ()
+    company: CompanyFile | None = None
+    person: PersonFile | None = None
+    price_sensitivity: str | None = None  # low, mid, high, as sales judge it
+    referred_by: CustomerId | None = None
+    registered_on: date | None = None
+    review_due_on: date | None = None  # when the file is to be looked over again (109)
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,6 +68,7 @@ class Cadence:
     """How often somebody speaks with customers of a tier, who does, and what a record must hold (44, 45, 101)."""
 
     role: str
+    title: str  # specialist (one to one), senior_consultant, consultant, sales
     contacts: int
     period_days: int
     warn_after_days: int
@@ -133,6 +134,8 @@ class RelationsPolicy:
     """Customer relations: classes with reasons, contacts, tasks, complaints, surveys, loyalty."""
 
     axes: tuple[AxisRule, ...]
+    equipment_categories: frozenset[str]  # of tickets that count as repairs (55)
+    user_damage: str  # the confirmed cause that does not
     treatments: tuple[Treatment, ...]
     cadence: Mapping[CustomerTier, Cadence]
     care: CarePolicy

@@ -61,6 +61,16 @@ customers = Table(
     Column("phone", String),
     Column("email", String),
     Column("language", String, nullable=False),
+    Column("source", String),
+    Column("owner", String),
+    Column("consents", Json, nullable=False, server_default="[]"),
+    Column("company", Json),
+    Column("person", Json),
+    Column("price_sensitivity", String),
+    Column("referred_by", ID),
+    Column("registered_on", Date),
+    Column("review_due_on", Date),
+    Column("version", Integer, nullable=False, server_default="1"),
     PrimaryKeyConstraint("tenant", "customer_id"),
 )
 
@@ -205,6 +215,7 @@ tickets = Table(
     Index("ix_tickets_device", "tenant", "device_id", "ticket_id"),
     Index("ix_tickets_state", "tenant", "state", "ticket_id"),
     Index("ix_tickets_raised", "tenant", "raised_at"),
+    Index("ix_tickets_changed", "tenant", "changed_at"),
     Index("ix_tickets_changed", "tenant", "changed_at"),
     sqlite_autoincrement=True,
 )

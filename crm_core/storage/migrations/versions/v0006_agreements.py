@@ -1,5 +1,10 @@
 """Agreements: credit, contract terms and their life, from the request to the renewal."""
 
+import sqlalchemy as sa
+from alembic import op
+
+from crm_core.storage.types import Instant, Json
+
 revision = "0006"
 down_revision = "0005"
 branch_labels = None
@@ -7,8 +12,58 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    op.create_table('credit_assessments',
+    sa.Column('assessment_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
+    sa.Column('tenant', sa.String(length=64), nullable=False),
+    sa.Column('customer_id', sa.String(length=64), nullable=False),
+    sa.Column('score', sa.Integer(), nullable=False),
+    sa.Column('credit_class', sa.String(length=16), nullable=False),
+    sa.Column('start_up', sa.Boolean(), nullable=False),
+    sa.Column('factors', Json(), nullable=False),
+    sa.Column('deposit_share', Json(), nullable=False),
+    sa.Column('payment_months', sa.Integer(), nullable=False),
+    sa.Column('reasons', Json(), nullable=False),
+    sa.Column('missing', Json(), nullable=False),
+    sa.Column('assessed_at', Instant(), nullable=False),
+    sa.Column('assessor', sa.String(), nullable=False),
+    sa.Column('valid_until', sa.Date(), nullable=False),
+    sa.Column('policy_version', sa.String(), nullable=False),
+    sa.Column('note', sa.String(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.ForeignKeyConstraint(['tenant', 'customer_id'], ['customers.tenant', 'customers.customer_id'], name=op.f('fk_credit_assessments_tenant_customer_id')),
+    sa.PrimaryKeyConstraint('assessment_id', name=op.f('pk_credit_assessments')),
+    sqlite_autoincrement=True
+    )
+    op.create_index('ix_credit_assessments_customer', 'credit_assessments', ['tenant', 'customer_id'], unique=False)
+    op.create_table('rental_requests',
+    sa.Column('request_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
+    sa.Column('tenant', sa.String(length=64), nullable=False),
+    sa.Column('customer_id', sa.String(length=64), nullable=False),
+    sa.Column('raised_at', Instant(), nullable=False),
+    sa.Column('raised_by', sa.String(), nullable=False),
+    sa.Column('pages_mono', sa.Integer(), nullable=False),
+    sa.Column('pages_colour', sa.Integer(), nullable=False),
+    sa.Column('quantity', sa.Integer(), nullable=False),
+    sa.Column('months', sa.Integer(), nullable=False),
+    sa.Column('needs', Json(), nullable=False),
+    sa.Column('clock', Json(), nullable=False),
+    sa.Column('industry', sa.String(), nullable=True),
+    sa.Column('agreed_on', sa.Date(), nullable=True),
+    sa.Column('state', sa.String(length=16), nullable=False),
+    sa.Column('proposal', Json(), nullable=True),
+    sa.Column('contract_id', sa.String(length=64), nullable=True),
+    sa.Column('decline_reason', sa.String(), nullable=False),
+    sa.Column('note', sa.String(), nullable=False),
+    sa.Column('warnings', Json(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.ForeignKeyConstraint(['tenant', 'customer_id'], ['customers.tenant', 'customers.customer_id'], name=op.f('fk_rental_requests_tenant_customer_id')),
+    sa.PrimaryKeyConstraint('request_id', name=op.f('pk_rental_requests')),
+    sqlite_autoincrement=True
+    )
+    op.create_index('ix_rental_requests_customer', 'rental_requests', ['tenant', 'customer_id'], unique=False)
+    op.create_index('ix_rental_requests_state', 'rental_requests', ['tenant', 'state'], unique=False)
 
 
 def downgrade() -> None:
-    pass
+    op.drop_table("rental_requests")
+    op.drop_table("credit_assessments")

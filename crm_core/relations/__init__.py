@@ -1,0 +1,1 @@
+"""Relations with customers: classes with reasons, care, complaints, surveys, loyalty and what came of it."""
