@@ -5,19 +5,13 @@ Pure: the estimate before the repair, the charge after it and the public price l
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
 from crm_core.domain.billing_policy import BillingPolicy, RepairItem, RepairPolicy
 from crm_core.domain.charges import ChargeLine, ChargeRule, PartCharge, RepairJob, RepairPrice
 from crm_core.domain.errors import InvalidValue
 from crm_core.domain.messages import packed
-
-CENT = Decimal("0.01")
-
-
-def to_cent(amount: Decimal) -> Decimal:
-    """Return the amount rounded half up to the cent; only at the end of a calculation."""
-    return amount.quantize(CENT, rounding=ROUND_HALF_UP)
+from crm_core.domain.money import CENT, to_cent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

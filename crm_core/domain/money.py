@@ -2,10 +2,16 @@
 
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Final
 
 from crm_core.domain.errors import InvalidValue
 
-_CENT = Decimal("0.01")
+CENT: Final = Decimal("0.01")
+
+
+def to_cent(amount: Decimal) -> Decimal:
+    """Return a plain amount rounded half up to the cent; only at the end of a calculation."""
+    return amount.quantize(CENT, rounding=ROUND_HALF_UP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,7 @@ class Money:
 
     def rounded(self) -> "Money":
         """Return the amount rounded half up to the cent."""
-        return Money(self.amount.quantize(_CENT, rounding=ROUND_HALF_UP), self.currency)
+        return Money(to_cent(self.amount), self.currency)
 
     def _same_currency(self, other: "Money") -> None:
         if other.currency != self.currency:

@@ -1,0 +1,1 @@
+"""Agreements: credit, requests and contracts, from the first question to the renewal."""
