@@ -163,6 +163,7 @@ class LiveOptions:
     mqtt: MqttPlace | None = None
     snmp_share: float = 0.5
     traps_to: tuple[str, int] | None = None
+    trap_version: int = 1  # 0 v1, 1 v2c
     out: Path | None = None
 
 
@@ -234,8 +235,10 @@ class LiveRun:
         if self.server is not None:
             self.summary.snmp_requests = self.server.answered
             if self.options.traps_to is not None and now > self._last_trap:
-                to = self.options.traps_to
-                self.summary.traps += send_due_traps(self.server, self.fleet, to, self._last_trap, now)
+                to, version = self.options.traps_to, self.options.trap_version
+                self.summary.traps += send_due_traps(
+                    self.server, self.fleet, to, self._last_trap, now, version=version
+                )
         self._last_trap = now
         return self.clock.now() < self.scenario.end
 

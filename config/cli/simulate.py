@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import typer
 
@@ -57,6 +57,9 @@ def simulate(
         str | None, typer.Option(metavar="HOST:PORT", help="Half of the printers push to this broker.")
     ] = None,
     traps_to: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Send SNMP traps there.")] = None,
+    trap_version: Annotated[
+        Literal["1", "2c"], typer.Option(help="SNMP version of the traps; old printers send version 1.")
+    ] = "2c",
     register: Annotated[
         bool,
         typer.Option(
@@ -88,6 +91,7 @@ def simulate(
             first_address=STORY_ADDRESS,
             mqtt=mqtt_place(mqtt, session.tenant),
             traps_to=None if traps_to is None else split_host(traps_to),
+            trap_version=("1", "2c").index(trap_version),
             out=out,
         )
         clock = SystemClock()
