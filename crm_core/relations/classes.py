@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 from crm_core.domain.fleet import CustomerKind
+from crm_core.domain.identity import CustomerId
 from crm_core.domain.relations import MeasureValue, Reason
 from crm_core.domain.relations_policy import AxisRule, ClassRule, RelationsPolicy, Threshold
 
@@ -63,12 +64,14 @@ def classify_all(policy: RelationsPolicy, subject: Subject) -> dict[str, Verdict
     return {axis.name: classify(axis, subject) for axis in policy.axes}
 
 
-def ranks_of(values: Mapping[str, Mapping[str, Measured]]) -> dict[str, dict[str, Decimal]]:
+def ranks_of(
+    values: Mapping[CustomerId, Mapping[str, Measured]],
+) -> dict[CustomerId, dict[str, Decimal]]:
     """Return for each customer and measure the share of customers that stand before them.
 
     `values` is by customer and measure. Equal values share the better place; nothing (0 or less) has none.
     """
-    ranks: dict[str, dict[str, Decimal]] = {customer: {} for customer in values}
+    ranks: dict[CustomerId, dict[str, Decimal]] = {customer: {} for customer in values}
     for measure in {name for measures in values.values() for name in measures}:
         numbers = {
             customer: found.value
