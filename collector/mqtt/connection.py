@@ -4,24 +4,29 @@ The listener and the edge agent share it. It subscribes at every connect, becaus
 answers "no session" and would stay silent for ever (paho 2.x documentation, on_connect).
 """
 
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from collector.mqtt.bulk_socket import BulkSocket, Message
 from crm_core.domain.errors import StoreUnavailable
 
 #: How long the broker keeps our session while we are away, in seconds.
 SESSION_SECONDS: Final = 7 * 86_400
 _CONNECT_SECONDS: Final = 10.0
 _UNSUPPORTED_VERSION: Final = "Unsupported protocol version"
+_LOST: Final = "the connection ended before an answer"
+#: Pauses between attempts to come back, in seconds: short enough that a restarted broker is found within a few.
+_FIRST_PAUSE, _LONGEST_PAUSE = 1, 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,14 +60,31 @@ class LastWill:
 
 
 Protocol = Literal["5", "3.1.1"]
-Received = Callable[[paho.MQTTMessage], None]
+Received = Callable[[Sequence[Message]], None]
+
+
+class _BulkClient(paho.Client):
+    """paho over a socket that takes messages out in bulk (see `bulk_socket`)."""
+
+    def __init__(self, *arguments: Any, received: Received | None, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._received = received
+        self.link: BulkSocket | None = None
+
+    def _create_socket(self) -> Any:  # the place that paho leaves for other sockets
+        plain = super()._create_socket()
+        if self._received is None:
+            return plain
+        five = self.protocol == paho.MQTTv5
+        self.link = BulkSocket(cast("socket.socket", plain), self._received, five=five)
+        return self.link
 
 
 class MqttConnection:
     """Connects in the background and stays connected; callbacks run in the network thread.
 
-    `on_message` must hand over quickly; acknowledge with `acknowledge` when the message is safe. `on_connected` is
-    called at every connect, after subscribing.
+    `on_messages` gets what came together, must hand over quickly, and may be called before `on_connected`; acknowledge
+    with `acknowledge` when the messages are safe. `on_connected` is called at every connect, after subscribing.
     """
 
     def __init__(
@@ -70,16 +92,16 @@ class MqttConnection:
         endpoint: MqttEndpoint,
         *,
         filters: Sequence[str],
-        on_message: Received,
+        on_messages: Received,
         on_connected: Callable[[], None] | None = None,
         will: LastWill | None = None,
     ) -> None:
         self.endpoint = endpoint
         self._filters = list(filters)
-        self._on_message = on_message
+        self._on_messages = on_messages
         self._on_connected = on_connected
         self._will = will
-        self._client: paho.Client | None = None
+        self._client: _BulkClient | None = None
         self._stopping = threading.Event()
         self._answered = threading.Event()
         self._connected = threading.Event()
@@ -121,11 +143,12 @@ class MqttConnection:
             self._client = None
         self._connected.clear()
 
-    def acknowledge(self, message: paho.MQTTMessage, connects: int) -> None:
-        """Acknowledge a message that came during the connection number `connects`; older ones come again."""
+    def acknowledge(self, messages: Sequence[Message]) -> None:
+        """Acknowledge messages in the order in which they came; those of an older connection come again."""
         client = self._client
-        if client is not None and connects == self.connects and message.qos:
-            client.ack(message.mid, message.qos)
+        if client is not None and client.link is not None:
+            link = client.link
+            link.acknowledge([message.mid for message in messages if message.link is link and message.mid])
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> paho.MQTTMessageInfo | None:
         """Publish with QoS 1; None while there is no connection."""
@@ -144,7 +167,7 @@ class MqttConnection:
             if wanted is not None and self._try(wanted):
                 return
             self._stopping.wait(pause)
-            pause = min(pause * 2, 10.0)
+            pause = min(pause * 2, _LONGEST_PAUSE)
 
     def _wanted(self) -> Protocol | None:
         """Return the protocol to use, None when the broker did not tell.
@@ -155,19 +178,21 @@ class MqttConnection:
         if self.endpoint.protocol != "auto":
             return self.endpoint.protocol
         question = self._make("5", f"{self.endpoint.client_id}-asks", None, signed=False)
+        question.on_disconnect = self._disconnected
         self._connect(question, None)
         question.disconnect()
         question.loop_stop()
         if self._refusal == _UNSUPPORTED_VERSION:
             return "3.1.1"
-        return "5" if self._answered.is_set() else None
+        return "5" if self._answered.is_set() and self._refusal != _LOST else None
 
     def _try(self, protocol: Protocol) -> bool:
         self.protocol = protocol
-        client = self._client = self._make(protocol, self.endpoint.client_id, self._will)
+        client = self._client = self._make(
+            protocol, self.endpoint.client_id, self._will, received=self._on_messages
+        )
         client.on_connect = self._connect_answered
         client.on_disconnect = self._disconnected
-        client.on_message = lambda _client, _userdata, message: self._on_message(message)
         if self._connect(client, _session(self.endpoint.window) if protocol == "5" else None):
             return True
         client.disconnect()
@@ -188,11 +213,18 @@ class MqttConnection:
         return self._answered.wait(_CONNECT_SECONDS) and not self._refusal
 
     def _make(
-        self, protocol: Protocol, client_id: str, will: LastWill | None, *, signed: bool = True
-    ) -> paho.Client:
+        self,
+        protocol: Protocol,
+        client_id: str,
+        will: LastWill | None,
+        *,
+        signed: bool = True,
+        received: Received | None = None,
+    ) -> _BulkClient:
         five = protocol == "5"
-        client = paho.Client(
+        client = _BulkClient(
             CallbackAPIVersion.VERSION2,
+            received=received,
             client_id=client_id,
             clean_session=None if five else False,
             protocol=paho.MQTTv5 if five else paho.MQTTv311,
@@ -200,7 +232,7 @@ class MqttConnection:
         )
         client.max_inflight_messages_set(1000)
         client.max_queued_messages_set(0)
-        client.reconnect_delay_set(1, 30)
+        client.reconnect_delay_set(_FIRST_PAUSE, _LONGEST_PAUSE)
         if signed and self.endpoint.username is not None:
             client.username_pw_set(self.endpoint.username, self.endpoint.password)
         if self.endpoint.tls:
@@ -239,6 +271,9 @@ class MqttConnection:
         self, _client: paho.Client, _: Any, _flags: Any, _reason: Any, _properties: Any
     ) -> None:
         self._connected.clear()
+        if not self._answered.is_set():
+            self._refusal = _LOST
+            self._answered.set()
 
 
 def _session(window: int) -> Properties:

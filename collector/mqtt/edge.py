@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import paho.mqtt.client as paho
-
+from collector.mqtt.bulk_socket import Message
 from collector.mqtt.connection import LastWill, MqttConnection, MqttEndpoint
 from collector.mqtt.payloads import ack_message, encode_status
 from collector.mqtt.ring import EdgeRing, Waiting
@@ -76,7 +75,7 @@ class EdgeAgent:
         self.connection = MqttConnection(
             endpoint,
             filters=(ack_filter(tenant, site_id),),
-            on_message=self._marks_came,
+            on_messages=self._marks_came,
             on_connected=self._begin_again,
             will=LastWill(self._status, encode_status(online=False)),
         )
@@ -119,17 +118,17 @@ class EdgeAgent:
         self.connection.publish(self._status, status, retain=True)
         self._news.set()
 
-    def _marks_came(self, message: paho.MQTTMessage) -> None:
-        try:
-            topic = parse_topic(message.topic)
-            marks = ack_message(bytes(message.payload)).marks
-        except (InvalidValue, UnicodeDecodeError) as error:
-            _log.warning("an acknowledgement that cannot be read: %s", error)
-            marks, topic = (), None
-        if topic is not None:
+    def _marks_came(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            try:
+                topic = parse_topic(message.topic.decode())
+                marks = ack_message(message.payload).marks
+            except (InvalidValue, UnicodeDecodeError) as error:
+                _log.warning("an acknowledgement that cannot be read: %s", error)
+                continue
             for mark in marks:
                 self._cover(topic.device_id, mark.boot_id, mark.seq)
-        self.connection.acknowledge(message, self.connection.connects)
+        self.connection.acknowledge(messages)
         self._news.set()
 
     def _cover(self, device_id: str, boot_id: str, seq: int) -> None:

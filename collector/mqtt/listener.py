@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-import paho.mqtt.client as paho
-
 from collector.agents import AgentBook, AgentState
 from collector.dead_letters import DeadLetter
 from collector.ingest import CollectorStore, Ingest, flag_clock
+from collector.mqtt.bulk_socket import Message
 from collector.mqtt.connection import MqttConnection, MqttEndpoint
 from collector.mqtt.marks import MarkSchedule, ack_of
 from collector.mqtt.payloads import pushed_event, pushed_reading, sequence_in, status_message
@@ -42,14 +41,6 @@ class ListenerCounters:
     dead_lettered: int = 0
     statuses: int = 0
     store_failures: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Incoming:
-    """One message with the number of the connection that it came through."""
-
-    message: paho.MQTTMessage
-    connects: int
 
 
 @dataclass(slots=True)
@@ -85,7 +76,7 @@ class MqttListener:
     ) -> None:
         filters = inbound_filters() if group is None else shared(inbound_filters(), group)
         self.connection = MqttConnection(
-            endpoint, filters=filters, on_message=self._queue, on_connected=self._wake
+            endpoint, filters=filters, on_messages=self._queue, on_connected=self._wake
         )
         self._ingest = ingest
         self._store = store
@@ -93,7 +84,7 @@ class MqttListener:
         self._agents = agents
         self._complete = complete
         self._batch = batch
-        self._waiting: deque[_Incoming] = deque()
+        self._waiting: deque[Message] = deque()
         self._news = threading.Condition()
         self._marks = MarkSchedule()
         self._stopping = threading.Event()
@@ -118,10 +109,10 @@ class MqttListener:
 
     # --- network thread ------------------------------------------------------------------------------------------
 
-    def _queue(self, message: paho.MQTTMessage) -> None:
-        self._waiting.append(_Incoming(message, self.connection.connects))
-        self.counters.received += 1
-        if len(self._waiting) == 1:
+    def _queue(self, messages: Sequence[Message]) -> None:
+        self._waiting.extend(messages)
+        self.counters.received += len(messages)
+        if len(self._waiting) == len(messages):
             self._wake()
 
     def _wake(self) -> None:
@@ -139,13 +130,13 @@ class MqttListener:
             if self._stopping.is_set() and not self._waiting:
                 return
 
-    def _take(self) -> list[_Incoming]:
+    def _take(self) -> list[Message]:
         if not self._waiting:
             with self._news:
                 self._news.wait_for(lambda: self._waiting or self._stopping.is_set(), _TICK_SECONDS)
         return [self._waiting.popleft() for _ in range(min(self._batch, len(self._waiting)))]
 
-    def _land(self, batch: Sequence[_Incoming]) -> None:
+    def _land(self, batch: Sequence[Message]) -> None:
         """Land a batch, again and again until the store takes it; acknowledge afterwards."""
         decoded = self._decode(batch)
         pause = 0.1
@@ -159,8 +150,7 @@ class MqttListener:
             if self._stopping.wait(pause):
                 return  # not acknowledged: the broker brings them again
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
-        for incoming in batch:
-            self.connection.acknowledge(incoming.message, incoming.connects)
+        self.connection.acknowledge(batch)
         self.counters.acknowledged += len(batch)
         self.counters.dead_lettered += len(decoded.letters)
         for device in decoded.devices:
@@ -204,15 +194,15 @@ class MqttListener:
             reason = f"Drumbeat could not judge it: {type(error).__name__}: {error}"
             self._ingest.refuse([(reading, reason)])
 
-    def _decode(self, batch: Sequence[_Incoming]) -> _Decoded:
+    def _decode(self, batch: Sequence[Message]) -> _Decoded:
         decoded = _Decoded()
-        for incoming in batch:
+        for message in batch:
             topic = None
             try:
-                topic = parse_topic(incoming.message.topic)
-                self._read(decoded, topic, bytes(incoming.message.payload))
+                topic = parse_topic(message.topic.decode())
+                self._read(decoded, topic, message.payload)
             except (DrumbeatError, UnicodeDecodeError) as error:
-                self._refuse(decoded, topic, incoming, str(error))
+                self._refuse(decoded, topic, message, str(error))
         return decoded
 
     def _read(self, decoded: _Decoded, topic: Topic, body: bytes) -> None:
@@ -249,9 +239,9 @@ class MqttListener:
             if oldest > 1 and (mark is None or mark < oldest - 1):
                 yield tenant, device_id, boot_id, 0, oldest - 1
 
-    def _refuse(self, decoded: _Decoded, topic: Topic | None, incoming: _Incoming, reason: str) -> None:
-        body = bytes(incoming.message.payload)
-        name = str(topic) if topic is not None else _name_of(incoming.message)
+    def _refuse(self, decoded: _Decoded, topic: Topic | None, message: Message, reason: str) -> None:
+        body = message.payload
+        name = str(topic) if topic is not None else _name_of(message)
         decoded.letters.append(DeadLetter(at=self._clock.now(), origin=name, reason=reason, body=body))
         sequence = sequence_in(body) if topic is not None and topic.kind is Kind.READING else None
         if topic is not None and sequence is not None:
@@ -272,8 +262,8 @@ class MqttListener:
                 self.connection.publish(*ack, retain=True)
 
 
-def _name_of(message: paho.MQTTMessage) -> str:
+def _name_of(message: Message) -> str:
     try:
-        return message.topic[:256]
+        return message.topic.decode()[:256]
     except UnicodeDecodeError:
         return "a topic that is not UTF-8"

@@ -1,11 +1,13 @@
 """The password and access files that we write, on a real mosquitto with TLS: each agent stays within its site."""
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from collector.mqtt.acl import COLLECTOR, Account, write_files
+from collector.mqtt.bulk_socket import Message
 from collector.mqtt.connection import MqttConnection, MqttEndpoint
 from tests.conftest import requires_server
 from tests.telemetry_servers import mosquitto, running
@@ -43,15 +45,15 @@ def test_agents_stay_within_their_site_and_strangers_stay_out(tmp_path: Path) ->
 
         got: list[tuple[str, bytes]] = []
 
-        def note(message: object) -> None:
-            got.append((message.topic, bytes(message.payload)))  # type: ignore[attr-defined]  # paho's message
-            collector.acknowledge(message, collector.connects)  # type: ignore[arg-type]  # paho's message
+        def note(messages: Sequence[Message]) -> None:
+            got.extend((message.topic.decode(), message.payload) for message in messages)
+            collector.acknowledge(messages)
 
         collector = MqttConnection(
-            endpoint(COLLECTOR, "c-secret"), filters=["drumbeat/v1/+/+/+/reading"], on_message=note
+            endpoint(COLLECTOR, "c-secret"), filters=["drumbeat/v1/+/+/+/reading"], on_messages=note
         )
-        north = MqttConnection(endpoint(NORTH.username, "n-secret"), filters=[], on_message=print)
-        stranger = MqttConnection(endpoint(NORTH.username, "guessed"), filters=[], on_message=print)
+        north = MqttConnection(endpoint(NORTH.username, "n-secret"), filters=[], on_messages=print)
+        stranger = MqttConnection(endpoint(NORTH.username, "guessed"), filters=[], on_messages=print)
         for connection in (collector, north):
             connection.start()
             connection.wait_connected(20)

@@ -14,6 +14,7 @@ from collector.agents import SqliteAgentBook
 from collector.dead_letters import SqliteDeadLetters
 from collector.ingest import Ingest
 from collector.mqtt.broker import EmbeddedBroker
+from collector.mqtt.bulk_socket import Message
 from collector.mqtt.connection import MqttConnection, MqttEndpoint
 from collector.mqtt.listener import MqttListener
 from collector.mqtt.payloads import ack_message, encode_status
@@ -89,12 +90,13 @@ class Sender:
     def __init__(self, port: int) -> None:
         self.acks: queue.Queue[tuple[str, bytes]] = queue.Queue()
         self._connection = MqttConnection(
-            MqttEndpoint(port=port, client_id="sender"), filters=[f"{BASE}/+/ack"], on_message=self._note
+            MqttEndpoint(port=port, client_id="sender"), filters=[f"{BASE}/+/ack"], on_messages=self._note
         )
 
-    def _note(self, message: object) -> None:
-        self.acks.put((message.topic, bytes(message.payload)))  # type: ignore[attr-defined]  # paho's message
-        self._connection.acknowledge(message, self._connection.connects)  # type: ignore[arg-type]  # paho's message
+    def _note(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            self.acks.put((message.topic.decode(), message.payload))
+        self._connection.acknowledge(messages)
 
     def __enter__(self) -> Self:
         self._connection.start()

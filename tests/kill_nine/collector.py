@@ -28,13 +28,13 @@ class PlantedListener(MqttListener):
     """Wrong on purpose: tells the mark and acknowledges as soon as a message is there, and lands it a little later."""
 
     def _land(self, batch) -> None:
-        for incoming in batch:
-            topic = parse_topic(incoming.message.topic)
+        for message in batch:
+            topic = parse_topic(message.topic.decode())
             if topic.kind is Kind.READING:
-                pushed = pushed_reading(topic, bytes(incoming.message.payload), self._clock.now()).reading
+                pushed = pushed_reading(topic, message.payload, self._clock.now()).reading
                 ack = Topic(topic.tenant, topic.site_id, topic.device_id, Kind.ACK)
                 self.connection.publish(str(ack), encode_ack([(pushed.boot_id, pushed.seq)]), retain=True)
-            self.connection.acknowledge(incoming.message, incoming.connects)
+        self.connection.acknowledge(batch)
         time.sleep(0.2)
         super()._land(batch)
 
