@@ -11,14 +11,21 @@ from crm_core.domain.messages import Messages
 from crm_core.domain.policy import PolicyBook
 from crm_core.domain.service import Evidence, SlaClock, Ticket, WorkOrder
 from crm_core.domain.sla import BusinessCalendar
+from crm_core.domain.wording import Figure, term, worded, worded_detail
 from crm_core.ticket_states import pauses_of
 
-
-class Figure(float):
-    """A figure of a text: one decimal at most, unless the text itself says how to format it."""
-
-    def __format__(self, spec: str) -> str:
-        return super().__format__(spec) if spec else f"{self:,.1f}".removesuffix(".0")
+__all__ = [
+    "Figure",
+    "clock_reasons",
+    "evidence_text",
+    "guide_steps",
+    "reason_text",
+    "span_text",
+    "term",
+    "ticket_title",
+    "worded",
+    "worded_detail",
+]
 
 
 def ticket_title(ticket: Ticket, messages: Messages, language: str) -> str:
@@ -26,55 +33,10 @@ def ticket_title(ticket: Ticket, messages: Messages, language: str) -> str:
     return messages.text(language, ticket.title_key, **worded_detail(ticket.detail, messages, language))
 
 
-def worded_detail(
-    detail: dict[str, str | int | float | None], messages: Messages, language: str
-) -> dict[str, object]:
-    """Return the arguments of a title with kinds, colours and components as words and empty ones as a dash.
-
-    `label` is what people call a supply: colour and kind in the reader's language where both are known.
-    """
-    words = {name: worded(name, value, messages, language) for name, value in detail.items()}
-    kind, colour = detail.get("kind"), detail.get("colour")
-    if (
-        isinstance(kind, str)
-        and kind
-        and messages.text(language, f"pages.term.kind.{kind}") != f"pages.term.kind.{kind}"
-    ):
-        words["label"] = (
-            messages.text(language, "pages.supply.named", kind=words["kind"], colour=words["colour"])
-            if isinstance(colour, str) and colour
-            else words["kind"]
-        )
-    return words
-
-
 def reason_text(reason: Reason, messages: Messages, language: str) -> str:
     """Return a forecast's reason in words."""
     arguments = {name: worded(name, value, messages, language) for name, value in reason.arguments.items()}
     return messages.text(language, reason.key, **arguments)
-
-
-def worded(name: str, value: str | float | None, messages: Messages, language: str) -> object:
-    """Return one argument as people read it."""
-    if value is None:
-        return "–"
-    if not isinstance(value, str):
-        return Figure(value)
-    if name in ("kind", "colour", "component", "category"):
-        return term(name, value, messages, language)
-    if name == "name":  # of a fault code: error bits have words, other names stay
-        text = messages.text(language, f"pages.term.error.{value}")
-        return value if text.startswith("pages.") else text
-    return value
-
-
-def term(family: str, value: str | None, messages: Messages, language: str) -> str:
-    """Return a word of the trade (`pages.term.<family>.<value>`); a word without a text stays as it is."""
-    if value is None:
-        return ""
-    key = f"pages.term.{family}.{value}"
-    text = messages.text(language, key)
-    return value.replace("_", " ") if text == key else text
 
 
 def guide_steps(order: WorkOrder, messages: Messages, language: str) -> list[str]:

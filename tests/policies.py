@@ -24,7 +24,7 @@ from crm_core.domain.policy import (
     TriagePolicy,
 )
 from crm_core.domain.quality_policy import QualityPolicy
-from crm_core.domain.service import TicketLevel
+from crm_core.domain.service import TicketLevel, TicketState
 from crm_core.domain.sla import BusinessCalendar, EscalationStep, WorkWindow
 from crm_core.domain.trust_policy import TrustPolicy
 from tests.care_policies import a_credit_policy, a_recommendation_policy, a_relations_policy
@@ -67,6 +67,22 @@ def a_triage_policy(rules: Iterable[CauseRule] = (), **changes: object) -> Triag
         **changes,
     }
     return TriagePolicy(**fields)
+
+
+def a_notices_policy(**changes: object) -> NoticesPolicy:
+    """Return quiet hours from 21 to 8 and the states that customers are told of."""
+    silent = {TicketState.HELD, TicketState.MERGED, TicketState.CLOSED}
+    fields: dict[str, object] = {
+        "quiet_from": 1260,
+        "quiet_to": 480,
+        "told_states": frozenset(state.value for state in TicketState if state not in silent),
+        "first_retry": timedelta(minutes=1),
+        "last_retry": timedelta(hours=6),
+        "attempts": 4,
+        "claim": timedelta(minutes=2),
+        **changes,
+    }
+    return NoticesPolicy(**fields)
 
 
 def a_policy(triage: TriagePolicy | None = None, calendar: BusinessCalendar | None = None) -> PolicyBook:
@@ -119,7 +135,7 @@ def a_policy(triage: TriagePolicy | None = None, calendar: BusinessCalendar | No
             day_ends_minutes=1080,
         ),
         stock=a_stock_policy(),
-        notices=NoticesPolicy(),
+        notices=a_notices_policy(),
         fieldwork=FieldworkPolicy(),
         relations=a_relations_policy(),
         agreements=AgreementsPolicy(

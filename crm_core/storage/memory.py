@@ -29,6 +29,8 @@ from crm_core.ports import (
     AccountsRepository,
     AgreementsRepository,
     BillingRepository,
+    Changes,
+    CommitListener,
     DeviceForecasts,
     DeviceRepository,
     FieldworkRepository,
@@ -44,7 +46,6 @@ from crm_core.ports import (
     StockRepository,
     TicketRepository,
     TrustRepository,
-    UnitOfWorkFactory,
     UserRepository,
     WorkOrderRepository,
 )
@@ -256,8 +257,9 @@ class _State:
         self.technicians: MemoryRepository[Technician] = MemoryRepository(
             self.journal, lambda each: (each.tenant, each.technician_id)
         )
-        self.tickets = MemoryTickets(self.journal, self.sites)
-        self.work_orders = MemoryWorkOrders(self.journal, self.sites)
+        self.changes = Changes()
+        self.tickets = MemoryTickets(self.journal, self.sites, self.changes)
+        self.work_orders = MemoryWorkOrders(self.journal, self.sites, self.changes)
         self.signals = _Signals(self.journal)
         self.incidents = _Incidents(self.journal)
         self.forecasts = _Forecasts(self.journal)
@@ -299,8 +301,9 @@ class MemoryUnitOfWork:
     trust: TrustRepository
     quality: QualityRepository
 
-    def __init__(self, state: _State) -> None:
+    def __init__(self, state: _State, listeners: Sequence[CommitListener] = ()) -> None:
         self._state = state
+        self._listeners = listeners
         self.customers = state.customers
         self.sites = state.sites
         self.contracts = state.contracts
@@ -326,6 +329,7 @@ class MemoryUnitOfWork:
     def __enter__(self) -> Self:
         self._state.lock.acquire()
         self._state.journal.clear()
+        self._state.changes.taken()
         return self
 
     def __exit__(
@@ -338,10 +342,27 @@ class MemoryUnitOfWork:
 
     def commit(self) -> None:
         """Keep the changes. The block may go on: what follows is a new transaction."""
+        changes = self._state.changes.taken()
+        for listener in self._listeners:
+            listener(self, changes)
         self._state.journal.clear()
 
 
-def make_memory_uow_factory() -> UnitOfWorkFactory:
+class MemoryUnitOfWorkFactory:
+    """Gives units of work over one memory (`ports.UnitOfWorkFactory`)."""
+
+    def __init__(self) -> None:
+        self._state = _State()
+        self._listeners: list[CommitListener] = []
+
+    def __call__(self) -> MemoryUnitOfWork:
+        return MemoryUnitOfWork(self._state, self._listeners)
+
+    def on_commit(self, listener: CommitListener) -> None:
+        """Let `listener` see what each transaction wrote, just before it becomes durable."""
+        self._listeners.append(listener)
+
+
+def make_memory_uow_factory() -> MemoryUnitOfWorkFactory:
     """Return a factory of units of work over one fresh memory."""
-    state = _State()
-    return lambda: MemoryUnitOfWork(state)
+    return MemoryUnitOfWorkFactory()

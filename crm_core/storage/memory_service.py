@@ -14,7 +14,7 @@ from crm_core.domain.service import (
     WorkOrder,
     WorkOrderState,
 )
-from crm_core.ports import TicketFilter, WorkOrderFilter
+from crm_core.ports import Changes, TicketFilter, WorkOrderFilter
 
 Entity = TypeVar("Entity")
 Key = tuple[Any, ...]
@@ -234,9 +234,10 @@ class MemoryVersioned(Generic[Entity]):
 class MemoryTickets(MemoryVersioned[Ticket]):
     """Tickets, with indexes for what triage asks again and again."""
 
-    def __init__(self, journal: Journal, sites: MemoryRepository[Site]) -> None:
+    def __init__(self, journal: Journal, sites: MemoryRepository[Site], changes: Changes) -> None:
         super().__init__(journal, "ticket_id")
         self._sites = sites
+        self._changes = changes
         self._table.index("open", lambda each: (each.tenant, each.dedup_key) if each.is_open else None)
         self._table.index("device", lambda each: (each.tenant, each.device_id))
         self._table.index("state", lambda each: (each.tenant, each.state))
@@ -244,7 +245,7 @@ class MemoryTickets(MemoryVersioned[Ticket]):
     def open_unless_covered(self, ticket: Ticket) -> Ticket | None:
         if ticket.is_open and self._table.by("open", (ticket.tenant, ticket.dedup_key)):
             return None
-        return self._insert(ticket)
+        return self._changes.note_ticket(self._insert(ticket))
 
     def get(self, tenant: TenantId, ticket_id: TicketId) -> Ticket:
         return self._must_find(tenant, ticket_id)
@@ -257,7 +258,7 @@ class MemoryTickets(MemoryVersioned[Ticket]):
         other = self.find_open(ticket.tenant, ticket.dedup_key)
         if ticket.is_open and other is not None and other.ticket_id != ticket.ticket_id:
             raise Conflict(f"ticket {other.ticket_id} is open for {ticket.dedup_key} already")
-        return self._replace(ticket)
+        return self._changes.note_ticket(self._replace(ticket))
 
     def list(self, tenant: TenantId, which: TicketFilter) -> Sequence[Ticket]:
         found = sorted(self._candidates(tenant, which), key=lambda each: -each.ticket_id)
@@ -278,6 +279,7 @@ class MemoryTickets(MemoryVersioned[Ticket]):
             and which.level in (None, ticket.level)
             and which.site_id in (None, ticket.site_id)
             and which.customer_id in (None, ticket.customer_id)
+            and (which.changed_since is None or ticket.changed_at >= which.changed_since)
             and (which.before is None or ticket.ticket_id < which.before)
             and (not which.regions or (site is not None and site.region in which.regions))
         )
@@ -314,16 +316,17 @@ class MemoryTickets(MemoryVersioned[Ticket]):
 class MemoryWorkOrders(MemoryVersioned[WorkOrder]):
     """Work orders (`ports.WorkOrderRepository`)."""
 
-    def __init__(self, journal: Journal, sites: MemoryRepository[Site]) -> None:
+    def __init__(self, journal: Journal, sites: MemoryRepository[Site], changes: Changes) -> None:
         super().__init__(journal, "work_order_id")
         self._sites = sites
+        self._changes = changes
         self._table.index("state", lambda each: (each.tenant, each.state))
         self._serving: Table[int] = Table(journal)  # (tenant, ticket) -> the active order
 
     def add(self, order: WorkOrder) -> WorkOrder:
         made = self._insert(order)
         self._link(made)
-        return made
+        return self._changes.note_order(made)
 
     def get(self, tenant: TenantId, work_order_id: WorkOrderId) -> WorkOrder:
         return self._must_find(tenant, work_order_id)
@@ -335,7 +338,7 @@ class MemoryWorkOrders(MemoryVersioned[WorkOrder]):
             if self._serving.rows.get((order.tenant, ticket_id)) == order.work_order_id:
                 self._serving.drop((order.tenant, ticket_id))
         self._link(made)
-        return made
+        return self._changes.note_order(made)
 
     def list(self, tenant: TenantId, which: WorkOrderFilter) -> Sequence[WorkOrder]:
         states = which.states

@@ -18,7 +18,7 @@ from crm_core.domain.service import (
     WorkOrder,
     WorkOrderState,
 )
-from crm_core.ports import TicketFilter, WorkOrderFilter
+from crm_core.ports import Changes, TicketFilter, WorkOrderFilter
 from crm_core.storage import schema
 from crm_core.storage.rows import entity_of, row_of
 from crm_core.storage.tables import TableRepository, VersionedTable, insert_into, upsert
@@ -140,11 +140,13 @@ def _in_regions(query: Select[Any], table: Table, regions: tuple[str, ...]) -> S
 class SqlTicketRepository(VersionedTable[Ticket]):
     """Tickets (`ports.TicketRepository`)."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, changes: Changes) -> None:
         super().__init__(connection, schema.tickets, Ticket, "ticket_id")
+        self._changes = changes
 
     def open_unless_covered(self, ticket: Ticket) -> Ticket | None:
-        return self._insert_if_free(_ticket_row(ticket), ("tenant", "dedup_key"), "is_open")
+        made = self._insert_if_free(_ticket_row(ticket), ("tenant", "dedup_key"), "is_open")
+        return None if made is None else self._changes.note_ticket(made)
 
     def get(self, tenant: TenantId, ticket_id: TicketId) -> Ticket:
         return self._must_find(tenant, ticket_id)
@@ -154,7 +156,7 @@ class SqlTicketRepository(VersionedTable[Ticket]):
         return self._one(self._of_tenant(tenant).where(table.dedup_key == dedup_key, table.is_open))
 
     def save(self, ticket: Ticket) -> Ticket:
-        return self._replace(_ticket_row(ticket))
+        return self._changes.note_ticket(self._replace(_ticket_row(ticket)))
 
     def list(self, tenant: TenantId, which: TicketFilter) -> Sequence[Ticket]:
         table = schema.tickets.c
@@ -163,6 +165,8 @@ class SqlTicketRepository(VersionedTable[Ticket]):
             query = query.where(table.state.in_(sorted(which.states)))
         if which.before is not None:
             query = query.where(table.ticket_id < which.before)
+        if which.changed_since is not None:
+            query = query.where(table.changed_at >= which.changed_since)
         for column, value in (
             (table.level, which.level),
             (table.device_id, which.device_id),
@@ -214,13 +218,14 @@ def _ticket_row(ticket: Ticket) -> dict[str, Any]:
 class SqlWorkOrderRepository(VersionedTable[WorkOrder]):
     """Work orders (`ports.WorkOrderRepository`)."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, changes: Changes) -> None:
         super().__init__(connection, schema.work_orders, WorkOrder, "work_order_id")
+        self._changes = changes
 
     def add(self, order: WorkOrder) -> WorkOrder:
         made = self._insert(row_of(order))
         self._link(made)
-        return made
+        return self._changes.note_order(made)
 
     def get(self, tenant: TenantId, work_order_id: WorkOrderId) -> WorkOrder:
         return self._must_find(tenant, work_order_id)
@@ -228,7 +233,7 @@ class SqlWorkOrderRepository(VersionedTable[WorkOrder]):
     def save(self, order: WorkOrder) -> WorkOrder:
         saved = self._replace(row_of(order))
         self._link(saved)
-        return saved
+        return self._changes.note_order(saved)
 
     def list(self, tenant: TenantId, which: WorkOrderFilter) -> Sequence[WorkOrder]:
         table = schema.work_orders.c

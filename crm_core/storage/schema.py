@@ -216,7 +216,6 @@ tickets = Table(
     Index("ix_tickets_state", "tenant", "state", "ticket_id"),
     Index("ix_tickets_raised", "tenant", "raised_at"),
     Index("ix_tickets_changed", "tenant", "changed_at"),
-    Index("ix_tickets_changed", "tenant", "changed_at"),
     sqlite_autoincrement=True,
 )
 

@@ -6,6 +6,7 @@ fails half-way for another writer; a busy database is waited for. A reader that 
 """
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -22,7 +23,9 @@ from crm_core.ports import (
     AccountsRepository,
     AgreementsRepository,
     BillingRepository,
+    Changes,
     Clock,
+    CommitListener,
     DeviceRepository,
     FieldworkRepository,
     ForecastRepository,
@@ -93,10 +96,19 @@ class SqlUnitOfWork:
     trust: TrustRepository
     quality: QualityRepository
 
-    def __init__(self, engine: Engine, clock: Clock | None = None, *, audited: bool = True) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock | None = None,
+        *,
+        audited: bool = True,
+        listeners: Sequence[CommitListener] = (),
+    ) -> None:
         self._engine = engine
         self._clock = clock
         self._audited = audited
+        self._listeners = listeners
+        self._changes = Changes()
         self._connection: Connection | None = None
         self._trail: AuditTrail | None = None
 
@@ -112,8 +124,8 @@ class SqlUnitOfWork:
         self.contracts = TableRepository(connection, schema.contracts, Contract, "contract_id")
         self.devices = SqlDeviceRepository(connection)
         self.technicians = TableRepository(connection, schema.technicians, Technician, "technician_id")
-        self.tickets = SqlTicketRepository(connection)
-        self.work_orders = SqlWorkOrderRepository(connection)
+        self.tickets = SqlTicketRepository(connection, self._changes)
+        self.work_orders = SqlWorkOrderRepository(connection, self._changes)
         self.signals = SqlSignalRepository(connection)
         self.incidents = SqlIncidentRepository(connection)
         self.forecasts = SqlForecastRepository(connection)
@@ -143,6 +155,9 @@ class SqlUnitOfWork:
         connection = self._connection
         if connection is None:
             raise RuntimeError("commit belongs inside the with-block of the unit of work")
+        changes = self._changes.taken()
+        for listener in self._listeners:
+            listener(self, changes)
         if self._trail is not None:
             self._trail.settle()
         connection.commit()
@@ -188,9 +203,16 @@ class SqlUnitOfWorkFactory:
         self._engine = engine
         self._clock = clock
         self._audited = audited
+        self._listeners: list[CommitListener] = []
 
     def __call__(self) -> SqlUnitOfWork:
-        return SqlUnitOfWork(self._engine, self._clock, audited=self._audited)
+        return SqlUnitOfWork(
+            self._engine, self._clock, audited=self._audited, listeners=tuple(self._listeners)
+        )
+
+    def on_commit(self, listener: CommitListener) -> None:
+        """Let `listener` see what each transaction wrote, just before it becomes durable."""
+        self._listeners.append(listener)
 
     def close(self) -> None:
         """End the pooled connections; the factory may be used again and then opens new ones."""

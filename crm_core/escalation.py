@@ -1,0 +1,259 @@
+"""Escalation: at 50, 80, 100 and 150 % of a promise one more person is told - once, and woken for, never polled.
+
+The moments are pure arithmetic over a clock, its calendar and its pauses. What falls due next stands in a table, so that
+a restart or another node goes on where the first one stopped; who was told stands in another, unique for each clock of
+a ticket and each step.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from crm_core.domain.identity import TenantId, TicketId, ticket_number
+from crm_core.domain.notices import EscalationNote, NoticeValue, ReceiverKind
+from crm_core.domain.policy import PolicyBook, SlaPolicy
+from crm_core.domain.service import (
+    OPEN_STATES,
+    ClockKind,
+    Role,
+    SlaClock,
+    Ticket,
+    TicketEvent,
+    TicketState,
+    User,
+)
+from crm_core.domain.sla import EscalationStep, Promise
+from crm_core.notices.addressing import Addressing
+from crm_core.ports import Clock, TicketFilter, Timer, UnitOfWork, UnitOfWorkFactory
+from crm_core.sla import paused_due, recomputed
+from crm_core.ticket_states import MACHINE, PAUSING, pauses_of
+
+WAKE: Final = "escalation"  # the name under which the timer wakes this work
+_ALL: Final = 100_000
+_AT_ONCE: Final = 500
+_OVERLAP: Final = timedelta(minutes=2)  # clocks of two nodes differ
+#: In these states a call-back may still be owed.
+_OWED: Final = OPEN_STATES | {TicketState.RESOLVED}
+#: Nobody with the role: who is told instead, one after the other.
+_ROLES: Final[Mapping[EscalationStep, tuple[Role, ...]]] = {
+    EscalationStep.TECHNICIAN: (Role.DISPATCHER, Role.SUPERVISOR, Role.MANAGER, Role.ADMIN),
+    EscalationStep.DISPATCHER: (Role.DISPATCHER, Role.SUPERVISOR, Role.MANAGER, Role.ADMIN),
+    EscalationStep.SUPERVISOR: (Role.SUPERVISOR, Role.MANAGER, Role.ADMIN),
+    EscalationStep.MANAGER: (Role.MANAGER, Role.ADMIN),
+}
+
+
+@dataclass(slots=True)
+class EscalationReport:
+    """What one run did: tickets looked at, steps told, due times that a published calendar changed."""
+
+    looked_at: int = 0
+    told: int = 0
+    recomputed: int = 0
+    next_at: datetime | None = None
+
+
+def moments(clock: SlaClock, ticket: Ticket, sla: SlaPolicy) -> dict[EscalationStep, datetime]:
+    """Return when each step of an open clock is reached. Pure; business time and pauses count as for the due time."""
+    calendar, pauses = sla.calendar_named(clock.calendar), pauses_of(ticket)
+    return {
+        step: paused_due(
+            calendar,
+            clock.started_at,
+            Promise(
+                kind=clock.kind,
+                duration=timedelta(seconds=clock.duration_seconds * share),
+                business_hours=clock.business_hours,
+            ),
+            pauses,
+        ).due_at
+        for step, share in sla.escalation.items()
+    }
+
+
+def running(ticket: Ticket) -> tuple[SlaClock, ...]:
+    """Return the clocks of a ticket that run now: none while it waits for the customer, or is held or over."""
+    if ticket.state is TicketState.RESOLVED:
+        return tuple(
+            clock for clock in ticket.clocks if clock.kind is ClockKind.CALL_BACK and clock.met_at is None
+        )
+    if not ticket.is_open or ticket.state in PAUSING:
+        return ()
+    done = ticket.state is TicketState.RESOLVED_UNVERIFIED  # the work is finished, telemetry has the word
+    return tuple(
+        clock
+        for clock in ticket.clocks
+        if clock.met_at is None and not (done and clock.kind is ClockKind.RESTORE)
+    )
+
+
+class Escalation:
+    """Tells people of promises at risk, and sets the timer to the next moment.
+
+    `timer` wakes the process that leads; without one the caller runs it when `next_at` comes. One run is one
+    transaction: what was told and its notices become durable together.
+    """
+
+    def __init__(
+        self,
+        uow_factory: UnitOfWorkFactory,
+        clock: Clock,
+        policy: PolicyBook,
+        addressing: Addressing,
+        timer: Timer | None = None,
+    ) -> None:
+        self._uow_factory = uow_factory
+        self._clock = clock
+        self._policy = policy
+        self._addressing = addressing
+        self._timer = timer
+        self._seen_until: dict[TenantId, datetime] = {}
+
+    def run(self, tenant: TenantId) -> EscalationReport:
+        """Take in what changed since the last run, tell what is due, and wake up at the next moment."""
+        now, report = self._clock.now(), EscalationReport()
+        with self._uow_factory() as uow:
+            self._take_in_changes(uow, tenant, now, report)
+            due = uow.notices.due_escalations(tenant, now, _AT_ONCE)
+            while due:
+                self._schedule(uow, [self._tell(uow, tenant, each, now, report) for each in due])
+                due = uow.notices.due_escalations(tenant, now, _AT_ONCE)
+            report.next_at = uow.notices.next_escalation(tenant)
+            uow.commit()
+        self._seen_until[tenant] = now
+        if self._timer is not None and report.next_at is not None:
+            self._timer.wake_at(WAKE, max(report.next_at, now))
+        return report
+
+    def _take_in_changes(
+        self, uow: UnitOfWork, tenant: TenantId, now: datetime, report: EscalationReport
+    ) -> None:
+        """Schedule the tickets that changed; a process that just began looks at all that owe something."""
+        seen = self._seen_until.get(tenant)
+        if seen is None:
+            changed = uow.tickets.list(tenant, TicketFilter(states=_OWED, limit=_ALL))
+            changed = [self._with_published_calendar(uow, each, now, report) for each in changed]
+        else:
+            changed = uow.tickets.list(tenant, TicketFilter(changed_since=seen - _OVERLAP, limit=_ALL))
+        report.looked_at += len(changed)
+        self._schedule(uow, changed)
+
+    def _with_published_calendar(
+        self, uow: UnitOfWork, ticket: Ticket, now: datetime, report: EscalationReport
+    ) -> Ticket:
+        """Compute provisional due times again: the year may have been published since."""
+        sla, pauses = self._policy.sla, pauses_of(ticket)
+        clocks = tuple(
+            recomputed(sla.calendar_named(clock.calendar), clock, pauses)
+            if clock.provisional and clock.met_at is None
+            else clock
+            for clock in ticket.clocks
+        )
+        if clocks == ticket.clocks or ticket.state in PAUSING:
+            return ticket
+        event = TicketEvent(
+            at=now, actor=MACHINE, event="calendar_published", from_state=ticket.state, to_state=ticket.state
+        )
+        report.recomputed += 1
+        changed = replace(ticket, clocks=clocks, changed_at=now, events=(*ticket.events, event))
+        return uow.tickets.save(changed)
+
+    def _schedule(self, uow: UnitOfWork, tickets: Sequence[Ticket]) -> None:
+        if tickets:
+            due = {ticket.ticket_id: self._next_at(uow, ticket) for ticket in tickets}
+            uow.notices.schedule_escalations(tickets[0].tenant, due)
+
+    def _next_at(self, uow: UnitOfWork, ticket: Ticket) -> datetime | None:
+        clocks = running(ticket)
+        if not clocks:
+            return None
+        told = {(note.clock, note.step) for note in uow.notices.escalations(ticket.tenant, ticket.ticket_id)}
+        ahead = [
+            at
+            for clock in clocks
+            for step, at in moments(clock, ticket, self._policy.sla).items()
+            if (clock.kind, step) not in told
+        ]
+        return min(ahead, default=None)
+
+    def _tell(
+        self, uow: UnitOfWork, tenant: TenantId, ticket_id: TicketId, now: datetime, report: EscalationReport
+    ) -> Ticket:
+        """Tell of every step of a ticket that is reached by now."""
+        ticket = uow.tickets.get(tenant, ticket_id)
+        for clock in running(ticket):
+            for step, at in moments(clock, ticket, self._policy.sla).items():
+                if at <= now:
+                    report.told += self._tell_step(uow, ticket, clock, step, at, now)
+        return ticket
+
+    def _tell_step(
+        self,
+        uow: UnitOfWork,
+        ticket: Ticket,
+        clock: SlaClock,
+        step: EscalationStep,
+        at: datetime,
+        now: datetime,
+    ) -> bool:
+        people = tuple(self._audience(uow, ticket, step))
+        note = EscalationNote(
+            tenant=ticket.tenant,
+            ticket_id=ticket.ticket_id,
+            clock=clock.kind,
+            step=step,
+            reached_at=at,
+            told_at=now,
+            told=tuple(name for _, _, name in people),
+        )
+        if not uow.notices.note_escalation(note):
+            return False
+        arguments: dict[str, NoticeValue] = {
+            "number": ticket_number(ticket.ticket_id),
+            "clock": clock.kind.value,
+            "percent": round(100 * self._policy.sla.escalation[step]),
+            "due": clock.due_at.isoformat(),
+            **self._addressing.about(ticket),
+        }
+        uow.notices.add(
+            [
+                self._addressing.notice(
+                    uow,
+                    ticket.tenant,
+                    kind,
+                    receiver_id,
+                    unique_key=f"escalation:{ticket.ticket_id}:{clock.kind}:{step}:{kind}:{receiver_id}",
+                    topic=f"escalation.{step}",
+                    subject=f"ticket:{ticket.ticket_id}",
+                    text_key="notices.escalation",
+                    arguments=arguments,
+                    now=now,
+                )
+                for kind, receiver_id, _ in people
+            ]
+        )
+        return True
+
+    def _audience(
+        self, uow: UnitOfWork, ticket: Ticket, step: EscalationStep
+    ) -> Iterable[tuple[ReceiverKind, str, str]]:
+        """Yield kind, id and name of those to tell; where nobody has the role, of the next one above."""
+        if step is EscalationStep.TECHNICIAN:
+            order = uow.work_orders.active_for_ticket(ticket.tenant, ticket.ticket_id)
+            if order is not None and order.technician_id is not None:
+                technician = uow.technicians.get(ticket.tenant, order.technician_id)
+                yield ReceiverKind.TECHNICIAN, technician.technician_id, technician.name
+                return
+        site = uow.sites.find(ticket.tenant, ticket.site_id or "")
+        region = site.region if site is not None else None
+        users = [user for user in uow.users.all(ticket.tenant) if user.active]
+        for role in _ROLES[step]:
+            found = [user for user in users if user.role is role and _serves(user, region)]
+            if found:
+                yield from ((ReceiverKind.USER, user.user_id, user.name) for user in found)
+                return
+
+
+def _serves(user: User, region: str | None) -> bool:
+    return not user.regions or region in user.regions
