@@ -24,6 +24,7 @@ from starlette.requests import Request
 
 from api.problem import Problem
 from api.services import ApiServices
+from crm_core.domain.actors import name_actor
 from crm_core.domain.errors import InvalidValue
 from crm_core.domain.fleet import DeviceBundle
 from crm_core.domain.identity import CustomerId, DeviceId, TechnicianId, TenantId, UserId
@@ -89,6 +90,7 @@ class Rule:
         if principal.by_cookie and request.method not in SAFE_METHODS and not is_page_form(request):
             check_csrf(principal, request.headers.get(CSRF_HEADER, ""))
         request.state.principal = principal
+        name_actor(f"user:{principal.user_id}")
         return principal
 
 

@@ -18,7 +18,6 @@ from api.middleware import FRAME_HEADERS, BodyLimit, HttpMetrics, RequestFrame
 from api.openapi import describe
 from api.pages import entry_pages, fleet_pages, my_pages, work_pages
 from api.pages.rendering import Renderer
-from api.passwords import SignInGuard
 from api.problem import (
     MEDIA_TYPE,
     Problem,
@@ -29,8 +28,21 @@ from api.problem import (
     problem_headers,
     problem_of,
 )
-from api.routes import accounts, devices, exports, fleet, jobs, operations, session, tickets, work_orders
+from api.rate_limit import RateLimit
+from api.routes import (
+    accounts,
+    devices,
+    exports,
+    fleet,
+    jobs,
+    operations,
+    session,
+    tickets,
+    trust,
+    work_orders,
+)
 from api.services import ApiServices
+from api.sign_in_guard import SignInGuard
 from crm_core.domain.errors import DrumbeatError
 
 _log = logging.getLogger("drumbeat.api")
@@ -43,7 +55,7 @@ Handler = Callable[[Request, Any], Awaitable[Response]]
 
 
 def create_app(services: ApiServices) -> FastAPI:
-    """Return the application over these services. It holds no state of its own but the throttle and answer memory."""
+    """Return the application over these services. It holds no state of its own but the callers' rate limits."""
     app = FastAPI(
         title="Drumbeat",
         version=services.version,
@@ -53,22 +65,23 @@ def create_app(services: ApiServices) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
+    metrics = HttpMetrics(services.metrics)
     app.state.sign_in_guard = SignInGuard(
-        services.settings.sign_in_attempts, services.settings.sign_in_window
+        services.uow_factory, services.clock, services.settings.sign_in, metrics.sign_in_locked
     )
     app.state.renderer = Renderer(services, _TEMPLATES, _STATIC)
-    for module in (session, fleet, devices, tickets, work_orders, exports, jobs, accounts):
+    for module in (session, fleet, devices, tickets, work_orders, exports, jobs, accounts, trust):
         app.include_router(module.router, prefix=API_PREFIX)
     for module in (operations, entry_pages, fleet_pages, my_pages, work_pages):
         app.include_router(module.router)
     describe(app)
     _answer_errors(app)
-    app.add_middleware(Idempotency, memory=AnswerMemory(), answer_problem=_answer_in(app))
+    memory = AnswerMemory(services.uow_factory, services.clock)
+    app.add_middleware(Idempotency, memory=memory, answer_problem=_answer_in(app))
     app.add_middleware(BodyLimit, max_bytes=services.settings.max_body_bytes, answer_problem=_answer_in(app))
+    app.add_middleware(RateLimit, limits=services.settings.rate_limits, answer_problem=_answer_in(app))
     app.add_middleware(GZipMiddleware, minimum_size=600, compresslevel=6)
-    app.add_middleware(
-        RequestFrame, metrics=HttpMetrics(services.metrics), secure=services.settings.secure_cookies
-    )
+    app.add_middleware(RequestFrame, metrics=metrics, secure=services.settings.secure_cookies)
     return app
 
 

@@ -2,78 +2,94 @@
 
 A technician's phone repeats what it could not confirm; so do integrations. Same key and same request: the stored
 answer. Same key and another request: 422. The first one still running: 409. Answers >= 500 are not kept.
-The memory is of this process and bounded; the state machines and If-Match protect what outlives it.
+The answers lie in the CRM database, so that any process may give them, sealed with the caller's own credentials
+and key, which are not stored: who reads the database reads no answer (a new token is in one).
 """
 
+import base64
 import hashlib
-import threading
-import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final
 
+import msgspec
+from cryptography.fernet import Fernet
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problem import Problem
+from crm_core.domain.accounts import StoredAnswer
+from crm_core.domain.errors import StoreUnavailable
+from crm_core.ports import Clock, UnitOfWorkFactory
 
 HEADER: Final = "Idempotency-Key"
 MAX_KEY_LENGTH: Final = 128
-_KEPT_SECONDS: Final = 24 * 3600.0
+KEPT: Final = timedelta(hours=24)
+STALE: Final = timedelta(minutes=2)  # no request takes as long: its process died
 
 
 @dataclass(slots=True)
-class _Answer:
-    """The first request under a key, and its answer once it is complete."""
+class Answer:
+    """What a request was answered."""
 
-    fingerprint: bytes
-    at: float
-    complete: bool = False
-    status: int = 0
+    status: int
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     body: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key within the caller's own space; `stored` is what the database holds, `seal` what only the caller knows."""
+
+    stored: str
+    seal: bytes
+
+
 class AnswerMemory:
-    """Answers by key, for 24 hours, at most `max_answers` (the oldest go first)."""
+    """Answers by key, for 24 hours, in the CRM database."""
 
-    def __init__(self, max_answers: int = 5_000, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._answers: OrderedDict[str, _Answer] = OrderedDict()
-        self._max_answers = max_answers
-        self._monotonic = monotonic
-        self._lock = threading.Lock()
+    def __init__(self, uow_factory: UnitOfWorkFactory, clock: Clock) -> None:
+        self._uow_factory = uow_factory
+        self._clock = clock
 
-    def begin(self, key: str, fingerprint: bytes) -> _Answer | None:
+    def begin(self, key: Key, fingerprint: str) -> Answer | None:
         """Return the complete answer of an earlier request, or None when this one is the first; else a problem."""
-        now = self._monotonic()
-        with self._lock:
-            known = self._answers.get(key)
-            if known is not None and now - known.at > _KEPT_SECONDS:
+        now = self._clock.now()
+        with self._uow_factory() as uow:
+            first = StoredAnswer(key=key.stored, fingerprint=fingerprint, at=now)
+            known = uow.accounts.begin_answer(first, now - STALE)
+            if known is not None and known.at <= now - KEPT:
+                uow.accounts.finish_answer(first)
                 known = None
-            if known is None:
-                self._answers[key] = _Answer(fingerprint, now)
-                self._answers.move_to_end(key)
-                while len(self._answers) > self._max_answers:
-                    self._answers.popitem(last=False)
-                return None
-            if known.fingerprint != fingerprint:
-                raise Problem("key_reused")
-            if not known.complete:
-                raise Problem("in_flight", headers={"Retry-After": "1"})
-            return known
+            uow.commit()
+        if known is None:
+            return None
+        if known.fingerprint != fingerprint:
+            raise Problem("key_reused")
+        if known.status == 0:
+            raise Problem("in_flight", headers={"Retry-After": "1"})
+        return msgspec.msgpack.decode(Fernet(key.seal).decrypt(known.body), type=Answer)
 
-    def finish(self, key: str, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    def finish(self, key: Key, fingerprint: str, answer: Answer) -> None:
         """Keep the answer, or forget the key when the server failed so that the client may try again."""
-        with self._lock:
-            answer = self._answers.get(key)
-            if answer is None:
-                return
-            if status >= 500 or status == 0:
-                del self._answers[key]
-                return
-            answer.status, answer.headers, answer.body, answer.complete = status, headers, body, True
+        with self._uow_factory() as uow:
+            if answer.status >= 500 or answer.status == 0:
+                uow.accounts.drop_answer(key.stored)
+            else:
+                sealed = Fernet(key.seal).encrypt(msgspec.msgpack.encode(answer))
+                uow.accounts.finish_answer(
+                    StoredAnswer(
+                        key=key.stored,
+                        fingerprint=fingerprint,
+                        at=self._clock.now(),
+                        status=answer.status,
+                        body=sealed,
+                    )
+                )
+            uow.commit()
 
 
 class Idempotency:
@@ -87,24 +103,28 @@ class Idempotency:
         self._answer_problem = answer_problem
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        key = _key_of(scope)
+        key = key_of(scope)
         if key is None:
             await self._app(scope, receive, send)
             return
         body = await _read(receive)
+        fingerprint = hashlib.sha256(scope["path"].encode() + b"\0" + body).hexdigest()
         try:
-            known = self._memory.begin(key, hashlib.sha256(scope["path"].encode() + b"\0" + body).digest())
-        except Problem as problem:
+            known = await run_in_threadpool(self._memory.begin, key, fingerprint)
+        except (Problem, StoreUnavailable) as error:
+            problem = error if isinstance(error, Problem) else Problem("unavailable")
             await self._answer_problem(scope, problem)(scope, receive, send)
             return
         if known is not None:
             await _replay(known, send)
             return
-        await self._first(scope, receive, send, key, body)
+        await self._first(scope, receive, send, key, fingerprint, body)
 
-    async def _first(self, scope: Scope, receive: Receive, send: Send, key: str, body: bytes) -> None:
-        """Let the request through and keep what it answers."""
-        start: Message = {"status": 0, "headers": []}
+    async def _first(
+        self, scope: Scope, receive: Receive, send: Send, key: Key, fingerprint: str, body: bytes
+    ) -> None:
+        """Let the request through and keep what it answers before the client gets the end of it."""
+        answer = Answer(0)
         chunks: list[bytes] = []
         given = False
 
@@ -116,20 +136,23 @@ class Idempotency:
             return {"type": "http.request", "body": body, "more_body": False}
 
         async def kept(message: Message) -> None:
-            nonlocal start
             if message["type"] == "http.response.start":
-                start = {**message, "headers": list(message["headers"])}  # later layers change their list
+                answer.status, answer.headers = message["status"], list(message["headers"])
             elif message["type"] == "http.response.body":
                 chunks.append(message.get("body", b""))
+                if not message.get("more_body", False):
+                    answer.body = b"".join(chunks)
+                    await run_in_threadpool(self._memory.finish, key, fingerprint, answer)
             await send(message)
 
         try:
             await self._app(scope, again, kept)
-        finally:
-            self._memory.finish(key, start["status"], list(start["headers"]), b"".join(chunks))
+        except BaseException:
+            await run_in_threadpool(self._memory.finish, key, fingerprint, Answer(0))
+            raise
 
 
-def _key_of(scope: Scope) -> str | None:
+def key_of(scope: Scope) -> Key | None:
     """Return the key within the caller's own space (token or cookie), or None when the request carries none."""
     if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].startswith("/api/"):
         return None
@@ -138,7 +161,9 @@ def _key_of(scope: Scope) -> str | None:
     if not key or len(key) > MAX_KEY_LENGTH:
         return None
     caller = headers.get("Authorization", "") + "\0" + headers.get("Cookie", "")
-    return hashlib.sha256(f"{caller}\0{key}".encode("utf-8", "replace")).hexdigest()
+    told = f"{caller}\0{key}".encode("utf-8", "replace")
+    seal = base64.urlsafe_b64encode(hashlib.sha256(b"seal\0" + told).digest())
+    return Key(hashlib.sha256(b"key\0" + told).hexdigest(), seal)
 
 
 async def _read(receive: Receive) -> bytes:
@@ -153,7 +178,7 @@ async def _read(receive: Receive) -> bytes:
             return b"".join(chunks)
 
 
-async def _replay(known: _Answer, send: Send) -> None:
+async def _replay(known: Answer, send: Send) -> None:
     """Send the kept answer, marked as a repeat."""
     headers = [*known.headers, (b"idempotency-replayed", b"true")]
     await send({"type": "http.response.start", "status": known.status, "headers": headers})

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problem import Problem
+from crm_core.domain.actors import acting
 
 _log = logging.getLogger("drumbeat.api")
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9-]{8,64}$")
@@ -45,6 +46,13 @@ class HttpMetrics:
             "drumbeat_http_request_seconds", "Time to answer an HTTP request, in seconds", ("route",),
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5), registry=registry,
         )  # fmt: skip
+        self.locks = Counter(
+            "drumbeat_sign_in_locks", "Accounts and addresses locked after repeated failed sign-ins", ("kind",), registry=registry
+        )  # fmt: skip
+
+    def sign_in_locked(self, kind: str) -> None:
+        """Count an alarm of the sign-in guard."""
+        self.locks.labels(kind).inc()
 
 
 class RequestFrame:
@@ -74,7 +82,8 @@ class RequestFrame:
             await send(message)
 
         try:
-            await self._app(scope, receive, framed_send)
+            with acting():  # the rule of the route names the person: the audit chain keeps who changed what
+                await self._app(scope, receive, framed_send)
         finally:
             self._account(scope, status, time.perf_counter() - started, request_id)
 

@@ -39,6 +39,7 @@ STATUS_BY_CODE: Final[Mapping[str, int]] = {
     "key_reused": 422,
     "precondition_required": 428,
     "too_many_attempts": 429,
+    "too_many_requests": 429,
     "internal": 500,
     "unavailable": 503,
 }
@@ -55,7 +56,7 @@ _CODE_BY_STATUS: Final[Mapping[int, str]] = {
     415: "unsupported_media_type",
     422: "invalid_input",
     428: "precondition_required",
-    429: "too_many_attempts",
+    429: "too_many_requests",
     503: "unavailable",
 }
 

@@ -19,6 +19,9 @@ from crm_core.fleet_health import FleetHealth
 from crm_core.ports import Clock, TelemetryStore, UnitOfWorkFactory
 from crm_core.registry import Registry
 from crm_core.servicedesk import ServiceDesk
+from crm_core.trust.chain import ChainReport
+from crm_core.trust.personal import PersonalData
+from crm_core.trust.subjects import DataSubjects
 
 #: A readiness check: returns quietly when the part can serve, raises a `DrumbeatError` that says why not.
 ReadinessCheck = Callable[[], None]
@@ -51,6 +54,27 @@ class Jobs(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GuardSettings:
+    """`attempts` failures of an account (five times as many of an address) within `window` lock it for `lock_out`."""
+
+    attempts: int = 10
+    window: timedelta = timedelta(minutes=15)
+    lock_out: timedelta = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimits:
+    """Requests a minute; a caller may use a tenth of a minute's worth at once, but at least 60. 0 means no limit."""
+
+    per_caller: int = 6000
+    per_address: int = 1200
+
+    def burst(self, per_minute: int) -> float:
+        """Return the size of a bucket."""
+        return max(per_minute / 10.0, 60.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSettings:
     """Plain parameters of the HTTP side; sizes in bytes, times as durations."""
 
@@ -60,8 +84,8 @@ class ApiSettings:
     default_language: str = "zh-CN"
     session_lifetime: timedelta = timedelta(hours=12)
     max_body_bytes: int = 64 * 1024
-    sign_in_attempts: int = 10  # per account and per address within the window
-    sign_in_window: timedelta = timedelta(minutes=15)
+    sign_in: GuardSettings = GuardSettings()
+    rate_limits: RateLimits = RateLimits()
     tenant: TenantId = DEFAULT_TENANT  # whose people sign in at the form
     sign_in_hint: tuple[
         tuple[str, str], ...
@@ -80,6 +104,9 @@ class ApiServices:
     dispatcher: Dispatcher
     registry: Registry
     jobs: Jobs
+    personal: PersonalData
+    subjects: DataSubjects
+    verify_audit: Callable[[TenantId], ChainReport]
     messages: Messages
     catalogue: Catalogue
     policy: PolicyBook

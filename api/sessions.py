@@ -6,9 +6,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.access import SESSION_COOKIE, Principal, issue_token, principal_of_token, services_of
-from api.passwords import SignInGuard, verify_password
+from api.passwords import verify_password
 from api.problem import Problem
-from crm_core.domain.service import User
+from api.sign_in_guard import SignInGuard
+from crm_core.domain.service import Role, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,20 +22,23 @@ class Session:
 
 def open_session(request: Request, name: str, password: str) -> Session:
     """Check name and password and return a new session; the throttle refuses before anything is hashed."""
-    services, guard, address = services_of(request), _guard(request), _address(request)
-    wait = guard.wait_seconds(name, address)
+    services, guard, address = services_of(request), guard_of(request), address_of(request)
+    tenant = services.settings.tenant
+    wait = guard.admit(tenant, name, address)
     if wait > 0:
         raise Problem("too_many_attempts", headers={"Retry-After": str(int(wait) + 1)})
     with services.read_uow_factory() as uow:
-        user = uow.users.find_by_name(services.settings.tenant, name)
-    if not verify_password(password, user.password_hash if user and user.active else None):
+        user = uow.users.find_by_name(tenant, name)
+    may_sign_in = user is not None and user.active and user.role is not Role.INTEGRATOR
+    if not verify_password(password, user.password_hash if user is not None and may_sign_in else None):
+        guard.failed(tenant, name, address, known=user is not None)
         raise Problem("wrong_credentials")
-    guard.succeeded(name, address)
+    guard.succeeded(tenant, name, address)
     assert user is not None
-    return _new_session(request, user)
+    return new_session(request, user)
 
 
-def _new_session(request: Request, user: User) -> Session:
+def new_session(request: Request, user: User) -> Session:
     """Store a session token for the user."""
     services = services_of(request)
     now = services.clock.now()
@@ -71,12 +75,12 @@ def clear_session(request: Request, response: Response, principal: Principal) ->
     response.delete_cookie(SESSION_COOKIE, path="/")
 
 
-def _guard(request: Request) -> SignInGuard:
+def guard_of(request: Request) -> SignInGuard:
     """Return the application's guard."""
     guard: SignInGuard = request.app.state.sign_in_guard
     return guard
 
 
-def _address(request: Request) -> str:
+def address_of(request: Request) -> str:
     """Return the peer's address; behind a proxy uvicorn sets it from trusted headers."""
     return request.client.host if request.client else "unknown"

@@ -168,6 +168,19 @@ class Api(_Section):
     public_url: HttpUrl
     session_hours: Annotated[int, Field(ge=1, le=744)]
     secure_cookies: bool
+    tls_certificate: str
+    tls_key: str
+    workers: Annotated[int, Field(ge=1, le=64)]
+    sign_in_attempts: Annotated[int, Field(ge=3, le=1000)]
+    sign_in_window_minutes: Annotated[int, Field(ge=1, le=1440)]
+    lock_out_minutes: Annotated[int, Field(ge=1, le=1440)]
+    requests_per_minute: Annotated[int, Field(ge=0, le=10_000_000)]
+    requests_per_minute_anonymous: Annotated[int, Field(ge=0, le=10_000_000)]
+
+    @property
+    def tls(self) -> bool:
+        """Whether the server itself speaks HTTPS."""
+        return bool(self.tls_certificate)
 
 
 class Schedule(_Section):
@@ -225,6 +238,8 @@ class Settings(BaseSettings):
     def _consistent(self) -> Self:
         if self.mqtt.tls and self.mqtt.broker == "embedded":
             raise ValueError('mqtt.tls: the embedded broker speaks plain MQTT; set mqtt.broker = "external"')
+        if bool(self.api.tls_certificate) != bool(self.api.tls_key):
+            raise ValueError("api.tls_certificate and api.tls_key belong together: set both or none")
         return self
 
     @property
@@ -250,7 +265,8 @@ class Settings(BaseSettings):
     @property
     def public_url(self) -> str:
         """The address that people use."""
-        return self.api.public_url or f"http://{self.api.host}:{self.api.port}"
+        scheme = "https" if self.api.tls else "http"
+        return self.api.public_url or f"{scheme}://{self.api.host}:{self.api.port}"
 
     def changed(self, **sections: Mapping[str, object]) -> "Settings":
         """Return a copy with some keys of some sections replaced, validated again."""

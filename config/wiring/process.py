@@ -66,7 +66,7 @@ class Process:
             return ""
         api = self.core.settings.api
         host = "127.0.0.1" if api.host in {"0.0.0.0", "::"} else api.host  # noqa: S104 - compared, not bound
-        return api.public_url or f"http://{host}:{self.http.port}"
+        return api.public_url or f"{'https' if api.tls else 'http'}://{host}:{self.http.port}"
 
 
 def build_process(
@@ -157,7 +157,7 @@ def _analysing(process: Process) -> list[NamedPart]:
 
 def _serving(process: Process, sign_in_hint: tuple[tuple[str, str], ...]) -> list[NamedPart]:
     api = process.core.settings.api
-    http = process.http = HttpServer(api.host, api.port)
+    http = process.http = HttpServer(api.host, api.port, api.tls_certificate, api.tls_key)
 
     def start() -> None:
         app = build_api(

@@ -1,20 +1,22 @@
 """The HTTP side of a process: the API's services put together, and the server that carries them."""
 
 import socket
+import ssl
 import threading
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from api.app import create_app
-from api.services import ApiServices, ApiSettings
+from api.services import ApiServices, ApiSettings, GuardSettings, RateLimits
 from config.cli.common import version
+from config.audit_anchors import verify as verify_audit
 from config.supervision import Supervisor
 from config.wiring.analysing import Desk
-from config.wiring.core import Core
+from config.wiring.core import Core, open_lock
 from crm_core.domain.errors import InvalidConfiguration
 from crm_core.fleet_health import FleetHealth
 from crm_core.ports import TelemetryStore
@@ -45,6 +47,9 @@ def build_api(
         dispatcher=desk.dispatcher,
         registry=core.registry,
         jobs=jobs,
+        personal=core.personal,
+        subjects=core.subjects,
+        verify_audit=lambda tenant: verify_audit(core, open_lock(core.settings), tenant),
         messages=core.messages,
         catalogue=core.catalogue,
         policy=core.policy,
@@ -53,9 +58,18 @@ def build_api(
         version=version(),
         settings=ApiSettings(
             public_url=public_url,
-            secure_cookies=settings.api.secure_cookies,
+            secure_cookies=settings.api.secure_cookies or settings.api.tls,
             time_zone=settings.schedule.time_zone,
             session_lifetime=timedelta(hours=settings.api.session_hours),
+            sign_in=GuardSettings(
+                attempts=settings.api.sign_in_attempts,
+                window=timedelta(minutes=settings.api.sign_in_window_minutes),
+                lock_out=timedelta(minutes=settings.api.lock_out_minutes),
+            ),
+            rate_limits=RateLimits(
+                per_caller=settings.api.requests_per_minute,
+                per_address=settings.api.requests_per_minute_anonymous,
+            ),
             tenant=core.tenant,
             sign_in_hint=sign_in_hint,
         ),
@@ -68,9 +82,13 @@ def build_api(
 
 
 class HttpServer:
-    """uvicorn in a thread; the port is bound at once, so that its number is known before the application is."""
+    """uvicorn in a thread; the port is bound at once, so that its number is known before the application is.
 
-    def __init__(self, host: str, port: int) -> None:
+    With `certificate` and `key` (PEM files) it speaks HTTPS, TLS 1.2 or newer.
+    """
+
+    def __init__(self, host: str, port: int, certificate: str = "", key: str = "") -> None:
+        self._tls = _tls_files(certificate, key)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -88,7 +106,12 @@ class HttpServer:
     def start(self, app: FastAPI) -> None:
         """Serve `app`; return when it answers."""
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=5,
+            **self._tls,
         )
         server = self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
@@ -110,6 +133,19 @@ class HttpServer:
             self._thread.join()
             self._server = self._thread = None
         self._socket.close()
+
+
+def _tls_files(certificate: str, key: str) -> dict[str, Any]:
+    """Return uvicorn's parameters for HTTPS; none for plain HTTP. Unusable files are refused now, not at the first visitor."""
+    if not certificate:
+        return {}
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise InvalidConfiguration(
+            f"api.tls_certificate {certificate} and api.tls_key {key} cannot be used: {error.strerror or error}"
+        ) from error
+    return {"ssl_certfile": certificate, "ssl_keyfile": key}
 
 
 def _ask_crm(core: Core) -> None:

@@ -10,13 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from api.idempotency import AnswerMemory
 from api.meters import fleet_pages_by_day, pages_by_day
 from api.pages import charts
 from api.pages.formats import Formats
 from api.pages.forms import local_path
 from api.paging import decode_cursor, encode_cursor
-from api.passwords import SignInGuard, Throttle, hash_password, verify_password
+from api.passwords import hash_password, verify_password
 from api.problem import Problem, api_language
 from api.schemas.base import ShortText
 from crm_core.domain.errors import InvalidValue
@@ -169,40 +168,3 @@ def test_password_fits_only_itself_and_nobody_has_none():
     assert not verify_password("x" * 129, stored)
     with pytest.raises(InvalidValue):
         hash_password("short")
-
-
-def test_throttle_opens_again_after_the_window_and_forgets_the_oldest():
-    now = [0.0]
-    throttle = Throttle(2, timedelta(seconds=10), max_keys=3, monotonic=lambda: now[0])
-    assert [throttle.attempt("a") for _ in range(3)] == [0.0, 0.0, 10.0]
-    now[0] = 4.0
-    assert throttle.attempt("a") == 6.0
-    now[0] = 10.0
-    assert throttle.attempt("a") == 0.0
-    for key in "bcde":
-        throttle.attempt(key)
-    assert len(throttle._failures) == 3
-
-
-def test_guard_counts_names_alike_and_forgives_after_success():
-    guard = SignInGuard(2, timedelta(minutes=1))
-    assert [guard.wait_seconds(name, "1") for name in ("Ann", "ann")] == [0.0, 0.0]
-    assert guard.wait_seconds("ANN", "2") > 0
-    guard.succeeded("ann", "1")
-    assert guard.wait_seconds("Ann", "1") == 0.0
-
-
-def test_answer_memory_is_bounded_and_forgets_what_failed():
-    memory = AnswerMemory(max_answers=2)
-    assert memory.begin("a", b"1") is None
-    with pytest.raises(Problem, match="in_flight"):
-        memory.begin("a", b"1")
-    memory.finish("a", 500, [], b"")
-    assert memory.begin("a", b"1") is None  # the server failed: the client may try again
-    memory.finish("a", 200, [], b"done")
-    assert memory.begin("a", b"1").body == b"done"
-    with pytest.raises(Problem, match="key_reused"):
-        memory.begin("a", b"2")
-    for key in "bc":
-        memory.begin(key, b"1")
-    assert memory.begin("a", b"1") is None  # the oldest was forgotten
