@@ -121,11 +121,11 @@ def _cadence(take: Taker, table: str) -> Cadence:
         role=take.text(f"{table}.role"),
         title=take.text(f"{table}.title"),
         contacts=take.whole(f"{table}.contacts", least=1, most=100),
-        period_days=_days(take, f"{table}.period", least=1),
-        warn_after_days=_days(take, f"{table}.warn_after", least=0),
-        visit_period_days=_days(take, f"{table}.visit_period", least=0) or None,
+        period_months=take.whole(f"{table}.period", least=1, most=12),
+        warn_day=take.whole(f"{table}.warn_day", least=1, most=366),
+        visit_months=take.whole(f"{table}.visit_period", most=12) or None,
         required_fields=fields,
-        head_review_days=_days(take, f"{table}.head_review", least=0) or None,
+        head_review_months=take.whole(f"{table}.head_review", most=12) or None,
     )
 
 

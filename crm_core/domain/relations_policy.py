@@ -70,11 +70,11 @@ class Cadence:
     role: str
     title: str  # specialist (one to one), senior_consultant, consultant, sales
     contacts: int
-    period_days: int
-    warn_after_days: int
-    visit_period_days: int | None
+    period_months: int  # whole calendar months, counted from January
+    warn_day: int  # day of the period on which a shortfall becomes a task
+    visit_months: int | None
     required_fields: tuple[str, ...]
-    head_review_days: int | None  # how often the head looks in (44: core, each quarter)
+    head_review_months: int | None  # how often the head looks in (44: core, each quarter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
