@@ -27,16 +27,19 @@ class PageTariff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BillingPlan:
-    """A billing plan or package in one version; immutable once a contract uses it."""
+    """A billing plan or package in one edition; immutable once a contract uses it."""
 
     tenant: TenantId
+    plan_row: int = 0
     plan_id: str
-    version: int
+    edition: int
     name: str
     monthly_rent: Decimal
     mono: PageTariff
     colour: PageTariff
     carry_over_months: int = 0
+    used: bool = False  # a contract names it: it never changes again
+    version: int = 1
 
 
 class Quality(StrEnum):
@@ -186,6 +189,7 @@ class Invoice:
     """
 
     tenant: TenantId
+    invoice_id: int = 0
     invoice_number: str
     run_key: str
     kind: InvoiceKind
@@ -231,7 +235,7 @@ class Payment:
     """Money received for an invoice. Channel and external number together are unique: a repeat changes nothing."""
 
     tenant: TenantId
-    payment_id: int
+    payment_id: int = 0
     invoice_number: str
     customer_id: CustomerId
     amount: Decimal
@@ -239,6 +243,7 @@ class Payment:
     external_number: str
     paid_at: datetime
     recorded_by: str
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,6 +251,7 @@ class AccountItem:
     """A charge (+) or credit (-) that waits for the customer's next invoice; `item_key` is unique."""
 
     tenant: TenantId
+    item_id: int = 0
     item_key: str
     customer_id: CustomerId
     contract_id: str | None
@@ -255,7 +261,9 @@ class AccountItem:
     created_at: datetime
     device_id: str | None = None
     rule: str = ""
-    invoice_number: str | None = None
+    waiting: bool = True
+    invoice_number: str | None = None  # the one that took it up
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,6 +271,7 @@ class DunningStep:
     """A dunning level that an overdue invoice reached; each level once."""
 
     tenant: TenantId
+    dunning_id: int = 0
     invoice_number: str
     level: int
     customer_id: CustomerId
@@ -270,6 +279,7 @@ class DunningStep:
     overdue_days: int
     outstanding: Decimal
     interest: Decimal
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,7 +287,9 @@ class InvoiceLink:
     """A link that shows one invoice without sign-in until it expires; only the hash of its secret is kept."""
 
     tenant: TenantId
+    link_id: int = 0
     token_hash: str
     invoice_number: str
     created_by: str
     expires_at: datetime
+    version: int = 1

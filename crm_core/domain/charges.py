@@ -99,10 +99,10 @@ class ChargeStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepairCharge:
-    """The charge of one repair (keyed by work order) on its way through the five states."""
+    """The charge of one repair (one for each work order) on its way through the five states."""
 
     tenant: TenantId
-    charge_id: str
+    charge_id: int = 0
     work_order_id: int | None
     customer_id: str
     device_id: DeviceId | None

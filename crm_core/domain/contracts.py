@@ -32,14 +32,14 @@ HOLDING_STATES = BILLED_STATES | {ContractState.OFFERED, ContractState.SUSPENDED
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContractLine:
-    """One rented place for a device: a version of a billing plan, and a pool for its pages (None = its own tariff).
+    """One rented place for a device: an edition of a billing plan, and a pool for its pages (None = its own tariff).
 
     `monthly_rent` overrides the plan's rent; `device_value` is the list value that deposit and loss count from, yuan.
     """
 
     line_id: str
     plan_id: str
-    plan_version: int
+    plan_edition: int
     model_id: str | None = None
     pool_id: str | None = None
     monthly_rent: Decimal | None = None
@@ -48,11 +48,11 @@ class ContractLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PagePool:
-    """Pages that several lines use together, by the tariff of a plan version."""
+    """Pages that several lines use together, by the tariff of a plan's edition."""
 
     pool_id: str
     plan_id: str
-    plan_version: int
+    plan_edition: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +131,7 @@ class Agreement:
     contract_id: ContractId
     customer_id: CustomerId
     state: ContractState
+    agreement_id: int = 0
     terms: tuple[Terms, ...]  # all versions, oldest first
     stays: tuple[DeviceStay, ...] = ()
     consents: tuple[PriceConsent, ...] = ()

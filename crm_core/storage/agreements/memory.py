@@ -1,7 +1,9 @@
 """Agreements in memory, with the promises of the database."""
 
 from crm_core.domain.credit import CreditAssessment, RentalRequest
+from crm_core.ports.agreements import Agreements
 from crm_core.ports.records import Records
+from crm_core.storage.agreements.contracts import MemoryAgreements
 from crm_core.storage.memory_service import Journal
 from crm_core.storage.records import MemoryRecords
 
@@ -11,8 +13,10 @@ class MemoryAgreementsRepository:
 
     assessments: Records[CreditAssessment]
     requests: Records[RentalRequest]
+    contracts: Agreements
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        self.contracts = MemoryAgreements(journal)
         self.assessments = MemoryRecords(journal, "assessment_id")
         self.requests = MemoryRecords(journal, "request_id")

@@ -3,8 +3,10 @@
 from sqlalchemy import Connection
 
 from crm_core.domain.credit import CreditAssessment, RentalRequest
+from crm_core.ports.agreements import Agreements
 from crm_core.ports.records import Records
 from crm_core.storage.agreements import credit_tables
+from crm_core.storage.agreements.contracts import SqlAgreements
 from crm_core.storage.records import SqlRecords
 
 
@@ -13,9 +15,11 @@ class SqlAgreementsRepository:
 
     assessments: Records[CreditAssessment]
     requests: Records[RentalRequest]
+    contracts: Agreements
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.contracts = SqlAgreements(connection)
         self.assessments = SqlRecords(
             connection, credit_tables.credit_assessments, CreditAssessment, "assessment_id"
         )

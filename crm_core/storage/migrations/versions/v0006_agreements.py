@@ -62,8 +62,43 @@ def upgrade() -> None:
     )
     op.create_index('ix_rental_requests_customer', 'rental_requests', ['tenant', 'customer_id'], unique=False)
     op.create_index('ix_rental_requests_state', 'rental_requests', ['tenant', 'state'], unique=False)
+    op.create_table('agreements',
+    sa.Column('agreement_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
+    sa.Column('tenant', sa.String(length=64), nullable=False),
+    sa.Column('contract_id', sa.String(length=64), nullable=False),
+    sa.Column('customer_id', sa.String(length=64), nullable=False),
+    sa.Column('state', sa.String(length=16), nullable=False),
+    sa.Column('terms', Json(), nullable=False),
+    sa.Column('stays', Json(), nullable=False),
+    sa.Column('consents', Json(), nullable=False),
+    sa.Column('events', Json(), nullable=False),
+    sa.Column('missing', Json(), nullable=False),
+    sa.Column('assessment_id', sa.String(length=64), nullable=True),
+    sa.Column('successor_id', sa.String(length=64), nullable=True),
+    sa.Column('end_reason', sa.String(), nullable=False),
+    sa.Column('ended_on', sa.Date(), nullable=True),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.ForeignKeyConstraint(['tenant', 'contract_id'], ['contracts.tenant', 'contracts.contract_id'], name=op.f('fk_agreements_tenant_contract_id')),
+    sa.ForeignKeyConstraint(['tenant', 'customer_id'], ['customers.tenant', 'customers.customer_id'], name=op.f('fk_agreements_tenant_customer_id')),
+    sa.PrimaryKeyConstraint('agreement_id', name=op.f('pk_agreements')),
+    sa.UniqueConstraint('tenant', 'contract_id', name=op.f('uq_agreements_tenant_contract_id')),
+    sqlite_autoincrement=True
+    )
+    op.create_index('ix_agreements_customer', 'agreements', ['tenant', 'customer_id'], unique=False)
+    op.create_index('ix_agreements_state', 'agreements', ['tenant', 'state'], unique=False)
+    op.create_table('agreement_devices',
+    sa.Column('tenant', sa.String(length=64), nullable=False),
+    sa.Column('device_id', sa.String(length=64), nullable=False),
+    sa.Column('agreement_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('holding', sa.Boolean(), nullable=False),
+    sa.ForeignKeyConstraint(['tenant', 'device_id'], ['devices.tenant', 'devices.device_id'], name=op.f('fk_agreement_devices_tenant_device_id')),
+    sa.UniqueConstraint('agreement_id', 'device_id', name=op.f('uq_agreement_devices_agreement_id_device_id'))
+    )
+    op.create_index('ix_agreement_devices_device', 'agreement_devices', ['tenant', 'device_id'], unique=False)
 
 
 def downgrade() -> None:
+    op.drop_table("agreement_devices")
+    op.drop_table("agreements")
     op.drop_table("rental_requests")
     op.drop_table("credit_assessments")
