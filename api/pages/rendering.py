@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, Response
 from api.access import THEME_COOKIE, Principal
 from api.language import THEMES, page_language
 from api.pages.formats import Formats
+from api.pages.navigation import places_of, sections_of
 from api.problem import Problem
 from api.services import ApiServices
 from api.wording import evidence_text, term, ticket_title
@@ -52,7 +53,8 @@ class Renderer:
             static=self.static_url,
             ticket_number=ticket_number,
             work_order_number=work_order_number,
-            navigation=navigation,
+            sections_of=sections_of,
+            places_of=places_of,
         )
 
     def static_url(self, name: str) -> str:
@@ -123,23 +125,6 @@ class Renderer:
 def start_of(principal: Principal) -> str:
     """Return the page on which a person begins."""
     return {Role.TECHNICIAN: "/work", Role.CUSTOMER: "/my"}.get(principal.role, "/")
-
-
-def navigation(principal: Principal | None) -> list[tuple[str, str]]:
-    """Return the places that a person may go to: (text key, address)."""
-    if principal is None:
-        return []
-    if principal.role is Role.TECHNICIAN:
-        return [("my_work", "/work"), ("devices", "/devices"), ("tickets", "/tickets")]
-    if principal.role is Role.CUSTOMER:
-        return [("my_devices", "/my")]
-    return [
-        ("fleet", "/"),
-        ("devices", "/devices"),
-        ("tickets", "/tickets"),
-        ("work_orders", "/work-orders"),
-        ("customers", "/customers"),
-    ]
 
 
 def _load(path: Path) -> StaticFile:

@@ -1,0 +1,80 @@
+"""Where a person may go: the places of the product in sections, so that the bar stays short on a phone.
+
+A page that people should find is one line in `PLACES`: its section, its text key `nav.<key>` in pages.toml, its
+address, and the roles of the rule that its route declares. The first place in sight leads the section.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from api.access import CUSTOMERS, OFFICE, STAFF, Principal, Rule
+from crm_core.domain.service import Role
+
+_TECHNICIAN: Final = Rule(frozenset({Role.TECHNICIAN}))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One page in the navigation; `section` is fleet, service, stock, customers, money, insight or firm."""
+
+    section: str
+    key: str
+    href: str
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One link of a bar; `key` is a text under `nav.` in pages.toml."""
+
+    key: str
+    href: str
+    current: bool
+
+
+PLACES: Final[tuple[Place, ...]] = (
+    Place("my_work", "my_work", "/work", _TECHNICIAN),
+    Place("my_devices", "my_devices", "/my", CUSTOMERS),
+    Place("fleet", "fleet", "/", OFFICE),
+    Place("fleet", "devices", "/devices", STAFF),
+    Place("service", "tickets", "/tickets", STAFF),
+    Place("service", "work_orders", "/work-orders", OFFICE),
+    Place("customers", "customers", "/customers", OFFICE),
+)
+
+
+def sections_of(principal: Principal | None, path: str) -> list[Entry]:
+    """Return the links of the upper bar."""
+    here = _place_at(principal, path)
+    entries: dict[str, Entry] = {}
+    for section, places in _sections(principal):
+        key = places[0].key if len(places) == 1 else f"section_{section}"
+        entries[section] = Entry(key, places[0].href, here is not None and here.section == section)
+    return list(entries.values())
+
+
+def places_of(principal: Principal | None, path: str) -> list[Entry]:
+    """Return the links of the section that the path lies in; nothing when it has one page only."""
+    here = _place_at(principal, path)
+    places = next((found for section, found in _sections(principal) if here and section == here.section), [])
+    return [Entry(place.key, place.href, place is here) for place in places] if len(places) > 1 else []
+
+
+def _sections(principal: Principal | None) -> Iterator[tuple[str, list[Place]]]:
+    seen: dict[str, list[Place]] = {}
+    for place in PLACES:
+        if principal is not None and principal.role in place.rule.roles:
+            seen.setdefault(place.section, []).append(place)
+    yield from seen.items()
+
+
+def _place_at(principal: Principal | None, path: str) -> Place | None:
+    """Return the place in sight whose address is the longest beginning of the path."""
+    found = [
+        place
+        for _, places in _sections(principal)
+        for place in places
+        if path == place.href or (place.href != "/" and path.startswith(f"{place.href}/"))
+    ]
+    return max(found, key=lambda place: len(place.href), default=None)
