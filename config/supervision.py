@@ -25,6 +25,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from api.services import JobInfo
+from crm_core.domain.actors import acting
 from crm_core.domain.errors import NotFound
 from crm_core.ports import Clock, Lease, UnitOfWorkFactory
 
@@ -156,7 +157,8 @@ class Supervisor:
             job.info = replace(job.info, running=True, last_run_at=started)
             error: str | None = "interrupted"
             try:
-                (instead or job.action)()
+                with acting(f"job:{job.info.name}"):
+                    (instead or job.action)()
                 error = None
             finally:
                 took = round(time.monotonic() - began, 3)

@@ -3,6 +3,7 @@
 Commands are loaded when they are called, because the scientific libraries take seconds to import.
 """
 
+import getpass
 import importlib
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command as click_command
 
 from config.cli.common import Session, version
+from crm_core.domain.actors import acting
 from crm_core.domain.errors import DrumbeatError
 
 #: Command -> (module of config.cli, what it does). What is not here does not exist.
@@ -39,6 +41,9 @@ COMMANDS: Final = {
     "doctor": ("doctor", "Look over the installation: secrets, backups, accounts, stores, silent devices."),
     "backup": ("backup", "Write everything a firm would miss into one file."),
     "restore": ("backup", "Put a backup back into the data folder."),
+    "audit": ("audit", "Show and verify the audit chain of changes."),
+    "keys": ("keys", "List and rotate the keys of personal data."),
+    "personal": ("personal", "Export or erase the personal data of a customer; apply retention."),
     "policy": ("policy", "Show the figures of the business and where they come from."),
     "check-config": ("check", "Check settings, policy, catalogue and texts without starting anything."),
 }
@@ -116,7 +121,8 @@ def main(arguments: list[str] | None = None) -> None:
 def _run(arguments: list[str]) -> int:
     problems = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
-        outcome = click_command(root).main(arguments, prog_name="drumbeat", standalone_mode=False)
+        with acting(f"cli:{_who()}"):
+            outcome = click_command(root).main(arguments, prog_name="drumbeat", standalone_mode=False)
         return outcome if isinstance(outcome, int) else 0
     except typer.TyperException as error:
         problems.print(f"drumbeat: {_one_line(error.format_message())}", markup=False)
@@ -132,6 +138,14 @@ def _run(arguments: list[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output went away: nothing left to say
         return 1
+
+
+def _who() -> str:
+    """Return the operating system's name of who calls, for the audit chain."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without a user database
+        return "unknown"
 
 
 def _one_line(text: str) -> str:

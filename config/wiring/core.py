@@ -18,8 +18,9 @@ from crm_core.ports import Clock, UnitOfWorkFactory
 from crm_core.registry import Registry
 from crm_core.signals import Concluder, Conclusion
 from crm_core.storage.sqlalchemy_uow import make_uow_factory, migrate
-from crm_core.storage.trust.lock import AesPersonalLock, keys_of_file
+from crm_core.storage.trust.lock import AesPersonalLock
 from crm_core.trust.personal import PersonalData
+from crm_core.trust.subjects import DataSubjects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class Core:
     uow_factory: UnitOfWorkFactory
     registry: Registry
     personal: PersonalData
+    subjects: DataSubjects
 
     @property
     def tenant(self) -> TenantId:
@@ -59,6 +61,7 @@ def open_core(settings: Settings, clock: Clock) -> Core:
     migrate_database(settings)
     uow_factory = make_uow_factory(settings.crm_url, clock=clock)
     policy = knowledge.policy_on(clock.now().date())
+    personal = PersonalData(open_lock(settings), policy, clock)
     return Core(
         settings=settings,
         clock=clock,
@@ -67,7 +70,8 @@ def open_core(settings: Settings, clock: Clock) -> Core:
         messages=load_messages(),
         uow_factory=uow_factory,
         registry=Registry(uow_factory, clock, knowledge.catalogue),
-        personal=PersonalData(open_lock(settings), policy.trust, clock),
+        personal=personal,
+        subjects=DataSubjects(uow_factory, personal, clock),
     )
 
 
@@ -77,7 +81,7 @@ def open_lock(settings: Settings) -> AesPersonalLock:
     if told:
         return AesPersonalLock(told)
     prepare_folder(settings.general.folder)
-    return AesPersonalLock(keys_of_file(settings.personal_key_file))
+    return AesPersonalLock(settings.personal_key_file)
 
 
 def migrate_database(settings: Settings) -> str:

@@ -68,6 +68,14 @@ class TrustRepository(Protocol):
         """Return how many records each key seals."""
         ...
 
+    def forget_expired_tokens(self, before: datetime) -> int:
+        """Remove tokens that expired before an instant; return how many."""
+        ...
+
+    def forget_processed_signals(self, before: datetime) -> int:
+        """Remove signals that triage took in before an instant; tickets keep their evidence. Return how many."""
+        ...
+
     def note(self, note: AuditNote) -> None:
         """Put something into the audit chain with this transaction."""
         ...

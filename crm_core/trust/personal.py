@@ -8,6 +8,7 @@ Callers pass their own unit of work, so that a customer and the personal fields 
 
 import unicodedata
 from collections.abc import Mapping
+from typing import Protocol
 
 from crm_core.domain.errors import InvalidValue, NotFound
 from crm_core.domain.identity import TenantId
@@ -21,18 +22,25 @@ _HIDDEN = "*"
 _KEPT_OPEN = 8  # at least so many characters of a text stay hidden, however short it is
 
 
+class Figures(Protocol):
+    """The policy book, or as much of it as personal data needs; it is asked anew each time."""
+
+    @property
+    def trust(self) -> TrustPolicy: ...
+
+
 class PersonalData:
     """Stores, masks, reveals and finds personal fields; `policy` names the fields (requirements 18, 78, 93)."""
 
-    def __init__(self, lock: PersonalLock, policy: TrustPolicy, clock: Clock) -> None:
+    def __init__(self, lock: PersonalLock, policy: Figures, clock: Clock) -> None:
         self._lock = lock
-        self._policy = policy
+        self._rules = policy
         self._clock = clock
 
     @property
     def fields(self) -> Mapping[str, PersonalFieldRule]:
         """The fields that may be stored, with their rules."""
-        return self._policy.personal
+        return self._rules.trust.personal
 
     def put(self, uow: UnitOfWork, tenant: TenantId, subject: Subject, field: str, value: str) -> None:
         """Seal and store one field; an empty value removes it. Raises `InvalidValue` for an unknown field."""
@@ -50,13 +58,19 @@ class PersonalData:
         return uow.trust.drop_personal(tenant, subject)
 
     def shown(
-        self, uow: UnitOfWork, tenant: TenantId, subject: Subject, role: Role | None = None
+        self,
+        uow: UnitOfWork,
+        tenant: TenantId,
+        subject: Subject,
+        role: Role | None = None,
+        *,
+        in_full: bool = False,
     ) -> dict[str, str]:
-        """Return the fields as a role may see them; without a role all are masked."""
+        """Return the fields as a role may see them; without a role all are masked. `in_full` is for exports."""
         return {
-            record.field: self._as_seen(record, role)
+            record.field: self._open(record) if in_full else self._as_seen(record, role)
             for record in uow.trust.personal(tenant, subject)
-            if record.field in self._policy.personal
+            if in_full or record.field in self._rules.trust.personal
         }
 
     def reveal(self, uow: UnitOfWork, tenant: TenantId, subject: Subject, field: str, reason: str) -> str:
@@ -88,7 +102,7 @@ class PersonalData:
         """Seal up to `limit` records anew that an older key seals; return how many. The caller commits."""
         old = uow.trust.personal_not_under(self._lock.key_ids[0], limit)
         for record in old:
-            rule = self._policy.personal.get(record.field) or PersonalFieldRule(
+            rule = self._rules.trust.personal.get(record.field) or PersonalFieldRule(
                 shown_last=0, look_up=record.mark is not None, read_by=frozenset()
             )
             plain = self._open(record)
@@ -112,7 +126,7 @@ class PersonalData:
         )
 
     def _as_seen(self, record: PersonalRecord, role: Role | None) -> str:
-        rule = self._policy.personal[record.field]
+        rule = self._rules.trust.personal[record.field]
         plain = self._open(record)
         return plain if role in rule.read_by else masked(plain, rule.shown_last)
 
@@ -120,9 +134,11 @@ class PersonalData:
         return self._lock.open(Sealed(record.key_id, record.sealed), record.place)
 
     def _rule(self, field: str) -> PersonalFieldRule:
-        rule = self._policy.personal.get(field)
+        rule = self._rules.trust.personal.get(field)
         if rule is None:
-            raise InvalidValue(f"{field!r} is no personal field; known: {', '.join(self._policy.personal)}")
+            raise InvalidValue(
+                f"{field!r} is no personal field; known: {', '.join(self._rules.trust.personal)}"
+            )
         return rule
 
 

@@ -1,6 +1,7 @@
 """The audit chain and personal fields hold their promises in every store."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy.exc import DBAPIError
@@ -28,7 +29,9 @@ POLICY = TrustPolicy(
 
 
 def personal_data(*keys):
-    return PersonalData(AesPersonalLock(keys or (new_key(),)), POLICY, VirtualClock(T0))
+    return PersonalData(
+        AesPersonalLock(keys or (new_key(),)), SimpleNamespace(trust=POLICY), VirtualClock(T0)
+    )
 
 
 def test_a_field_is_stored_sealed_and_shown_by_role(uow_factory):

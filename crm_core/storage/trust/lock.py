@@ -29,23 +29,35 @@ _PRIVATE: Final = 0o600
 
 
 class AesPersonalLock:
-    """Seals and opens personal fields (`ports.PersonalLock`). `keys` are 32 octets in base64, the newest first."""
+    """Seals and opens personal fields (`ports.PersonalLock`).
 
-    def __init__(self, keys: Sequence[str]) -> None:
-        if not keys:
-            raise InvalidConfiguration("no key for personal data: set crm.personal_keys or keep the key file")
-        rings = [_Ring(_octets(key)) for key in keys]
-        self._rings = {ring.key_id: ring for ring in rings}
-        self._newest = rings[0]
+    `keys` are 32 octets in base64, the newest first, or the file that holds them; a file is read again when it
+    changes, so that a running product takes part in a rotation.
+    """
+
+    def __init__(self, keys: Sequence[str] | Path) -> None:
+        self._file = keys if isinstance(keys, Path) else None
+        self._written: int | None = None
+        self._known: dict[str, _Ring] = _rings_of(keys_of_file(keys) if isinstance(keys, Path) else keys)
+        if self._file is not None:
+            self._written = self._file.stat().st_mtime_ns
+
+    @property
+    def _rings(self) -> dict[str, "_Ring"]:
+        if self._file is not None and self._file.stat().st_mtime_ns != self._written:
+            written = self._file.stat().st_mtime_ns
+            self._known, self._written = _rings_of(keys_of_file(self._file)), written
+        return self._known
 
     @property
     def key_ids(self) -> tuple[str, ...]:
         return tuple(self._rings)
 
     def seal(self, plain: str, place: str) -> Sealed:
+        newest = next(iter(self._rings.values()))
         nonce = os.urandom(_NONCE)
-        box = nonce + self._newest.box.encrypt(nonce, plain.encode(), place.encode())
-        return Sealed(self._newest.key_id, base64.b64encode(box).decode())
+        box = nonce + newest.box.encrypt(nonce, plain.encode(), place.encode())
+        return Sealed(newest.key_id, base64.b64encode(box).decode())
 
     def open(self, sealed: Sealed, place: str) -> str:
         ring = self._rings.get(sealed.key_id)
@@ -65,7 +77,8 @@ class AesPersonalLock:
         return tuple(_mac(ring.marking, f"{what}\0{plain}") for ring in self._rings.values())
 
     def sign(self, message: str) -> str:
-        return f"{self._newest.key_id}:{_mac(self._newest.signing, message)}"
+        newest = next(iter(self._rings.values()))
+        return f"{newest.key_id}:{_mac(newest.signing, message)}"
 
     def is_signed(self, message: str, signature: str) -> bool:
         key_id, _, mac = signature.partition(":")
@@ -81,6 +94,12 @@ class _Ring:
         self.box = AESGCM(_derived(master, b"seal"))
         self.marking = _derived(master, b"mark")
         self.signing = _derived(master, b"sign")
+
+
+def _rings_of(keys: Sequence[str]) -> dict[str, _Ring]:
+    if not keys:
+        raise InvalidConfiguration("no key for personal data: set crm.personal_keys or keep the key file")
+    return {ring.key_id: ring for ring in (_Ring(_octets(key)) for key in keys)}
 
 
 def new_key() -> str:

@@ -15,6 +15,7 @@ from crm_core.domain.trust import (
     Subject,
     SubjectKind,
 )
+from crm_core.storage import schema
 from crm_core.storage.rows import entity_of, row_of
 from crm_core.storage.tables import upsert
 from crm_core.storage.trust.tables import audit_events, personal_fields
@@ -79,6 +80,14 @@ class SqlTrustRepository:
     def personal_by_key(self) -> dict[str, int]:
         query = select(personal_fields.c.key_id, func.count()).group_by(personal_fields.c.key_id)
         return {row[0]: row[1] for row in self._connection.execute(query)}
+
+    def forget_expired_tokens(self, before: datetime) -> int:
+        table = schema.access_tokens
+        return self._connection.execute(table.delete().where(table.c.expires_at < before)).rowcount
+
+    def forget_processed_signals(self, before: datetime) -> int:
+        table = schema.signals
+        return self._connection.execute(table.delete().where(table.c.processed_at < before)).rowcount
 
     def note(self, note: AuditNote) -> None:
         if self._trail is None:

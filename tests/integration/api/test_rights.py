@@ -41,6 +41,7 @@ OBJECTS = {
     "user_id": {"own": "manager", "foreign": "rival-user", "absent": "no-such"},
     "name": {"own": "forecasts", "foreign": "no.such", "absent": "no.such"},
     "list_name": {"own": "tickets", "foreign": "no-such", "absent": "nothing"},
+    "field": {"own": "occupation", "foreign": "occupation", "absent": "occupation"},
     "token_id": {"own": "a" * 64, "foreign": "b" * 64, "absent": "c" * 64},
 }
 BODIES = {
@@ -48,6 +49,8 @@ BODIES = {
     "ReportInput": {"device_id": "c3525-02", "text": "streaks"}, "UserChange": {"language": "en"},
     "NewUser": {"name": "new-one", "password": "long enough", "role": "manager"},
     "NewToken": {"user_id": "manager", "name": "t", "scopes": ["read"]}, "SignInInput": {"name": "x", "password": "y"},
+    "PersonalValue": {"value": "painter"}, "TrustReason": {"reason": "test"},
+    "PersonalSearch": {"field": "identity_number", "value": "11010519491231002X"},
 }  # fmt: skip
 
 

@@ -49,7 +49,11 @@ from crm_core.registry import Registry
 from crm_core.servicedesk import ServiceDesk
 from crm_core.signals import conclude
 from crm_core.storage.sqlalchemy_uow import make_uow_factory, migrate
+from crm_core.storage.trust.lock import AesPersonalLock
 from crm_core.triage import Triage
+from crm_core.trust.chain import verify_chain
+from crm_core.trust.personal import PersonalData
+from crm_core.trust.subjects import DataSubjects
 from tests.integration.api.telemetry import (
     NOW,
     OTHER_TENANT,
@@ -131,6 +135,8 @@ def open_world(folder: Path, settings: ApiSettings | None = None) -> World:
     store = SqliteTelemetryStore(folder / "telemetry.db", clock)
     knowledge = KNOWLEDGE
     policy = policy_on(load_policies(), NOW.date()).book
+    lock = AesPersonalLock(folder / "personal.key")
+    personal = PersonalData(lock, policy, clock)
     services = ApiServices(
         uow_factory=uow_factory,
         read_uow_factory=readers,
@@ -140,6 +146,9 @@ def open_world(folder: Path, settings: ApiSettings | None = None) -> World:
         dispatcher=Dispatcher(uow_factory, clock, policy, knowledge.catalogue, knowledge.fault_codes),
         registry=Registry(uow_factory, clock, knowledge.catalogue),
         jobs=FakeJobs(),
+        personal=personal,
+        subjects=DataSubjects(uow_factory, personal, clock),
+        verify_audit=lambda tenant: verify_chain(uow_factory, tenant, [], lock),
         messages=load_messages(),
         catalogue=knowledge.catalogue,
         policy=policy,
