@@ -16,7 +16,7 @@ from starlette.types import Scope
 from api.idempotency import AnswerMemory, Idempotency
 from api.middleware import FRAME_HEADERS, BodyLimit, HttpMetrics, RequestFrame
 from api.openapi import describe
-from api.pages import entry_pages, fleet_pages, my_pages, work_pages
+from api.pages import desk_pages, entry_pages, fleet_pages, my_pages, work_pages
 from api.pages.rendering import Renderer
 from api.problem import (
     MEDIA_TYPE,
@@ -72,7 +72,7 @@ def create_app(services: ApiServices) -> FastAPI:
     app.state.renderer = Renderer(services, _TEMPLATES, _STATIC)
     for module in (session, fleet, devices, tickets, work_orders, exports, jobs, accounts, trust):
         app.include_router(module.router, prefix=API_PREFIX)
-    for module in (operations, entry_pages, fleet_pages, my_pages, work_pages):
+    for module in (operations, desk_pages, entry_pages, fleet_pages, my_pages, work_pages):
         app.include_router(module.router)
     describe(app)
     _answer_errors(app)

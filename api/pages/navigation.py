@@ -40,6 +40,8 @@ PLACES: Final[tuple[Place, ...]] = (
     Place("fleet", "devices", "/devices", STAFF),
     Place("service", "tickets", "/tickets", STAFF),
     Place("service", "work_orders", "/work-orders", OFFICE),
+    Place("service", "plan", "/plan", OFFICE),
+    Place("service", "incidents", "/incidents", OFFICE),
     Place("customers", "customers", "/customers", OFFICE),
 )
 

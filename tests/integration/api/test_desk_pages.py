@@ -1,0 +1,76 @@
+"""The desk's pages: the plan of a day with each visit once, incidents with their devices, both only for what is in sight."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from crm_core.domain.identity import DeviceId
+from crm_core.domain.service import Incident, IncidentKind
+from crm_core.ports import WorkOrderFilter
+
+
+def planned(world, hours):
+    """Give the first assigned order a start so many hours after the world's day begins; return the order."""
+    with world.services.uow_factory() as uow:
+        order = next(
+            each for each in uow.work_orders.list("default", WorkOrderFilter(limit=50)) if each.technician_id
+        )
+        start = world.services.clock.now().replace(hour=1, minute=0) + timedelta(hours=hours)
+        uow.work_orders.save(replace(order, planned_start=start))
+        uow.commit()
+    return replace(order, planned_start=start)
+
+
+def test_a_planned_visit_stands_on_its_day_and_on_no_other(world, browser):
+    order = planned(world, hours=24)  # 09:00 in Shanghai of tomorrow
+    day = order.planned_start.date()
+    boss = browser("dispatcher")
+    shown = boss.get("/plan", params={"day": day.isoformat()}).text
+    assert f'href="/work-orders/{order.work_order_id}"' in shown
+    assert "09:00–" in shown
+    assert shown.count('<rect class="visit') == 1
+    other = boss.get("/plan", params={"day": (day + timedelta(days=3)).isoformat()}).text
+    assert '<rect class="visit' not in other
+
+
+def test_what_has_no_time_is_listed_below(world, browser):
+    text = browser("manager").get("/plan").text
+    with world.services.uow_factory() as uow:
+        open_ones = [
+            each
+            for each in uow.work_orders.list("default", WorkOrderFilter(limit=500))
+            if each.planned_start is None and each.done_at is None
+        ]
+    assert open_ones
+    assert f"{len(open_ones)} without a time" in text
+
+
+def test_an_incident_is_listed_with_its_devices_and_closed_ones_come_last(world, browser):
+    now = world.services.clock.now()
+    with world.services.uow_factory() as uow:
+        for number, closed in enumerate((None, now)):
+            uow.incidents.open_unless_covered(
+                Incident(
+                    tenant="default",
+                    incident_id=0,
+                    kind=IncidentKind.SITE,
+                    subject=f"s{number}",
+                    opened_at=now - timedelta(hours=2 - number),
+                    device_ids=(DeviceId("c3525-01"),),
+                    closed_at=closed,
+                    suppressed=7,
+                )
+            )
+        uow.commit()
+    boss = browser("manager")
+    listed = boss.get("/incidents").text
+    assert listed.index("/incidents/1") < listed.index("/incidents/2")
+    shown = boss.get("/incidents/1").text
+    assert 'href="/devices/c3525-01"' in shown
+    assert ">7<" in shown
+    assert boss.get("/incidents/999").status_code == 404
+
+
+def test_other_regions_and_technicians_see_nothing_of_it(world, browser):
+    li = browser("tech-li")
+    assert li.get("/plan").status_code == 403
+    assert li.get("/incidents").status_code == 403
