@@ -17,7 +17,7 @@ import pandas as pd
 from analytics.failures import FailureState
 from analytics.priors import SupplyPriorBook
 from analytics.supply_state import KNOWN, SILENT, SOME_REMAINING, SupplyState
-from analytics.usage import HORIZON_DAYS, UsageState
+from analytics.usage import HORIZON_DAYS, UsageState, weekday_of
 from crm_core.domain.fleet import Device
 from crm_core.domain.identity import TenantId
 from crm_core.domain.telemetry import DailyMeters, DailySupply, TelemetryEvent
@@ -137,7 +137,7 @@ class FleetState:
     ) -> Floats:
         """Feed one day to the states and return the pages of every device since its last answer (NaN: not known)."""
         holiday = day in self.holidays
-        self.usage.expect(day, self.usage.profile(), holiday=holiday)
+        self.usage.expect(day, self.usage.expected_on(weekday_of(day)), holiday=holiday)
         pages = self.usage.take(day, block.counts[:, column], dry=self._dry_devices(), holiday=holiday)
         self.supply.take(
             day, block.states[:, column], block.percents[:, column], pages[self.supply.usage_row]

@@ -130,14 +130,14 @@ class SupplyRows:
 def _central(seed: int, trees: int) -> HistGradientBoostingRegressor:
     """Return the middle estimator: the mean of log days, which errs less than the median on what ends soon."""
     return HistGradientBoostingRegressor(
-        loss="squared_error", max_iter=trees * 4 // 3, learning_rate=0.05, max_leaf_nodes=18, min_samples_leaf=80,
+        loss="squared_error", max_iter=trees * 16 // 15, learning_rate=0.062, max_leaf_nodes=18, min_samples_leaf=80,
         l2_regularization=20.0, max_features=0.3, early_stopping=False, random_state=seed,
     )  # fmt: skip
 
 
 def _outer(quantile: float, seed: int, trees: int) -> HistGradientBoostingRegressor:
     return HistGradientBoostingRegressor(
-        loss="quantile", quantile=quantile, max_iter=trees, learning_rate=0.07, max_leaf_nodes=24, min_samples_leaf=60,
+        loss="quantile", quantile=quantile, max_iter=trees * 3 // 5, learning_rate=0.11, max_leaf_nodes=16, min_samples_leaf=60,
         l2_regularization=2.0, max_features=0.5, early_stopping=False, random_state=seed,
     )  # fmt: skip
 

@@ -4,7 +4,6 @@ Numbers come from the arrays; here they become `SupplyForecast`s. Nothing is mad
 and whose history shows no replacement gets a reason instead of days.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
@@ -108,32 +107,34 @@ def _bases(state: FleetState, day: int) -> list[ForecastBasis]:
     ]
 
 
-def chance_before(days: Sequence[float], within: float) -> float:
-    """Return the chance that a supply is empty within `within` days, from its P10, P50, P90 (piecewise log-normal)."""
-    low, mid, high = (np.log(max(value, 0.01)) for value in days)
-    if mid <= np.log(0.05):
-        return 1.0
+def chance_before(days: npt.ArrayLike, within: float) -> Floats:
+    """Return the chance that supplies are empty within `within` days, from P10, P50, P90 [.., 3] (piecewise log-normal)."""
+    logs = np.log(np.maximum(np.asarray(days, float), 0.01))
+    low, mid, high = logs[..., 0], logs[..., 1], logs[..., 2]
     point = np.log(max(within, 0.01))
-    width = max((mid - low) if point < mid else (high - mid), 0.05) / 1.2816
-    return float(_normal_cdf((point - mid) / width))
+    width = np.maximum(np.where(point < mid, mid - low, high - mid), 0.05) / 1.2816
+    return np.asarray(np.where(mid <= np.log(0.05), 1.0, _normal_cdf((point - mid) / width)))
 
 
-def _normal_cdf(z: float) -> float:
-    return 0.5 * (1.0 + float(np.tanh(z * 0.7978845608 * (1.0 + 0.044715 * z * z))))
+def _normal_cdf(z: Floats) -> Floats:
+    return np.asarray(0.5 * (1.0 + np.tanh(z * 0.7978845608 * (1.0 + 0.044715 * z * z))))
 
 
-def replenish(days: Sequence[float], policy: ReplenishmentPolicy) -> bool:
-    """Return True if a supply must be brought now: waiting one more day would cost more than bringing it early.
+def replenish(days: npt.ArrayLike, policy: ReplenishmentPolicy) -> npt.NDArray[np.bool_]:
+    """Return which supplies must be brought now: waiting one more day would cost more than bringing them early.
 
-    Bringing it today wastes `early_waste_cost_per_day` for every day that it comes too early; waiting risks the stock-out
-    cost when the supply is empty before the next delivery arrives (newsvendor, one day ahead). The policy's days left
-    (P50) are the latest moment at which people want to hear of it. No percent of the level decides.
+    `days` are P10, P50, P90 [.., 3]. Bringing it today wastes `early_waste_cost_per_day` for every day that it comes too
+    early; waiting risks the stock-out cost when the supply is empty before the next delivery arrives (newsvendor, one day
+    ahead). The policy's days left (P50) are the latest moment at which people want to hear of it. No percent of the level
+    decides.
     """
-    if days[1] <= policy.raise_at_days_left:
-        return True
-    now = chance_before(days, policy.delivery_days)
-    later = chance_before(days, policy.delivery_days + 1.0)
-    return (later - now) * policy.stock_out_cost > (1.0 - later) * policy.early_waste_cost_per_day * days[1]
+    quantiles = np.asarray(days, float)
+    median = quantiles[..., 1]
+    now = chance_before(quantiles, policy.delivery_days)
+    later = chance_before(quantiles, policy.delivery_days + 1.0)
+    risk = (later - now) * policy.stock_out_cost
+    waste = (1.0 - later) * policy.early_waste_cost_per_day * median
+    return np.asarray((median <= policy.raise_at_days_left) | (risk > waste))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,7 @@ def supply_forecasts(
     made = []
     days = np.round(numbers.days, 2).tolist()
     age = (stamp.day - state.usage.answered_day).tolist()
+    bring_all = replenish(numbers.days, policy).tolist()
     for row, key in enumerate(state.keys):
         device = devices.get(state.device_ids[key.device_row])
         if device is None:
@@ -165,7 +167,7 @@ def supply_forecasts(
         level = float(numbers.level_percent[row])
         data_age = age[key.device_row]
         interval = None if missing else Interval(*days[row])
-        bring = interval is not None and replenish(days[row], policy)
+        bring = interval is not None and bring_all[row]
         made.append(
             SupplyForecast(
                 tenant=state.tenant,

@@ -21,6 +21,7 @@ from analytics.supplies import FAR_DAYS, Snapshot, SupplyModel, SupplyRows, fit_
 from analytics.supply_state import SupplyState
 
 Floats = npt.NDArray[np.float64]
+Levels = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
@@ -51,11 +52,11 @@ class SupplyRecorder:
         self.features.append(snap.features)
         self.formula.append(snap.formula_days)
 
-    def before(self, supply: SupplyState) -> tuple[Bools, Floats, Floats]:
+    def before(self, supply: SupplyState) -> tuple[Bools, Levels, Levels]:
         """Return what must be remembered of the cartridges in place before the next day is taken."""
         return supply.ran_out(), supply.empty_day.copy(), supply.seg_day.copy()
 
-    def after(self, day: int, supply: SupplyState, before: tuple[Bools, Floats, Floats]) -> None:
+    def after(self, day: int, supply: SupplyState, before: tuple[Bools, Levels, Levels]) -> None:
         """Write down the cartridges that were found replaced on `day` after having run out."""
         ran_out, empty_day, seg_day = before
         for row in np.flatnonzero(supply.swapped[: len(ran_out)] & ran_out):

@@ -101,18 +101,30 @@ class UsageState:
             made[weekday] = (own_pages[weekday] + k * prior) / (own_days[weekday] + k)
         return made
 
+    def expected_on(self, weekday: int) -> Floats:
+        """Return expected pages [n] on one weekday: that row of `profile`, at a seventh of its cost."""
+        sites = int(self.site.max()) + 1 if len(self.site) else 0
+        level = (self.week_pages.sum(0) + 7.0 * self.prior_rate) / (self.week_days.sum(0) + 7.0)
+        own_pages, own_days = self.week_pages[weekday], self.week_days[weekday]
+        shape = own_pages / np.maximum(level, 1e-9)
+        fleet = (shape.sum() + 1.0) / (own_days.sum() + 1.0)
+        pages, days = np.bincount(self.site, shape, sites), np.bincount(self.site, own_days, sites)
+        site_shape = (pages + 4.0 * fleet) / (days + 4.0)
+        k = _PROFILE_PRIOR_WEEKS
+        return np.asarray((own_pages + k * (site_shape[self.site] * level)) / (own_days + k))
+
     def multipliers(self, daily: Floats) -> Floats:
         """Return present use over the profile's expectation, [h, n] by half-life; 1 means as usual."""
         pseudo = _MULTIPLIER_PRIOR_DAYS * daily
         return np.asarray((self.seen_pages + pseudo) / (self.expected_pages + np.maximum(pseudo, 1e-9)))
 
-    def expect(self, day: int, profile: Floats, *, holiday: bool) -> None:
-        """Note what `day` (days since 1970) should bring, before the answers of the day are looked at."""
+    def expect(self, day: int, expected: Floats, *, holiday: bool) -> None:
+        """Note the pages [n] that `day` (days since 1970) should bring, before the answers of the day are looked at."""
         weekday = weekday_of(day)
         factor = self.holiday_factor if holiday else 1.0
         started = ~np.isnan(self.first_day)
-        self.pending[weekday] += np.where(started, profile[weekday] * factor, 0.0)
-        self.pending_days[weekday] += np.where(started, factor if holiday else 1.0, 0.0)
+        self.pending[weekday] += np.where(started, expected * factor, 0.0)
+        self.pending_days[weekday] += np.where(started, factor, 0.0)
 
     def take(self, day: int, count: Floats, *, dry: Bools, holiday: bool) -> Floats:
         """Take the life counts [n] at the end of `day` (NaN: no answer) and return the pages since the last answer.
@@ -121,62 +133,76 @@ class UsageState:
         """
         answered = ~np.isnan(count)
         first = answered & np.isnan(self.first_day)
-        pages = self._pages_since(count)
+        expected, waited = self.pending.sum(0), self.pending_days.sum(0)
+        pages = self._pages_since(count, expected)
         learn = answered & ~first & ~np.isnan(pages) & ~dry
+        known = np.where(np.isnan(pages), 0.0, pages)
         if holiday:
-            single = learn & (self.pending_days.sum(0) < 1.0 + 1e-9)
-            plain = self.pending.sum(0) / max(self.holiday_factor, 1e-6)
-            self.holiday_pages[0] += float(np.minimum(pages, 10 * plain)[single].sum())
+            single = learn & (waited < 1.0 + 1e-9)
+            plain = expected / max(self.holiday_factor, 1e-6)
+            self.holiday_pages[0] += float(np.minimum(known, 10 * plain)[single].sum())
             self.holiday_pages[1] += float(plain[single].sum())
-        self._learn(learn, np.nan_to_num(pages), skip_week=holiday)
+        if not holiday:
+            self._learn_week(weekday_of(day), learn & (waited < 15), known, expected, waited)
+        self._learn(learn, known, expected)
         self._forget()
-        self.last_gap = np.where(answered & ~first, day - self.answered_day, self.last_gap)
-        self.last_pages = np.where(learn, np.nan_to_num(pages), self.last_pages)
-        self.pending *= ~answered
-        self.pending_days *= ~answered
-        self.first_day = np.where(first, float(day), self.first_day)
-        self.count = np.where(answered, count, self.count)
-        self.answered_day = np.where(answered, float(day), self.answered_day)
+        np.subtract(float(day), self.answered_day, out=self.last_gap, where=answered & ~first)
+        np.copyto(self.last_pages, known, where=learn)
+        silent = ~answered
+        self.pending *= silent
+        self.pending_days *= silent
+        self.first_day[first] = float(day)
+        np.copyto(self.count, count, where=answered)
+        np.copyto(self.answered_day, float(day), where=answered)
         return pages
 
-    def _pages_since(self, count: Floats) -> Floats:
+    def _pages_since(self, count: Floats, expected: Floats) -> Floats:
         """Pages since the last answer; a fall is a restart or a 32-bit roll-over, never negative use."""
         rise = count - self.count
+        usual = np.maximum(expected, 50.0)
         fell = rise < 0
-        usual = np.maximum(self.pending.sum(0), 50.0)
-        rolled = rise + COUNTER32
-        pages = np.where(fell & (rolled < 50 * usual) & (self.count > COUNTER32 / 2), rolled, rise)
-        restarted = pages < 0
-        fresh = np.where(count <= 5 * usual, count, np.nan)
-        self.resets += fell
-        leap = ~restarted & (pages > 1000 * usual)  # a board with another count came in
-        return np.asarray(np.where(restarted, fresh, np.where(leap, np.nan, pages)))
+        leap = rise > 1000 * usual  # a board with another count came in
+        rise[leap] = np.nan
+        at = np.flatnonzero(fell)
+        if len(at):
+            self.resets[at] += 1.0
+            rolled = rise[at] + COUNTER32
+            over = (rolled < 50 * usual[at]) & (self.count[at] > COUNTER32 / 2)
+            fresh = np.where(count[at] <= 5 * usual[at], count[at], np.nan)
+            rise[at] = np.where(over, rolled, fresh)
+        return np.asarray(rise)
 
-    def _learn(self, learn: Bools, pages: Floats, *, skip_week: bool) -> None:
-        expected = self.pending.sum(0)
+    def _learn(self, learn: Bools, pages: Floats, expected: Floats) -> None:
         gain = np.where(learn, 1.0, 0.0)
-        for row in range(len(HALF_LIVES)):
-            self.seen_pages[row] += gain * pages
-            self.expected_pages[row] += gain * expected
-        if not skip_week:
-            share = (self.pending + 1e-9) / (expected + 7e-9)
-            cap = np.minimum(pages, 12.0 * expected + 20.0)
-            weight = gain * (self.pending_days.sum(0) < 15)
-            self.week_pages += (weight * cap) * share
-            self.week_days += weight * self.pending_days
-        relative = np.clip(pages / np.maximum(expected, 1e-6) - 1.0, -1.0, 3.0) ** 2
+        self.seen_pages += gain * pages
+        self.expected_pages += gain * expected
+        relative = np.minimum(pages / np.maximum(expected, 1e-6) - 1.0, 3.0) ** 2
         self.spread += gain * 0.04 * (relative - self.spread)
-        work = learn & (expected > 0.5 * self.week_pages.sum(0) / np.maximum(self.week_days.sum(0), 1e-9))
+        usual = self.week_pages.sum(0) / np.maximum(self.week_days.sum(0), 1e-9)
+        work = learn & (expected > 0.5 * usual)
         self.idle += np.where(work, 0.05, 0.0) * ((pages <= 0) - self.idle)
 
+    def _learn_week(
+        self, weekday: int, learn: Bools, pages: Floats, expected: Floats, waited: Floats
+    ) -> None:
+        """Add the pages to the weekdays since the last answer, by what was expected of each."""
+        cap = np.minimum(pages, 12.0 * expected + 20.0)
+        alone = learn & (waited <= self.pending_days[weekday]) & (expected > 1e-6)  # answered yesterday too
+        self.week_pages[weekday] += np.where(alone, cap, 0.0)
+        self.week_days[weekday] += np.where(alone, waited, 0.0)
+        more = np.flatnonzero(learn & ~alone)
+        if len(more):
+            share = (self.pending[:, more] + 1e-9) / (expected[more] + 7e-9)
+            self.week_pages[:, more] += cap[more] * share
+            self.week_days[:, more] += self.pending_days[:, more]
+
     def _forget(self) -> None:
-        for row, half_life in enumerate(HALF_LIVES):
-            keep = 0.5 ** (1.0 / half_life)
-            self.seen_pages[row] *= keep
-            self.expected_pages[row] *= keep
-        keep = 0.5 ** (1.0 / _PROFILE_HALF_LIFE)
-        self.week_pages *= keep
-        self.week_days *= keep
+        keep = 0.5 ** (1.0 / np.array(HALF_LIVES))[:, None]
+        self.seen_pages *= keep
+        self.expected_pages *= keep
+        keep_week = 0.5 ** (1.0 / _PROFILE_HALF_LIFE)
+        self.week_pages *= keep_week
+        self.week_days *= keep_week
 
     def ahead(self, day: int, profile: Floats, holidays: Bools) -> Floats:
         """Return cumulative expected pages [HORIZON_DAYS, n] from the end of `day`, before multipliers.
@@ -185,10 +211,17 @@ class UsageState:
         """
         weekdays = np.array([weekday_of(day + 1 + step) for step in range(HORIZON_DAYS)])
         factor = np.where(holidays, self.holiday_factor, 1.0)
-        return np.asarray(np.cumsum(profile[weekdays] * factor[:, None], axis=0))
+        total = np.empty((HORIZON_DAYS, len(self)))
+        running = np.zeros(len(self))
+        for step, weekday in enumerate(
+            weekdays.tolist()
+        ):  # row by row: a cumulated sum down the columns costs thrice
+            running = running + profile[weekday] * factor[step]
+            total[step] = running
+        return total
 
 
-def days_to_use(pages: Floats, ahead: Floats, multiplier: Floats) -> Floats:
+def days_to_use(pages: npt.NDArray[np.floating], ahead: Floats, multiplier: Floats) -> Floats:
     """Return the days until `pages` [n] are printed, given cumulative expectation [HORIZON_DAYS, n]; inf: never.
 
     Inside a day the pages are spread evenly; beyond the horizon the mean of its last four weeks goes on.

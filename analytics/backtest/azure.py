@@ -19,6 +19,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from analytics.backtest.failure_report import chance_pictures
 from analytics.backtest.report import write_report
 from analytics.backtest.supplies import silent
+from analytics.calibration import LogOddsCalibration, cross_fitted, fit_calibration
 from analytics.supplies import without_empty_columns
 from crm_core.domain.errors import InvalidValue, NotFound
 
@@ -32,6 +33,8 @@ _HOUR: Final = 3600
 _DAY: Final = 86400
 HORIZON_DAYS: Final = {"p_fail_24h": 1, "p_fail_7d": 7}
 _UNKNOWN_DAYS: Final = 400.0
+_FOLDS: Final = 6  # of machines, for the calibration
+_MIN_MACHINES: Final = 12  # fewer are not enough to hold some back
 
 
 def _table(folder: Path, stem: str) -> pd.DataFrame:
@@ -171,6 +174,60 @@ def _classifier(seed: int, horizon: int, trees: int) -> HistGradientBoostingClas
     )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Hazard:
+    """A fitted hazard of one horizon: bags over (machine, day, component) rows, and the calibration of the machine's chance."""
+
+    models: list[HistGradientBoostingClassifier]
+    calibration: LogOddsCalibration
+
+    def chance(self, features: npt.NDArray[np.float32]) -> Floats:
+        """Return the chance that any component of a machine fails, [T], from features [T, components, f]."""
+        return self.calibration(_machine_chance(self.models, features))
+
+
+class _Learner:
+    """Fits hazards on rows whose horizon ends within the training days; nothing later is ever looked at."""
+
+    def __init__(
+        self, plant: Plant, features: dict[int, npt.NDArray[np.float32]], split: int, trees: int
+    ) -> None:
+        self._plant, self._features, self._split, self._trees = plant, features, split, trees
+
+    def _whole(self, horizon: int) -> slice:
+        return slice(3, self._split - horizon)
+
+    def _bags(
+        self, machines: Iterable[int], horizon: int, seeds: Iterable[int]
+    ) -> list[HistGradientBoostingClassifier]:
+        whole, chosen = self._whole(horizon), list(machines)
+        matrix = np.concatenate(
+            [
+                self._features[machine][whole].reshape(-1, self._features[machine].shape[2])
+                for machine in chosen
+            ]
+        )
+        label = np.concatenate(
+            [labels(self._plant, machine, horizon)[whole].reshape(-1) for machine in chosen]
+        )
+        matrix = without_empty_columns(matrix)
+        return [_classifier(seed, horizon, self._trees).fit(matrix, label) for seed in seeds]
+
+    def fit(self, machines: list[int], horizon: int, seed: int, bags: int) -> Hazard:
+        """Return the hazard of all training machines, calibrated on machines that a fold's model had not seen."""
+
+        def held_out(train: Ints, held: Ints) -> tuple[Floats, Bools]:
+            models, whole = self._bags(train.tolist(), horizon, [seed]), self._whole(horizon)
+            chance = [_machine_chance(models, self._features[machine][whole]) for machine in held.tolist()]
+            truth = [labels(self._plant, machine, horizon)[whole].any(1) for machine in held.tolist()]
+            return np.concatenate(chance), np.concatenate(truth)
+
+        calibration = LogOddsCalibration()
+        if len(machines) >= _MIN_MACHINES:
+            calibration = fit_calibration(*cross_fitted(np.array(machines), _FOLDS, seed, held_out))
+        return Hazard(self._bags(machines, horizon, range(seed, seed + bags)), calibration)
+
+
 def backtest_azure(
     folder: Path, train_machines: Iterable[int], test_machines: Iterable[int], train_until: date, out: Path, *, seed: int = 0,
     bags: int = 3, trees: int = 250, html: Path | None = None,
@@ -188,18 +245,29 @@ def backtest_azure(
         )
     progress("features", 0.0)
     features = {machine: machine_features(plant, machine) for machine in {*train, *test}}
+    learner = _Learner(plant, features, split, trees)
     chances: dict[str, Floats] = {}
+    corrections: dict[str, list[float]] = {}
     for step, (name, horizon) in enumerate(HORIZON_DAYS.items()):
         progress("fit", step / len(HORIZON_DAYS))
-        whole = slice(3, split - horizon)  # rows whose horizon ends within the training days
-        matrix = np.concatenate(
-            [features[machine][whole].reshape(-1, features[machine].shape[2]) for machine in train]
-        )
-        label = np.concatenate([labels(plant, machine, horizon)[whole].reshape(-1) for machine in train])
-        matrix = without_empty_columns(matrix)
-        models = [_classifier(seed + bag, horizon, trees).fit(matrix, label) for bag in range(bags)]
-        chances[name] = np.stack([_machine_chance(models, features[machine][split:]) for machine in test])
+        hazard = learner.fit(train, horizon, seed, bags)
+        corrections[name] = [round(hazard.calibration.slope, 4), round(hazard.calibration.shift, 4)]
+        chances[name] = np.stack([hazard.chance(features[machine][split:]) for machine in test])
     chances["p_fail_7d"] = np.maximum(chances["p_fail_24h"], chances["p_fail_7d"])
+    table = _table_of(plant, test, split, chances)
+    _write(table, out)
+    summary: dict[str, object] = {
+        "machines": len(test), "rows": len(table), "trained_on": len(train), "seed": seed, "calibration": corrections,
+        "out": str(out),
+    }  # fmt: skip
+    if html is not None:
+        write_report(html, "Back-test in the Azure layout", summary, _pictures(plant, test, split, chances))
+        summary["html"] = str(html)
+    progress("done", 1.0)
+    return summary
+
+
+def _table_of(plant: Plant, test: list[int], split: int, chances: dict[str, Floats]) -> pd.DataFrame:
     days = np.datetime64("1970-01-01") + plant.first_day + np.arange(split, plant.days)
     table = pd.DataFrame(
         {
@@ -208,22 +276,20 @@ def backtest_azure(
         }
     )  # fmt: skip
     table["day"] = pd.to_datetime(table["day"]).dt.date
-    _write(table, out)
-    summary: dict[str, object] = {
-        "machines": len(test), "rows": len(table), "trained_on": len(train), "seed": seed, "out": str(out)
-    }  # fmt: skip
-    if html is not None:
-        pictures = []
-        for name, horizon in HORIZON_DAYS.items():
-            happened = np.stack([labels(plant, machine, horizon)[split:].any(1) for machine in test])[
-                :, :-horizon
-            ]
-            chance = np.asarray(chances[name])[:, :-horizon]
-            pictures += chance_pictures(chance.ravel(), happened.ravel(), f"{horizon} days")
-        write_report(html, "Back-test in the Azure layout", summary, pictures)
-        summary["html"] = str(html)
-    progress("done", 1.0)
-    return summary
+    return table
+
+
+def _pictures(
+    plant: Plant, test: list[int], split: int, chances: dict[str, Floats]
+) -> list[tuple[str, str, str]]:
+    pictures = []
+    for name, horizon in HORIZON_DAYS.items():
+        happened = np.stack([labels(plant, machine, horizon)[split:].any(1) for machine in test])[
+            :, :-horizon
+        ]
+        chance = np.asarray(chances[name])[:, :-horizon]
+        pictures += chance_pictures(chance.ravel(), happened.ravel(), f"{horizon} days")
+    return pictures
 
 
 def _machine_chance(

@@ -19,7 +19,7 @@ from analytics.features import calendar_ahead
 from analytics.supplies import FAR_DAYS, SupplyModel, SupplyRows, fit_supply_model, snapshot
 from analytics.supply_state import SupplyState
 from analytics.training import SupplyRecorder
-from analytics.usage import UsageState
+from analytics.usage import UsageState, weekday_of
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -70,7 +70,7 @@ def walk(history: SupplyHistory, holidays: frozenset[int], progress: Progress = 
         day = history.first_day + column
         holiday = day in holidays
         profile = usage.profile()
-        usage.expect(day, profile, holiday=holiday)
+        usage.expect(day, profile[weekday_of(day)], holiday=holiday)
         pages = usage.take(day, history.counts[:, column], dry=supply.dry(), holiday=holiday)
         before = result.recorder.before(supply)
         supply.take(day, history.states[:, column], history.percents[:, column], pages)

@@ -16,7 +16,7 @@ from analytics.supply_forecasts import chance_before, replenish
 from analytics.supply_state import KNOWN, SOME_REMAINING, SupplyState
 from analytics.training import SupplyRecorder
 from analytics.truncated import truncated_moments
-from analytics.usage import COUNTER32, UsageState
+from analytics.usage import COUNTER32, UsageState, weekday_of
 from crm_core.domain.errors import InvalidValue, NotFound
 from crm_core.domain.policy import ReplenishmentPolicy
 
@@ -48,7 +48,7 @@ def _use(*counts: float) -> list[float]:
     usage = UsageState.empty(np.zeros(1, np.int64), np.array([50.0]))
     pages = []
     for day, count in enumerate(counts):
-        usage.expect(day, usage.profile(), holiday=False)
+        usage.expect(day, usage.expected_on(weekday_of(day)), holiday=False)
         pages.append(float(usage.take(day, np.array([count]), dry=np.zeros(1, bool), holiday=False)[0]))
     return pages
 
