@@ -6,7 +6,7 @@ fails half-way for another writer; a busy database is waited for. A reader that 
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -108,9 +108,9 @@ class SqlUnitOfWork:
         self._clock = clock
         self._audited = audited
         self._listeners = listeners
-        self._changes = Changes()
+        self.changes = Changes()
         self._connection: Connection | None = None
-        self._trail: AuditTrail | None = None
+        self.trail: AuditTrail | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -119,29 +119,21 @@ class SqlUnitOfWork:
         except OperationalError as error:
             raise StoreUnavailable(f"the CRM database does not answer now: {error.orig}") from error
         self._connection = connection
-        self.customers = TableRepository(connection, schema.customers, Customer, "customer_id")
-        self.sites = TableRepository(connection, schema.sites, Site, "site_id")
-        self.contracts = TableRepository(connection, schema.contracts, Contract, "contract_id")
-        self.devices = SqlDeviceRepository(connection)
-        self.technicians = TableRepository(connection, schema.technicians, Technician, "technician_id")
-        self.tickets = SqlTicketRepository(connection, self._changes)
-        self.work_orders = SqlWorkOrderRepository(connection, self._changes)
-        self.signals = SqlSignalRepository(connection)
-        self.incidents = SqlIncidentRepository(connection)
-        self.forecasts = SqlForecastRepository(connection)
-        self.users = SqlUserRepository(connection)
-        self.leases = SqlLeaseRepository(connection)
-        self.accounts = SqlAccountsRepository(connection)
-        self.stock = SqlStockRepository(connection)
-        self.notices = SqlNoticesRepository(connection)
-        self.fieldwork = SqlFieldworkRepository(connection)
-        self.relations = SqlRelationsRepository(connection)
-        self.agreements = SqlAgreementsRepository(connection)
-        self.billing = SqlBillingRepository(connection)
-        self._trail = AuditTrail(connection, self._clock) if self._audited else None
-        self.trust = SqlTrustRepository(connection, self._trail)
-        self.quality = SqlQualityRepository(connection)
+        self.trail = AuditTrail(connection, self._clock) if self._audited else None
+        for name in _REPOSITORIES.keys() & self.__dict__.keys():
+            del self.__dict__[name]  # of an earlier block
         return self
+
+    def __getattr__(self, name: str) -> Any:
+        """Make a repository when it is first asked for: most transactions touch a few of the twenty."""
+        maker = _REPOSITORIES.get(name)
+        if maker is None:
+            raise AttributeError(name)
+        connection = self._connection
+        if connection is None:
+            raise RuntimeError(f"{name} belongs inside the with-block of the unit of work")
+        made = self.__dict__[name] = maker(self, connection)
+        return made
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -155,13 +147,39 @@ class SqlUnitOfWork:
         connection = self._connection
         if connection is None:
             raise RuntimeError("commit belongs inside the with-block of the unit of work")
-        changes = self._changes.taken()
+        changes = self.changes.taken()
         for listener in self._listeners:
             listener(self, changes)
-        if self._trail is not None:
-            self._trail.settle()
+        if self.trail is not None:
+            self.trail.settle()
         connection.commit()
         connection.begin()
+
+
+#: How each repository of a unit of work is made.
+_REPOSITORIES: Final[dict[str, Callable[[SqlUnitOfWork, Connection], object]]] = {
+    "customers": lambda _uow, it: TableRepository(it, schema.customers, Customer, "customer_id"),
+    "sites": lambda _uow, it: TableRepository(it, schema.sites, Site, "site_id"),
+    "contracts": lambda _uow, it: TableRepository(it, schema.contracts, Contract, "contract_id"),
+    "devices": lambda _uow, it: SqlDeviceRepository(it),
+    "technicians": lambda _uow, it: TableRepository(it, schema.technicians, Technician, "technician_id"),
+    "tickets": lambda uow, it: SqlTicketRepository(it, uow.changes),
+    "work_orders": lambda uow, it: SqlWorkOrderRepository(it, uow.changes),
+    "signals": lambda _uow, it: SqlSignalRepository(it),
+    "incidents": lambda _uow, it: SqlIncidentRepository(it),
+    "forecasts": lambda _uow, it: SqlForecastRepository(it),
+    "users": lambda _uow, it: SqlUserRepository(it),
+    "leases": lambda _uow, it: SqlLeaseRepository(it),
+    "accounts": lambda _uow, it: SqlAccountsRepository(it),
+    "stock": lambda _uow, it: SqlStockRepository(it),
+    "notices": lambda _uow, it: SqlNoticesRepository(it),
+    "fieldwork": lambda _uow, it: SqlFieldworkRepository(it),
+    "relations": lambda _uow, it: SqlRelationsRepository(it),
+    "agreements": lambda _uow, it: SqlAgreementsRepository(it),
+    "billing": lambda _uow, it: SqlBillingRepository(it),
+    "trust": lambda uow, it: SqlTrustRepository(it, uow.trail),
+    "quality": lambda _uow, it: SqlQualityRepository(it),
+}
 
 
 def make_engine(url: str, *, read_only: bool = False) -> Engine:
