@@ -54,7 +54,9 @@ def whole_months_between(start: date, end: date) -> int:
     return max(months, 0)
 
 
-def termination_penalty(monthly_rent: Decimal, last_day: date, ends_on: date, policy: ContractPolicy) -> Decimal:
+def termination_penalty(
+    monthly_rent: Decimal, last_day: date, ends_on: date, policy: ContractPolicy
+) -> Decimal:
     """Return the penalty for ending on `last_day` instead of `ends_on`, both included (requirement 15).
 
     Half of the fixed rent of the whole months left: 7 months of 600 left give 2,100.00.

@@ -60,7 +60,7 @@ class MeterReader:
     def __init__(self, store: TelemetryStore, policy: MeterPolicy, zone: ZoneInfo) -> None:
         self._store = store
         self._policy = policy
-        self._zone = zone
+        self.zone = zone
         self._epoch_days: dict[tuple[TenantId, date], dict[str, list[DailyMeters]]] = {}
 
     def usage(

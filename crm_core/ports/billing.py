@@ -46,7 +46,10 @@ class BillingRepository(Protocol):
 class PaymentChannel(Protocol):
     """A way on which money comes in. `confirm` answers with the number under which the channel knows the payment."""
 
-    method: PaymentMethod
+    @property
+    def method(self) -> PaymentMethod:
+        """How people pay on it."""
+        ...
 
     def confirm(self, invoice: Invoice, amount: str, external_number: str) -> str:
         """Return the external number; raise `Conflict` when the channel does not know such a payment."""
