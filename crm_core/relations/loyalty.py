@@ -11,6 +11,7 @@ from crm_core.domain.loyalty import Coupon, LoyaltyEntry, PointsReason
 from crm_core.domain.money import Money
 from crm_core.domain.policy import PolicyBook
 from crm_core.ports import Clock, UnitOfWork, UnitOfWorkFactory
+from crm_core.relations.money_facts import signed_contracts
 from crm_core.relations.periods import local_day, months_before
 
 _MAX_CODES = 50
@@ -92,7 +93,7 @@ class Loyalty:
         made = 0
         with self._uow_factory() as uow:
             today = self._today()
-            begun = {each.customer_id for each in uow.contracts.all(tenant) if each.starts_on <= today}
+            begun = {each.customer_id for each in signed_contracts(uow, tenant) if each.starts_on <= today}
             for customer in uow.customers.all(tenant):
                 if customer.referred_by is not None and customer.customer_id in begun:
                     made += len(self.reward_referral(uow, tenant, customer.customer_id))

@@ -17,7 +17,7 @@ from crm_core.domain.policy import PolicyBook
 from crm_core.domain.service import Ticket, TicketState, WorkOrder, WorkOrderKind, WorkOrderState
 from crm_core.ports import TelemetryStore, TicketFilter, UnitOfWork, WorkOrderFilter
 from crm_core.relations.classes import Measured
-from crm_core.relations.money_facts import CustomerMoney, MoneyFacts, year_before
+from crm_core.relations.money_facts import CustomerMoney, MoneyFacts, signed_contracts, year_before
 
 _YEAR: Final = timedelta(days=365)
 _QUARTER: Final = timedelta(days=90)
@@ -62,7 +62,7 @@ class Measurer:
         today = now.date()
         customers = uow.customers.all(tenant)
         facts = _Facts(today, self._money.of_customers(uow, tenant, year_before(today), today))
-        for contract in uow.contracts.all(tenant):
+        for contract in signed_contracts(uow, tenant):
             facts.contracts[contract.customer_id].append(contract)
         self._read_fleet(uow, tenant, facts)
         self._read_service(uow, tenant, facts, now)

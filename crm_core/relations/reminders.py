@@ -19,6 +19,7 @@ from crm_core.domain.relations import Interaction, Task, TaskState
 from crm_core.domain.service import Role
 from crm_core.ports import Clock, UnitOfWork, UnitOfWorkFactory
 from crm_core.relations.care import drop_tasks
+from crm_core.relations.money_facts import signed_contracts
 from crm_core.relations.periods import block_end, block_start, local_day, months_before, morning
 from crm_core.relations.segments import classes_at, treatments_of
 
@@ -73,7 +74,7 @@ class Reminders:
     def _read(self, uow: UnitOfWork, tenant: TenantId) -> _Night:
         now = self._clock.now()
         contracts: dict[CustomerId, list[Contract]] = defaultdict(list)
-        for contract in uow.contracts.all(tenant):
+        for contract in signed_contracts(uow, tenant):
             contracts[contract.customer_id].append(contract)
         spoken: dict[CustomerId, list[Interaction]] = defaultdict(list)
         for row in uow.relations.interactions.where(tenant, limit=1_000_000):

@@ -20,6 +20,7 @@ from crm_core.domain.relations import Survey, Task
 from crm_core.domain.service import Role, WorkOrderKind, WorkOrderState
 from crm_core.ports import Clock, UnitOfWork, UnitOfWorkFactory
 from crm_core.relations.measures import orders_since
+from crm_core.relations.money_facts import signed_contracts
 from crm_core.relations.periods import local_day, months_before
 from crm_core.relations.segments import classes_at
 from crm_core.relations.truth import Share, Truth, truth_of
@@ -84,7 +85,7 @@ class Surveys:
         with self._uow_factory() as uow:
             served = {
                 each.customer_id
-                for each in uow.contracts.all(tenant)
+                for each in signed_contracts(uow, tenant)
                 if each.starts_on < today.replace(day=1) and each.ends_on >= month
             }
             for customer_id in sorted(served):
