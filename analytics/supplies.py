@@ -25,6 +25,7 @@ FAR_DAYS: Final = 120.0  # beyond this nobody plans
 QUANTILES: Final = (0.1, 0.5, 0.9)
 _NEAR_DAYS: Final = 30.0  # intervals are calibrated where people act on them
 _MIN_CALIBRATION: Final = 200
+_FOLDS: Final = 4
 _TAIL: Final = (
     0.105  # of held-out rows beyond each side: P10 and P90 to a rounded 10 %, in favour of narrow intervals
 )
@@ -168,10 +169,17 @@ def without_empty_columns(features: npt.NDArray[np.float32]) -> npt.NDArray[np.f
     return np.asarray(np.where(np.isnan(features).all(0), np.float32(0.0), features))
 
 
+def _device_folds(groups: Ints, seed: int) -> list[Bools]:
+    """Return which rows each fold holds back; the rows of a device stay together."""
+    devices = np.random.default_rng(seed).permutation(np.unique(groups))
+    parts = np.array_split(devices, min(_FOLDS, len(devices)))
+    return [np.isin(groups, part) for part in parts]
+
+
 def fit_supply_model(
     rows: SupplyRows, *, seed: int = 0, trees: int = 150, median_only: bool = False
 ) -> SupplyModel:
-    """Fit on run-outs; a quarter of the devices is kept for the conformal step and then trained on as well.
+    """Fit on run-outs; each quarter of the devices in turn is held back for the conformal step, then all are trained on.
 
     With `median_only` the outer quantiles are those of the middle one: enough where only P50 is asked.
     """
@@ -182,22 +190,18 @@ def fit_supply_model(
     central = _central(seed, trees).fit(features, target, sample_weight=weight)
     if median_only:
         return SupplyModel([[central], [central], [central]], (0.0, 0.0), seed)
-    devices = np.unique(rows.group)
-    held_devices = np.random.default_rng(seed).choice(devices, max(1, len(devices) // 4), replace=False)
-    held = np.isin(rows.group, held_devices)
     thin = (rows.day + rows.group) % 2 == 0  # neighbouring days teach the outer quantiles the same
 
     def fit(keep: Bools, quantile: float) -> HistGradientBoostingRegressor:
         # no weights: with them scikit-learn takes the quantile of each leaf in ten times the time
         return _outer(quantile, seed, trees).fit(features[keep], target[keep])
 
-    low, high = (
-        fit(~held & thin, quantile).predict(features[held]) for quantile in (QUANTILES[0], QUANTILES[2])
-    )
-    near = np.expm1(base[held]) <= _NEAR_DAYS
+    low, high = np.empty(len(target)), np.empty(len(target))
+    for held in _device_folds(rows.group, seed):
+        low[held] = fit(~held & thin, QUANTILES[0]).predict(features[held])
+        high[held] = fit(~held & thin, QUANTILES[2]).predict(features[held])
+    near = np.expm1(base) <= _NEAR_DAYS
     if near.sum() < _MIN_CALIBRATION:
         near = np.ones_like(near)
-    widen = conformal_widening(
-        low[near], high[near], target[held][near], np.ones(int(near.sum())), tail=_TAIL
-    )
+    widen = conformal_widening(low[near], high[near], target[near], np.ones(int(near.sum())), tail=_TAIL)
     return SupplyModel([[fit(thin, QUANTILES[0])], [central], [fit(thin, QUANTILES[2])]], widen, seed)

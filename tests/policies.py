@@ -143,7 +143,21 @@ def a_policy(triage: TriagePolicy | None = None, calendar: BusinessCalendar | No
         ),
         billing=a_billing_policy(),
         trust=TrustPolicy(),
-        quality=QualityPolicy(),
+        quality=QualityPolicy(
+            coverage_least=0.72,
+            coverage_most=0.88,
+            coverage_rows=200,
+            window_days=120,
+            drift_limit=0.25,
+            silent_days=3,
+            early_swaps=3,
+            early_swap_level=0.15,
+            unusual_share=0.01,
+            idle_days=14,
+            churn_volume_fall=0.3,
+            churn_renewal_days=90,
+            check_days=7,
+        ),
     )
 
 
