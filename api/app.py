@@ -36,6 +36,7 @@ from api.routes import (
     fleet,
     jobs,
     operations,
+    policy,
     session,
     tickets,
     trust,
@@ -70,7 +71,7 @@ def create_app(services: ApiServices) -> FastAPI:
         services.uow_factory, services.clock, services.settings.sign_in, metrics.sign_in_locked
     )
     app.state.renderer = Renderer(services, _TEMPLATES, _STATIC)
-    for module in (session, fleet, devices, tickets, work_orders, exports, jobs, accounts, trust):
+    for module in (session, fleet, devices, tickets, work_orders, exports, jobs, accounts, policy, trust):
         app.include_router(module.router, prefix=API_PREFIX)
     for module in (operations, desk_pages, entry_pages, fleet_pages, my_pages, work_pages):
         app.include_router(module.router)

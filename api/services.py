@@ -17,6 +17,7 @@ from crm_core.domain.messages import Messages
 from crm_core.domain.policy import PolicyBook
 from crm_core.fleet_health import FleetHealth
 from crm_core.ports import Clock, TelemetryStore, UnitOfWorkFactory
+from crm_core.ports.policy import PolicyDesk
 from crm_core.registry import Registry
 from crm_core.servicedesk import ServiceDesk
 from crm_core.trust.chain import ChainReport
@@ -106,6 +107,7 @@ class ApiServices:
     jobs: Jobs
     personal: PersonalData
     subjects: DataSubjects
+    policies: PolicyDesk
     verify_audit: Callable[[TenantId], ChainReport]
     messages: Messages
     catalogue: Catalogue

@@ -5,6 +5,7 @@ folders `from-YYYY-MM-DD` beside the files and hold only what changes. A missing
 is refused with its key; nothing has a default in code.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -50,18 +51,34 @@ class PolicyVersion:
     figures: Mapping[str, Figure]
 
 
-def load_policies(folder: Path = POLICY) -> tuple[PolicyVersion, ...]:
-    """Return all versions in `folder`, oldest first; raises `InvalidConfiguration` naming file and key."""
+def load_policies(folder: Path = POLICY, *more: Path) -> tuple[PolicyVersion, ...]:
+    """Return all versions in `folder`, oldest first; `more` folders hold further `from-...` folders.
+
+    Raises `InvalidConfiguration` naming file and key.
+    """
     figures = dict(_figures_of(folder))
     versions = [_version(folder, folder, figures)]
-    for later in sorted(folder.glob("from-*")):
+    for later in _later_folders((folder, *more)):
         changes = dict(_figures_of(later))
         unknown = sorted(changes.keys() - figures.keys())
         if unknown:
             raise InvalidConfiguration(f"{later}: changes figures that do not exist: {', '.join(unknown)}")
         figures = {**figures, **changes}
         versions.append(_version(folder, later, figures))
+        if any(version.book.version == versions[-1].book.version for version in versions[:-1]):
+            raise InvalidConfiguration(f"{later}: version {versions[-1].book.version} exists already")
+        if versions[-1].book.effective_from <= versions[0].book.effective_from:
+            raise InvalidConfiguration(f"{later}: begins before the first version")
     return tuple(versions)
+
+
+def _later_folders(roots: tuple[Path, ...]) -> list[Path]:
+    """Return the version folders of all roots by date; a date stands for one version."""
+    found = sorted((later for root in roots for later in root.glob("from-*")), key=lambda each: each.name)
+    for one, other in itertools.pairwise(found):
+        if one.name == other.name:
+            raise InvalidConfiguration(f"{other}: {one} holds a version of the same date")
+    return found
 
 
 def policy_on(versions: tuple[PolicyVersion, ...], day: date) -> PolicyVersion:
@@ -82,9 +99,14 @@ def _version(folder: Path, part: Path, figures: Mapping[str, Figure]) -> PolicyV
         raise InvalidConfiguration(
             f"{part / 'book.yaml'}: effective_from {since} does not fit the folder's name"
         )
+    return make_version(folder, head["version"], since, figures)
+
+
+def make_version(folder: Path, name: str, since: date, figures: Mapping[str, Figure]) -> PolicyVersion:
+    """Return the version that the figures make, with the calendars of `folder`; every figure is checked."""
     take = Taker(folder, figures)
     book = PolicyBook(
-        version=head["version"],
+        version=name,
         effective_from=since,
         sla=_sla(take, folder),
         triage=_triage(take),

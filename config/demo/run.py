@@ -1,6 +1,6 @@
 """The demonstration's history from nothing or from where it stopped, and the figures of what came out of it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -49,7 +49,6 @@ def make_history(settings: Settings, wanted: Wanted, progress: Progress) -> Demo
     clock = VirtualClock(_EPOCH)
     core = open_core(settings, clock)
     note = _note(core, wanted)
-    core = replace(core, policy=core.knowledge.policy_on(note.start.date()))
     clock.move_to(note.start)
     firm = build_firm(core, note)
     telemetry = open_telemetry(core)

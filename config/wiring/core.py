@@ -6,13 +6,16 @@ from pathlib import Path
 
 from config.loaders import Knowledge, load_knowledge
 from config.locale_files import load_messages
+from config.policy_shelf import PolicyShelf, open_shelf
 from config.settings import Settings
+from config.wiring.telling import announce
 from crm_core.domain.catalogue import Catalogue
 from crm_core.domain.errors import InvalidConfiguration
 from crm_core.domain.fault_codes import FaultCodeBook
 from crm_core.domain.identity import TenantId
 from crm_core.domain.messages import Messages
 from crm_core.domain.policy import PolicyBook
+from crm_core.domain.policy_in_force import PolicyInForce
 from crm_core.domain.telemetry import DeviceReading
 from crm_core.ports import Clock, UnitOfWorkFactory
 from crm_core.registry import Registry
@@ -25,7 +28,7 @@ from crm_core.trust.subjects import DataSubjects
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Core:
-    """What all processes share. `policy` is the version in force when the process started."""
+    """What all processes share. `policy` is always the version in force by the clock; `shelf` holds all of them."""
 
     settings: Settings
     clock: Clock
@@ -36,6 +39,7 @@ class Core:
     registry: Registry
     personal: PersonalData
     subjects: DataSubjects
+    shelf: PolicyShelf
 
     @property
     def tenant(self) -> TenantId:
@@ -60,7 +64,9 @@ def open_core(settings: Settings, clock: Clock) -> Core:
     knowledge = load_knowledge(settings)
     migrate_database(settings)
     uow_factory = make_uow_factory(settings.crm_url, clock=clock)
-    policy = knowledge.policy_on(clock.now().date())
+    shelf = open_shelf(settings, clock)
+    policy = PolicyInForce(shelf.book)
+    announce(uow_factory, settings, clock, policy)
     personal = PersonalData(open_lock(settings), policy, clock)
     return Core(
         settings=settings,
@@ -71,6 +77,7 @@ def open_core(settings: Settings, clock: Clock) -> Core:
         uow_factory=uow_factory,
         registry=Registry(uow_factory, clock, knowledge.catalogue),
         personal=personal,
+        shelf=shelf,
         subjects=DataSubjects(uow_factory, personal, clock),
     )
 

@@ -19,6 +19,7 @@ from config.wiring.analysing import (
     PLANNING_SECONDS,
     Desk,
     build_desk,
+    escalation_round,
     forecast_round,
     leader_lease,
     planning_round,
@@ -29,6 +30,9 @@ from config.wiring.collecting import build_broker, build_listener, build_polling
 from config.wiring.core import Core, open_core
 from config.wiring.serving import HttpServer, build_api
 from config.wiring.telemetry import Telemetry, open_telemetry
+from config.wiring.trusting import schedule_trust, watch_policy
+from config.wiring.telling import telling_figures
+from crm_core.escalation import WAKE
 from crm_core.ports import Clock
 
 TIMERS: Final = "timers"
@@ -80,8 +84,11 @@ def build_process(
     core = open_core(settings, clock)
     telemetry = open_telemetry(core)
     supervisor = Supervisor(clock, settings.schedule.time_zone)
-    process = Process(core, telemetry, build_desk(core, telemetry.store), supervisor, Lifecycle([]))
+    timer = supervisor if Shape.ANALYTICS in shape else None
+    desk = build_desk(core, telemetry.store, timer)
+    process = Process(core, telemetry, desk, supervisor, Lifecycle([]))
     parts: list[NamedPart] = [NamedPart("telemetry store", lambda: None, telemetry.close)]
+    watch_policy(core, supervisor)
     if Shape.COLLECTOR in shape:
         parts += _collecting(process)
     if Shape.ANALYTICS in shape:
@@ -146,12 +153,16 @@ def _analysing(process: Process) -> list[NamedPart]:
         return lease.only_as_leader(partial(_within, one_at_a_time, action))
 
     supervisor.every("triage", schedule.triage_seconds, job(partial(triage_round, core, desk)))
+    supervisor.on_wake(WAKE, job(partial(escalation_round, core, desk)))
+    supervisor.every("notices", core.settings.notices.seconds, desk.telling.deliverer.run)
+    process.metrics.register(telling_figures(core.settings, core.clock))
     supervisor.every("planning", PLANNING_SECONDS, job(partial(planning_round, core, desk)), first_after=20.0)
     supervisor.every("silence", schedule.silence_seconds, job(partial(silence_round, core, telemetry, desk)))
     supervisor.daily("forecast", schedule.forecast_at, job(partial(forecast_round, core, desk)))
     supervisor.daily(
         "training", schedule.training_at, job(partial(_train, core, desk)), schedule.training_weekday
     )
+    schedule_trust(core, supervisor, job)
     return [NamedPart("leader lease", lambda: None, lease.release)]
 
 

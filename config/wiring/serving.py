@@ -49,6 +49,7 @@ def build_api(
         jobs=jobs,
         personal=core.personal,
         subjects=core.subjects,
+        policies=core.shelf,
         verify_audit=lambda tenant: verify_audit(core, open_lock(core.settings), tenant),
         messages=core.messages,
         catalogue=core.catalogue,

@@ -41,6 +41,7 @@ OBJECTS = {
     "user_id": {"own": "manager", "foreign": "rival-user", "absent": "no-such"},
     "name": {"own": "forecasts", "foreign": "no.such", "absent": "no.such"},
     "list_name": {"own": "tickets", "foreign": "no-such", "absent": "nothing"},
+    "key": {"own": "sla.calendar", "foreign": "no.such", "absent": "no.such"},
     "field": {"own": "occupation", "foreign": "occupation", "absent": "occupation"},
     "token_id": {"own": "a" * 64, "foreign": "b" * 64, "absent": "c" * 64},
 }
@@ -50,6 +51,9 @@ BODIES = {
     "NewUser": {"name": "new-one", "password": "long enough", "role": "manager"},
     "NewToken": {"user_id": "manager", "name": "t", "scopes": ["read"]}, "SignInInput": {"name": "x", "password": "y"},
     "PersonalValue": {"value": "painter"}, "TrustReason": {"reason": "test"},
+    "PolicyChangeInput": {
+        "version": "rights", "effective_from": "2099-01-01", "figures": {"forecasts.life.replacement_share": 0.85},
+    },
     "PersonalSearch": {"field": "identity_number", "value": "11010519491231002X"},
 }  # fmt: skip
 

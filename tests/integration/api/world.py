@@ -24,7 +24,8 @@ from config.catalogue_files import load_catalogue
 from config.clock import VirtualClock
 from config.fault_code_files import load_fault_codes
 from config.locale_files import load_messages
-from config.policy_files import load_policies, policy_on
+from config.policy_files import POLICY, load_policies, policy_on
+from config.policy_shelf import PolicyShelf
 from crm_core.dispatching import Dispatcher
 from crm_core.domain.catalogue import Catalogue
 from crm_core.domain.errors import NotFound
@@ -147,6 +148,7 @@ def open_world(folder: Path, settings: ApiSettings | None = None) -> World:
         registry=Registry(uow_factory, clock, knowledge.catalogue),
         jobs=FakeJobs(),
         personal=personal,
+        policies=PolicyShelf(POLICY, folder / "policy", clock, "Asia/Shanghai"),
         subjects=DataSubjects(uow_factory, personal, clock),
         verify_audit=lambda tenant: verify_chain(uow_factory, tenant, [], lock),
         messages=load_messages(),
