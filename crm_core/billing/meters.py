@@ -28,6 +28,7 @@ NO_HISTORY: Final = "no_history"  # silent from the first day: nothing to estima
 NO_READING: Final = "no_reading"  # the device has never stated its counter
 _DAY: Final = timedelta(days=1)
 _NEAR: Final = timedelta(days=1)  # how near a reading must be to a stay's end to speak for it
+_TICK: Final = timedelta(microseconds=1)
 _RAW_A_DAY: Final = 5000
 
 
@@ -94,7 +95,7 @@ class MeterReader:
         self, tenant: TenantId, device: DeviceId, at: datetime
     ) -> tuple[MeterPoint | None, MeterPoint | None]:
         """Return the statements before and after an instant; the roll-up's last count where no reading is kept."""
-        first, second = self._store.neighbours(tenant, device, at)
+        first, second = self._store.neighbours(tenant, device, at + _TICK)  # a reading at `at` ends it
         before = _point(first)
         if before is None:
             before = self._daily_point(tenant, device, at)

@@ -12,7 +12,7 @@ from crm_core.billing.credits import rent_credit
 from crm_core.billing.history import BilledPast
 from crm_core.billing.meters import MeterReader, month_start
 from crm_core.billing.monthly import MonthlyBill
-from crm_core.billing.months import MonthPart, months_due
+from crm_core.billing.months import MonthPart, month_part, months_due
 from crm_core.billing.pages_price import month_after
 from crm_core.billing.settling import blank_invoice, compose, write
 from crm_core.billing.stays import follow
@@ -113,7 +113,11 @@ class BillingRun:
         *,
         dry_run: bool,
     ) -> RunReport:
-        contracts = frozenset(row.contract_id for row in agreements if row.state not in _NEVER_BILLED)
+        contracts = frozenset(
+            row.contract_id
+            for row in agreements
+            if row.state not in _NEVER_BILLED and month_part(row, month) is not None
+        )
         invoices: list[Invoice] = []
         problems: list[tuple[str, str]] = []
         taken: set[str] = set()

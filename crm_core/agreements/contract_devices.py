@@ -1,0 +1,240 @@
+"""Devices on the lines of an agreement, and the ends that cost money: early termination and loss."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from crm_core.agreements.contract_desk import get_agreement, plans_of
+from crm_core.agreements.contract_money import termination_penalty, value_left
+from crm_core.agreements.contract_states import ContractMove, next_state
+from crm_core.agreements.price_changes import rent_of
+from crm_core.billing.settling import add_item
+from crm_core.domain.billing import AccountItem, LineKind
+from crm_core.domain.contracts import Agreement, ContractEvent, ContractLine, DeviceStay
+from crm_core.domain.errors import Conflict, InvalidValue, NotFound
+from crm_core.domain.identity import DeviceId, TenantId
+from crm_core.domain.messages import packed
+from crm_core.domain.policy import PolicyBook
+from crm_core.ports import Clock, UnitOfWork, UnitOfWorkFactory
+
+
+class ContractDevices:
+    """Places devices on lines, takes them away, and settles what ends before its time."""
+
+    def __init__(self, uow_factory: UnitOfWorkFactory, clock: Clock, policy: PolicyBook) -> None:
+        self._uow_factory = uow_factory
+        self._clock = clock
+        self._policy = policy
+        self._zone = ZoneInfo(policy.sla.calendar.time_zone)
+
+    def place(
+        self,
+        tenant: TenantId,
+        contract_id: str,
+        line_id: str,
+        device_id: DeviceId,
+        *,
+        actor: str,
+        at: datetime | None = None,
+        start_count: int | None = None,
+    ) -> Agreement:
+        """Let a device serve a line from an instant on; `Conflict` when line or device are taken then."""
+        begin = at or self._clock.now()
+        with self._uow_factory() as uow:
+            agreement = get_agreement(uow, tenant, contract_id)
+            device = uow.devices.get(tenant, device_id)
+            if device.customer_id not in (None, agreement.customer_id):
+                raise Conflict(f"device {device_id} stands at customer {device.customer_id}; move it first")
+            _line(agreement, line_id)
+            new = DeviceStay(line_id=line_id, device_id=device_id, from_at=begin, start_count=start_count)
+            if any(stay.line_id == line_id and stay.overlaps(new) for stay in agreement.stays):
+                raise Conflict(f"line {line_id} has a device at that time; swap it or take it away first")
+            uow.devices.save(replace(device, contract_id=agreement.contract_id))
+            saved = self._keep(
+                uow,
+                replace(agreement, stays=(*agreement.stays, new)),
+                actor,
+                "placed",
+                f"{device_id} on {line_id}",
+            )
+            uow.commit()
+        return saved
+
+    def swap(
+        self,
+        tenant: TenantId,
+        contract_id: str,
+        line_id: str,
+        device_id: DeviceId,
+        *,
+        actor: str,
+        at: datetime | None = None,
+        end_count: int | None = None,
+        start_count: int | None = None,
+    ) -> Agreement:
+        """Put another device on a line: the rent goes on, each device's pages are its own."""
+        self.take_away(tenant, contract_id, line_id, actor=actor, at=at, end_count=end_count)
+        return self.place(
+            tenant, contract_id, line_id, device_id, actor=actor, at=at, start_count=start_count
+        )
+
+    def take_away(
+        self,
+        tenant: TenantId,
+        contract_id: str,
+        line_id: str,
+        *,
+        actor: str,
+        at: datetime | None = None,
+        end_count: int | None = None,
+    ) -> Agreement:
+        """End the present device's stay on a line."""
+        end = at or self._clock.now()
+        with self._uow_factory() as uow:
+            agreement = get_agreement(uow, tenant, contract_id)
+            open_one = next(
+                (row for row in agreement.stays if row.line_id == line_id and row.to_at is None), None
+            )
+            if open_one is None:
+                raise Conflict(f"line {line_id} has no device to take away")
+            if end <= open_one.from_at:
+                raise InvalidValue("a device leaves after it came")
+            closed = replace(open_one, to_at=end, end_count=end_count)
+            stays = tuple(closed if row == open_one else row for row in agreement.stays)
+            saved = self._keep(
+                uow,
+                replace(agreement, stays=stays),
+                actor,
+                "taken_away",
+                f"{open_one.device_id} from {line_id}",
+            )
+            uow.commit()
+        return saved
+
+    def report_lost(
+        self, tenant: TenantId, contract_id: str, device_id: DeviceId, *, actor: str, on: date | None = None
+    ) -> Decimal:
+        """Charge the depreciated value of a lost device on the next invoice and return it (requirement 14)."""
+        day = on or self._today
+        with self._uow_factory() as uow:
+            agreement = get_agreement(uow, tenant, contract_id)
+            stays = [row for row in agreement.stays if row.device_id == device_id]
+            if not stays:
+                raise NotFound(f"contract {contract_id} has no device {device_id}")
+            line = _line(agreement, stays[-1].line_id)
+            device = uow.devices.get(tenant, device_id)
+            since = device.installed_on or stays[0].from_at.astimezone(self._zone).date()
+            value = value_left(line.device_value, since, day, self._policy.agreements.contracts)
+            made = add_item(
+                uow,
+                AccountItem(
+                    tenant=tenant,
+                    item_key=f"loss:{contract_id}:{device_id}",
+                    customer_id=agreement.customer_id,
+                    contract_id=agreement.contract_id,
+                    kind=LineKind.LOSS,
+                    amount=value,
+                    text=packed("billing.line.loss", device=device_id, since=since, value=line.device_value),
+                    created_at=self._clock.now(),
+                    device_id=device_id,
+                    rule="loss",
+                ),
+            )
+            if made is None:
+                raise Conflict(f"the loss of device {device_id} was charged already")
+            self._keep(uow, agreement, actor, "lost", f"{device_id}: {value}")
+            uow.commit()
+        return value
+
+    def terminate(
+        self,
+        tenant: TenantId,
+        contract_id: str,
+        last_day: date,
+        reason: str,
+        *,
+        actor: str,
+        version: int | None = None,
+    ) -> tuple[Agreement, Decimal]:
+        """End an agreement before its time after `last_day` and return it with the penalty (requirement 15).
+
+        The penalty is half of the fixed rent of the whole months left; it waits for the last invoice.
+        """
+        if not reason.strip():
+            raise InvalidValue("say why the contract ends before its time")
+        with self._uow_factory() as uow:
+            agreement = get_agreement(uow, tenant, contract_id)
+            if version is not None and version != agreement.version:
+                raise Conflict(
+                    f"contract {contract_id} was changed meanwhile; read it again and repeat the change"
+                )
+            if not agreement.terms[0].starts_on <= last_day <= agreement.current.ends_on:
+                raise InvalidValue("the last day lies within the term of the contract")
+            penalty = self._penalty(uow, agreement, last_day)
+            state = next_state(agreement.state, ContractMove.TERMINATE)
+            end = datetime.combine(last_day + timedelta(days=1), time(), self._zone).astimezone(UTC)
+            event = self._event(agreement, actor, "terminate", f"{reason.strip()}; {penalty}")
+            ended = replace(
+                agreement,
+                state=state,
+                ended_on=last_day,
+                end_reason=reason.strip(),
+                events=(*agreement.events, replace(event, to_state=state)),
+                stays=tuple(
+                    replace(row, to_at=end) if row.to_at is None or row.to_at > end else row
+                    for row in agreement.stays
+                ),
+            )
+            saved = uow.agreements.contracts.save(ended)
+            uow.commit()
+        return saved, penalty
+
+    def _penalty(self, uow: UnitOfWork, agreement: Agreement, last_day: date) -> Decimal:
+        plan_of = plans_of(uow, agreement.tenant)
+        rent = sum((rent_of(line, plan_of) for line in agreement.current.lines), Decimal(0))
+        policy = self._policy.agreements.contracts
+        penalty = termination_penalty(rent, last_day, agreement.current.ends_on, policy)
+        if penalty:
+            add_item(
+                uow,
+                AccountItem(
+                    tenant=agreement.tenant,
+                    item_key=f"penalty:{agreement.contract_id}",
+                    customer_id=agreement.customer_id,
+                    contract_id=agreement.contract_id,
+                    kind=LineKind.PENALTY,
+                    amount=penalty,
+                    text=packed(
+                        "billing.line.penalty", contract=agreement.contract_id, rent=rent, last=last_day
+                    ),
+                    created_at=self._clock.now(),
+                    rule="early_termination",
+                ),
+            )
+        return penalty
+
+    def _keep(self, uow: UnitOfWork, agreement: Agreement, actor: str, what: str, note: str) -> Agreement:
+        event = self._event(agreement, actor, what, note)
+        return uow.agreements.contracts.save(replace(agreement, events=(*agreement.events, event)))
+
+    def _event(self, agreement: Agreement, actor: str, what: str, note: str) -> ContractEvent:
+        return ContractEvent(
+            at=self._clock.now(),
+            actor=actor,
+            event=what,
+            from_state=agreement.state,
+            to_state=agreement.state,
+            note=note,
+        )
+
+    @property
+    def _today(self) -> date:
+        return self._clock.now().astimezone(self._zone).date()
+
+
+def _line(agreement: Agreement, line_id: str) -> ContractLine:
+    line = agreement.current.line(line_id)
+    if line is None:
+        raise NotFound(f"contract {agreement.contract_id} has no line {line_id[:64]!r}")
+    return line
