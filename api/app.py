@@ -16,7 +16,7 @@ from starlette.types import Scope
 from api.idempotency import AnswerMemory, Idempotency
 from api.middleware import FRAME_HEADERS, BodyLimit, HttpMetrics, RequestFrame
 from api.openapi import describe
-from api.pages import desk_pages, entry_pages, fleet_pages, my_pages, work_pages
+from api.pages import calendar_pages, desk_pages, entry_pages, fleet_pages, my_pages, work_pages
 from api.pages.rendering import Renderer
 from api.problem import (
     MEDIA_TYPE,
@@ -31,6 +31,7 @@ from api.problem import (
 from api.rate_limit import RateLimit
 from api.routes import (
     accounts,
+    calendars,
     devices,
     exports,
     fleet,
@@ -71,9 +72,22 @@ def create_app(services: ApiServices) -> FastAPI:
         services.uow_factory, services.clock, services.settings.sign_in, metrics.sign_in_locked
     )
     app.state.renderer = Renderer(services, _TEMPLATES, _STATIC)
-    for module in (session, fleet, devices, tickets, work_orders, exports, jobs, accounts, policy, trust):
+    for module in (
+        session,
+        fleet,
+        devices,
+        tickets,
+        work_orders,
+        exports,
+        jobs,
+        accounts,
+        policy,
+        trust,
+        calendars,
+    ):
         app.include_router(module.router, prefix=API_PREFIX)
-    for module in (operations, desk_pages, entry_pages, fleet_pages, my_pages, work_pages):
+    app.include_router(calendars.feeds)
+    for module in (operations, calendar_pages, desk_pages, entry_pages, fleet_pages, my_pages, work_pages):
         app.include_router(module.router)
     describe(app)
     _answer_errors(app)

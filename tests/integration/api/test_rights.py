@@ -122,7 +122,7 @@ def test_public_routes_are_the_ones_that_are_meant_to_be(world):
         if any(isinstance(rule, Public) for rule in rules_of(context))
     }
     assert public == {
-        "/healthz", "/readyz", "/metrics", "/docs", "/sign-in", "/api/v1/sign-in", "/preferences", "/static/{name}", "/worker.js",
+        "/healthz", "/readyz", "/metrics", "/docs", "/sign-in", "/api/v1/sign-in", "/preferences", "/static/{name}", "/worker.js", "/calendar/{token}.ics",
     }  # fmt: skip
 
 
