@@ -189,13 +189,15 @@ def principal_of_token(services: ApiServices, token: str, *, by_cookie: bool) ->
     """Return the principal of a token that exists, has not expired, and belongs to an active user."""
     hashed = hash_token(token)
     with services.read_uow_factory() as uow:
-        stored = uow.users.find_token(hashed)
-        if stored is None or stored.expires_at <= services.clock.now():
+        bearer = uow.users.bearer(hashed)
+        if bearer is None:
+            return None
+        stored, user = bearer
+        if stored.expires_at <= services.clock.now():
             return None
         if stored.purpose != ("session" if by_cookie else "api"):
             return None
-        user = uow.users.find(stored.tenant, stored.user_id)
-        if user is None or not user.active or (by_cookie and user.role is Role.INTEGRATOR):
+        if not user.active or (by_cookie and user.role is Role.INTEGRATOR):
             return None
         regions = user.regions or _regions_of_technician(uow, user)
     return Principal(
@@ -308,6 +310,15 @@ def sees_bundle(principal: Principal, uow: UnitOfWork, bundle: DeviceBundle) -> 
     if principal.sees_region(bundle.site.region if bundle.site else None):
         return True
     return _has_order_at(principal, uow, bundle.device.device_id)
+
+
+def check_sees_device(principal: Principal, uow: UnitOfWork, device_id: str) -> None:
+    """Raise the same problem for an absent and an invisible device, by the narrowest query."""
+    place = uow.devices.place(principal.tenant, DeviceId(device_id))
+    if principal.bound_to is not None:
+        check_owns_customer(principal, place.customer_id)
+    elif not (principal.sees_region(place.region) or _has_order_at(principal, uow, DeviceId(device_id))):
+        raise Problem("not_found")
 
 
 def visible_bundle(principal: Principal, uow: UnitOfWork, device_id: str) -> DeviceBundle:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from crm_core.device_state import device_state
 from crm_core.domain.fleet import DeviceBundle, OwnerState
 from crm_core.domain.forecast import SupplyForecast
 from crm_core.domain.identity import DeviceId, TenantId
@@ -186,7 +187,8 @@ class FleetHealth:
             states = frozenset(OPEN_STATES)
             tickets = uow.tickets.list(tenant, TicketFilter(device_id=device_id, states=states, limit=_ALL))
             forecasts = uow.forecasts.for_device(tenant, device_id)
-        state = next((each for each in self._store.states(tenant) if each.device_id == device_id), None)
+        reading = self._store.newest(tenant, device_id)
+        state = device_state(reading) if reading is not None else None
         return self._of_device(bundle, tickets, forecasts, state, self._clock.now())
 
     def _facts(self, tenant: TenantId, regions: tuple[str, ...]) -> _Facts:

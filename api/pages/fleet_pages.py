@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from api.access import Principal, services_of, visible_bundle
-from api.fleet_lists import states_of, visible_bundles
+from api.fleet_lists import count_in_sight, devices_in_sight, states_of
 from api.pages.common import Key, Office, Person, Staff, failure_of, renderer_of, words_of
 from api.pages.customer_view import customers_context
 from api.pages.device_view import device_context
@@ -21,6 +21,7 @@ from api.service_lists import visible_ticket
 from crm_core.domain.errors import Conflict, InvalidValue
 from crm_core.domain.identity import TicketId
 from crm_core.domain.service import TicketLevel
+from crm_core.ports import DeviceFilter
 from crm_core.ticket_states import Move
 
 router = APIRouter(include_in_schema=False)
@@ -51,8 +52,8 @@ def devices_page(
     """List the devices in sight."""
     services = services_of(request)
     with services.read_uow_factory() as uow:
-        found = visible_bundles(principal, uow, q=q)
-    rest = [bundle for bundle in found if bundle.device.device_id > after]
+        which = DeviceFilter(q=q, after=after, limit=_ROWS + 1)
+        rest, total = devices_in_sight(principal, uow, which), count_in_sight(principal, uow, which)
     states = states_of(services.store, principal.tenant, rest[:_ROWS])
     rows = [DeviceRow.of(bundle, states.get(bundle.device.device_id)) for bundle in rest[:_ROWS]]
     following = {"q": q, "after": rows[-1].device_id} if len(rest) > _ROWS else None
@@ -61,7 +62,7 @@ def devices_page(
         "devices.html",
         principal=principal,
         rows=rows,
-        total=len(found),
+        total=total,
         q=q,
         next_href=f"/devices?{urlencode(following)}" if following else None,
     )

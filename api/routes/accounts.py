@@ -11,13 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.access import ADMINS, Principal, check_bindings, hash_token, issue_token, services_of
+from api.direct_route import DirectRoute
 from api.passwords import MAX_LENGTH, MIN_LENGTH, hash_password
 from api.problem import Problem
 from api.schemas.base import Input, Instant, Name, Output, Page, ShortText
 from crm_core.domain.identity import CustomerId, TechnicianId, UserId
 from crm_core.domain.service import Role, User
 
-router = APIRouter(tags=["accounts"])
+router = APIRouter(tags=["accounts"], route_class=DirectRoute)
 
 UserKey = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 RoleName = Annotated[str, Field(pattern="^(" + "|".join(role.value for role in Role) + ")$")]

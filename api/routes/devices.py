@@ -8,8 +8,9 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.access import OWNED, STAFF_READ, Principal, services_of, visible_bundle
-from api.fleet_lists import states_of, visible_bundles
+from api.access import OWNED, STAFF_READ, Principal, check_sees_device, services_of, visible_bundle
+from api.direct_route import DirectRoute
+from api.fleet_lists import devices_in_sight, running_out_in_sight, states_of
 from api.language import language_of
 from api.meters import pages_by_day
 from api.paging import Cursor, Limit, decode_cursor, encode_cursor
@@ -30,8 +31,9 @@ from crm_core.device_state import device_state
 from crm_core.domain.identity import DeviceId
 from crm_core.domain.telemetry import DeviceReading
 from crm_core.domain.wire import encode_reading
+from crm_core.ports import DeviceFilter
 
-router = APIRouter(tags=["devices"])
+router = APIRouter(tags=["devices"], route_class=DirectRoute)
 
 DeviceKey = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="the device's id")]
 MAX_SERIES_DAYS: Final = 400
@@ -58,16 +60,16 @@ def list_devices(
 ) -> Page[DeviceRow]:
     """Return the devices in sight, ordered by id."""
     services = services_of(request)
-    after = decode_cursor(cursor) or ""
+    which = DeviceFilter(
+        customer_id=customer_id,
+        site_id=site_id,
+        regions=(region,) if region else (),
+        q=q or "",
+        after=decode_cursor(cursor) or "",
+        limit=limit + 1,
+    )
     with services.read_uow_factory() as uow:
-        rows = [
-            bundle
-            for bundle in visible_bundles(principal, uow, q=q)
-            if bundle.device.device_id > after
-            and customer_id in (None, bundle.device.customer_id)
-            and site_id in (None, bundle.device.site_id)
-            and region in (None, bundle.site.region if bundle.site else None)
-        ]
+        rows = devices_in_sight(principal, uow, which)
     shown = rows[:limit]
     states = states_of(services.store, principal.tenant, shown)
     return Page(
@@ -102,7 +104,7 @@ def newest_reading(
     """Return what the device said last; 404 when it has never answered."""
     services = services_of(request)
     with services.read_uow_factory() as uow:
-        visible_bundle(principal, uow, device_id)
+        check_sees_device(principal, uow, device_id)
     reading = services.store.newest(principal.tenant, DeviceId(device_id))
     if reading is None:
         raise Problem("not_found")
@@ -148,7 +150,7 @@ def readings(
     if position is not None:
         begin = max(begin, _instant(position))
     with services.read_uow_factory() as uow:
-        visible_bundle(principal, uow, device_id)
+        check_sees_device(principal, uow, device_id)
     rows = services.store.readings(principal.tenant, DeviceId(device_id), begin, end, limit + 1)
     return Response(_readings_page(rows, limit), media_type="application/json")
 
@@ -178,7 +180,7 @@ def series(
     if not 0 <= (last - first).days <= MAX_SERIES_DAYS:
         raise Problem("invalid_input", f"first_day may lie 0 to {MAX_SERIES_DAYS} days before last_day")
     with services.read_uow_factory() as uow:
-        visible_bundle(principal, uow, device_id)
+        check_sees_device(principal, uow, device_id)
     key, begin, end = DeviceId(device_id), number_of(first), number_of(last)
     meters = list(services.store.daily_meters(principal.tenant, begin, end, key))
     pages = pages_by_day(meters)
@@ -199,7 +201,7 @@ def forecasts(
     """Return the newest forecasts of a device: interval, basis, age of the data, model and reasons."""
     services = services_of(request)
     with services.read_uow_factory() as uow:
-        visible_bundle(principal, uow, device_id)
+        check_sees_device(principal, uow, device_id)
         found = uow.forecasts.for_device(principal.tenant, DeviceId(device_id))
     language = language_of(request)
     return DeviceForecastsBody.of(device_id, found, services.messages, language)
@@ -215,15 +217,9 @@ def running_out(
     """Return the supplies in sight whose median day of running out lies within `within_days`, soonest first."""
     services = services_of(request)
     with services.read_uow_factory() as uow:
-        bundles = {bundle.device.device_id: bundle for bundle in visible_bundles(principal, uow)}
-        found = uow.forecasts.running_out(principal.tenant, within_days, 10_000)
+        found = running_out_in_sight(principal, uow, within_days, limit)
     language = language_of(request)
-    rows = [
-        running_out_row(row, bundles[row.device_id], services.messages, language)
-        for row in found
-        if row.device_id in bundles
-    ]
-    return Page(items=rows[:limit])
+    return Page(items=[running_out_row(row, bundle, services.messages, language) for row, bundle in found])
 
 
 def _aware(instant: datetime | None, name: str) -> datetime | None:

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.access import OFFICE_READ, Principal, services_of
+from api.direct_route import DirectRoute
 from api.documents.tables import CSV_TYPE, XLSX_TYPE, Cell, as_csv, as_xlsx
 from api.fleet_lists import visible_bundles
 from api.language import language_of
@@ -19,7 +20,7 @@ from api.wording import term, ticket_title
 from crm_core.domain.identity import ticket_number, work_order_number
 from crm_core.ports import TicketFilter, UnitOfWork, WorkOrderFilter
 
-router = APIRouter(tags=["exports"])
+router = APIRouter(tags=["exports"], route_class=DirectRoute)
 
 _MOST: Final = 100_000
 Rows = Sequence[Sequence[Cell]]

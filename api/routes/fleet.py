@@ -6,12 +6,13 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 
 from api.access import OFFICE_READ, Principal, services_of
+from api.direct_route import DirectRoute
 from api.language import language_of
 from api.schemas.base import Instant, Output
 from api.schemas.fleet import RunningOutRow, running_out_row
 from crm_core.fleet_health import DeviceHealth
 
-router = APIRouter(tags=["fleet"])
+router = APIRouter(tags=["fleet"], route_class=DirectRoute)
 
 
 class CauseCount(Output):

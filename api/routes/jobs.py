@@ -6,10 +6,11 @@ from fastapi import APIRouter, Depends, Path
 from starlette.requests import Request
 
 from api.access import ADMINS, MANAGERS, Principal, services_of
+from api.direct_route import DirectRoute
 from api.schemas.base import Instant, Output, Page
 from api.services import JobInfo
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"], route_class=DirectRoute)
 
 JobName = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
 

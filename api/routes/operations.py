@@ -8,10 +8,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from api.access import Public, services_of
+from api.direct_route import DirectRoute
 from api.schemas.base import Output
 from crm_core.domain.errors import DrumbeatError
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(tags=["operations"], route_class=DirectRoute)
 
 
 class Health(Output):

@@ -8,10 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.access import PEOPLE, SIGNED_IN, Principal, Public, check_same_origin
+from api.direct_route import DirectRoute
 from api.schemas.base import Input, Output, ProblemBody, ShortText
 from api.sessions import clear_session, open_session, set_session
 
-router = APIRouter(tags=["session"])
+router = APIRouter(tags=["session"], route_class=DirectRoute)
 
 
 class SignInInput(Input):

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from api.access import OFFICE, OWNED, REPORTERS, Principal, services_of, visible_bundle
 from api.conditional import check_if_match, set_etag
+from api.direct_route import DirectRoute
 from api.language import language_of
 from api.paging import Cursor, Limit, decode_number, encode_cursor
 from api.problem import Problem
@@ -19,7 +20,7 @@ from crm_core.domain.service import OPEN_STATES, Ticket, TicketLevel, TicketStat
 from crm_core.ports import TicketFilter
 from crm_core.ticket_states import Move
 
-router = APIRouter(tags=["tickets"])
+router = APIRouter(tags=["tickets"], route_class=DirectRoute)
 
 TicketKey = Annotated[int, Path(ge=1, le=2**53, description="the ticket's id")]
 IfMatch = Annotated[

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from api.access import DISPATCHERS, FIELD, OWNED, STAFF, Principal, services_of
 from api.conditional import check_if_match, set_etag
+from api.direct_route import DirectRoute
 from api.documents.work_order import render
 from api.documents.work_order_text import paper_of
 from api.language import language_of
@@ -25,7 +26,7 @@ from crm_core.domain.service import WorkOrder, WorkOrderState
 from crm_core.ports import WorkOrderFilter
 from crm_core.servicedesk import Outcome
 
-router = APIRouter(tags=["work orders"])
+router = APIRouter(tags=["work orders"], route_class=DirectRoute)
 
 WorkOrderKey = Annotated[int, Path(ge=1, le=2**53, description="the work order's id")]
 

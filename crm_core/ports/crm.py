@@ -53,6 +53,32 @@ class Repository(Protocol, Generic[Entity]):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceFilter:
+    """Which devices; None or empty means any. `after` is a cursor: only devices with a greater id (ordered by id).
+
+    `regions` are those of sites; `also` are devices that pass whatever their region. `q` is a part of id, serial,
+    model, asset tag, customer's or site's name, upper and lower case alike (beyond ASCII as the database does).
+    """
+
+    customer_id: str | None = None
+    site_id: str | None = None
+    regions: tuple[str, ...] = ()
+    also: frozenset[str] = frozenset()
+    device_ids: frozenset[str] | None = None
+    q: str = ""
+    after: str = ""
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DevicePlace:
+    """Whose device it is and in which region it stands: what decides who may see it."""
+
+    customer_id: str | None
+    region: str | None
+
+
 class DeviceRepository(Repository[Device], Protocol):
     """Devices with their places and people; `save` keeps serials unique among devices that are not retired."""
 
@@ -61,6 +87,18 @@ class DeviceRepository(Repository[Device], Protocol):
         ...
 
     def bundles(self, tenant: TenantId) -> Sequence[DeviceBundle]: ...
+
+    def search(self, tenant: TenantId, which: DeviceFilter) -> Sequence[DeviceBundle]:
+        """Return the devices of a filter with their places and people, ordered by id."""
+        ...
+
+    def matching(self, tenant: TenantId, which: DeviceFilter) -> int:
+        """Return how many devices a filter has, whatever its cursor and limit."""
+        ...
+
+    def place(self, tenant: TenantId, device_id: DeviceId) -> DevicePlace:
+        """Return whose the device is and where, by one narrow query, or raise `NotFound`."""
+        ...
 
     def find_by_serial(self, tenant: TenantId, serial: str) -> Device | None: ...
 
@@ -239,6 +277,10 @@ class UserRepository(Repository[User], Protocol):
         ...
 
     def find_token(self, token_hash: str) -> AccessToken | None: ...
+
+    def bearer(self, token_hash: str) -> tuple[AccessToken, User] | None:
+        """Return a token with its user by one query: this stands before every request."""
+        ...
 
     def revoke_token(self, token_hash: str) -> None: ...
 

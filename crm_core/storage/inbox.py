@@ -3,9 +3,10 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, Select, and_, bindparam, case, func, select
 
 from crm_core.domain.forecast import Forecast, SupplyForecast
 from crm_core.domain.identity import DeviceId, SignalId, TenantId
@@ -182,6 +183,14 @@ class SqlUserRepository(TableRepository[User]):
         )
         return None if row is None else entity_of(row, AccessToken)
 
+    def bearer(self, token_hash: str) -> tuple[AccessToken, User] | None:
+        row = self._connection.execute(_bearer(), {"wanted_hash": token_hash}).mappings().first()
+        if row is None:
+            return None
+        token = {column.name: row[f"token_{column.name}"] for column in schema.access_tokens.columns}
+        user = {column.name: row[f"user_{column.name}"] for column in schema.users.columns}
+        return entity_of(token, AccessToken), entity_of(user, User)
+
     def revoke_token(self, token_hash: str) -> None:
         table = schema.access_tokens
         self._connection.execute(table.delete().where(table.c.token_hash == token_hash))
@@ -189,6 +198,17 @@ class SqlUserRepository(TableRepository[User]):
     def revoke_tokens_of(self, tenant: TenantId, user_id: str) -> None:
         table = schema.access_tokens
         self._connection.execute(table.delete().where(table.c.tenant == tenant, table.c.user_id == user_id))
+
+
+@cache
+def _bearer() -> Select[Any]:
+    """Return the query of a token with its user; built once, because it runs before every request."""
+    token, user = schema.access_tokens, schema.users
+    same = and_(user.c.tenant == token.c.tenant, user.c.user_id == token.c.user_id)
+    columns = [column.label(f"token_{column.name}") for column in token.columns]
+    columns += [column.label(f"user_{column.name}") for column in user.columns]
+    query = select(*columns).select_from(token.join(user, same))
+    return query.where(token.c.token_hash == bindparam("wanted_hash"))
 
 
 class SqlLeaseRepository:

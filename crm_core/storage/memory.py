@@ -209,6 +209,10 @@ class _Users(MemoryRepository[User]):
     def find_token(self, token_hash: str) -> AccessToken | None:
         return self._tokens.rows.get((token_hash,))
 
+    def bearer(self, token_hash: str) -> tuple[AccessToken, User] | None:
+        token = self.find_token(token_hash)
+        return None if token is None else (token, self.get(token.tenant, token.user_id))
+
     def revoke_token(self, token_hash: str) -> None:
         self._tokens.drop((token_hash,))
 

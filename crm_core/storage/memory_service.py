@@ -14,7 +14,8 @@ from crm_core.domain.service import (
     WorkOrder,
     WorkOrderState,
 )
-from crm_core.ports import Changes, TicketFilter, WorkOrderFilter
+from crm_core.ports import Changes, DeviceFilter, DevicePlace, TicketFilter, WorkOrderFilter
+from crm_core.storage.device_search import fits
 
 Entity = TypeVar("Entity")
 Key = tuple[Any, ...]
@@ -152,6 +153,19 @@ class MemoryDevices(MemoryRepository[Device]):
 
     def bundles(self, tenant: TenantId) -> Sequence[DeviceBundle]:
         return [self.bundle(tenant, device.device_id) for device in self.all(tenant)]
+
+    def search(self, tenant: TenantId, which: DeviceFilter) -> Sequence[DeviceBundle]:
+        found = [
+            each for each in self.bundles(tenant) if fits(each, which) and each.device.device_id > which.after
+        ]
+        return sorted(found, key=lambda each: each.device.device_id)[: which.limit]
+
+    def matching(self, tenant: TenantId, which: DeviceFilter) -> int:
+        return sum(fits(each, which) for each in self.bundles(tenant))
+
+    def place(self, tenant: TenantId, device_id: DeviceId) -> DevicePlace:
+        bundle = self.bundle(tenant, device_id)
+        return DevicePlace(bundle.device.customer_id, bundle.site.region if bundle.site else None)
 
     def find_by_serial(self, tenant: TenantId, serial: str) -> Device | None:
         found = [device for device in self.all(tenant) if device.serial == serial]

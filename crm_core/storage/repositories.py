@@ -18,8 +18,9 @@ from crm_core.domain.service import (
     WorkOrder,
     WorkOrderState,
 )
-from crm_core.ports import Changes, TicketFilter, WorkOrderFilter
+from crm_core.ports import Changes, DeviceFilter, DevicePlace, TicketFilter, WorkOrderFilter
 from crm_core.storage import schema
+from crm_core.storage.device_search import narrowed
 from crm_core.storage.rows import entity_of, row_of
 from crm_core.storage.tables import TableRepository, VersionedTable, insert_into, upsert
 
@@ -40,6 +41,23 @@ class SqlDeviceRepository(TableRepository[Device]):
 
     def bundles(self, tenant: TenantId) -> Sequence[DeviceBundle]:
         return self._bundles(_all_bundles(), {"wanted_tenant": tenant})
+
+    def search(self, tenant: TenantId, which: DeviceFilter) -> Sequence[DeviceBundle]:
+        query = narrowed(_all_bundles(), which)
+        if which.after:
+            query = query.where(schema.devices.c.device_id > which.after)
+        return self._bundles(query.limit(which.limit), {"wanted_tenant": tenant})
+
+    def matching(self, tenant: TenantId, which: DeviceFilter) -> int:
+        query = narrowed(_bundle_query(), which).with_only_columns(func.count(), maintain_column_froms=True)
+        return self._connection.execute(query, {"wanted_tenant": tenant}).scalar_one()
+
+    def place(self, tenant: TenantId, device_id: DeviceId) -> DevicePlace:
+        wanted = {"wanted_tenant": tenant, "wanted_device": device_id}
+        found = self._connection.execute(_place(), wanted).first()
+        if found is None:
+            raise NotFound(f"there is no device {device_id!r}; register it first")
+        return DevicePlace(found[0], found[1])
 
     def find_by_serial(self, tenant: TenantId, serial: str) -> Device | None:
         rows = self._of_tenant(tenant).where(schema.devices.c.serial == serial)
@@ -83,6 +101,12 @@ _BUNDLE_TABLES: dict[str, Table] = {
 }
 
 
+_LABELS: dict[str, tuple[tuple[str, str], ...]] = {
+    prefix: tuple((column.name, f"{prefix}_{column.name}") for column in table.columns)
+    for prefix, table in _BUNDLE_TABLES.items()
+}
+
+
 @cache
 def _one_bundle() -> Select[Any]:
     """Return the query of one device; a join of four tables is costly to build for each signal."""
@@ -112,8 +136,21 @@ def _bundle_query() -> Select[Any]:
     return select(*columns).select_from(joined).where(device.c.tenant == bindparam("wanted_tenant"))
 
 
+@cache
+def _place() -> Select[Any]:
+    device, site = schema.devices, schema.sites
+    same = and_(site.c.tenant == device.c.tenant, site.c.site_id == device.c.site_id)
+    return (
+        select(device.c.customer_id, site.c.region)
+        .select_from(device.outerjoin(site, same))
+        .where(
+            device.c.tenant == bindparam("wanted_tenant"), device.c.device_id == bindparam("wanted_device")
+        )
+    )
+
+
 def _part(row: Mapping[Any, Any], prefix: str) -> dict[str, Any]:
-    return {column.name: row[f"{prefix}_{column.name}"] for column in _BUNDLE_TABLES[prefix].columns}
+    return {name: row[label] for name, label in _LABELS[prefix]}
 
 
 def _periods(tenant: TenantId, device_id: DeviceId) -> Select[Any]:

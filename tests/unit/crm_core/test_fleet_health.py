@@ -7,7 +7,15 @@ from crm_core.domain.identity import DeviceId
 from crm_core.domain.service import ClockKind, TicketLevel, WorkOrderState
 from crm_core.domain.telemetry import DeviceState
 from crm_core.fleet_health import FleetHealth, HealthBand
-from tests.builders import TENANT, a_condition, a_life_forecast, a_provenance, a_site, a_supply_forecast
+from tests.builders import (
+    TENANT,
+    a_condition,
+    a_life_forecast,
+    a_provenance,
+    a_reading,
+    a_site,
+    a_supply_forecast,
+)
 from tests.policies import L1, L2, L3
 from tests.unit.crm_core.desk import Desk
 
@@ -27,6 +35,9 @@ class Newest:
             )
             for device_id, age in self.devices.items()
         ]  # fmt: skip
+
+    def newest(self, _tenant, device_id):
+        return a_reading(self._clock.now() - self.devices[device_id], device_id=device_id)
 
 
 def a_fleet():

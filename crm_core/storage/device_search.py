@@ -1,0 +1,63 @@
+"""Which devices a filter has: as conditions of a query over devices with their places, and as a test of one in memory."""
+
+from typing import Any
+
+from sqlalchemy import Select, func, or_
+
+from crm_core.domain.fleet import DeviceBundle
+from crm_core.ports import DeviceFilter
+from crm_core.storage import schema
+
+
+def narrowed(query: Select[Any], which: DeviceFilter) -> Select[Any]:
+    """Return the query (over devices joined with sites and customers) with the filter's conditions."""
+    device, site = schema.devices.c, schema.sites.c
+    for column, value in ((device.customer_id, which.customer_id), (device.site_id, which.site_id)):
+        if value is not None:
+            query = query.where(column == value)
+    if which.regions:
+        query = query.where(or_(site.region.in_(which.regions), device.device_id.in_(sorted(which.also))))
+    if which.device_ids is not None:
+        query = query.where(device.device_id.in_(sorted(which.device_ids)))
+    if which.q:
+        query = query.where(or_(*(_holds(column, which.q) for column in _searched())))
+    return query
+
+
+def _searched() -> tuple[Any, ...]:
+    device = schema.devices.c
+    return (
+        device.device_id, device.serial, device.model_name, device.asset_tag, schema.customers.c.name, schema.sites.c.name,
+    )  # fmt: skip
+
+
+def _holds(column: Any, q: str) -> Any:
+    """Return the condition; SQLite lowers only ASCII, PostgreSQL all, so a text with other capitals is tried both ways."""
+    spellings = {q.lower(), "".join(each.lower() if each.isascii() else each for each in q)}
+    return or_(*(func.lower(column).contains(each, autoescape=True) for each in sorted(spellings)))
+
+
+def fits(bundle: DeviceBundle, which: DeviceFilter) -> bool:
+    """Return True if the device is one of the filter's."""
+    device, region = bundle.device, bundle.site.region if bundle.site else None
+    return (
+        which.customer_id in (None, device.customer_id)
+        and which.site_id in (None, device.site_id)
+        and (not which.regions or region in which.regions or device.device_id in which.also)
+        and (which.device_ids is None or device.device_id in which.device_ids)
+        and (not which.q or which.q.lower() in _text_of(bundle))
+    )
+
+
+def _text_of(bundle: DeviceBundle) -> str:
+    """Return what a search looks at, in lower case."""
+    device = bundle.device
+    parts = (
+        device.device_id,
+        device.serial,
+        device.model_name,
+        device.asset_tag,
+        bundle.customer.name if bundle.customer else None,
+        bundle.site.name if bundle.site else None,
+    )
+    return "\n".join(part for part in parts if part).lower()
