@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from crm_core.agreements.contract_money import dunning_level, interest_of
 from crm_core.billing.charges import instalments_of
 from crm_core.billing.pages_price import month_after
+from crm_core.billing.repair_desk import receipted
 from crm_core.billing.settling import (
     Composed,
     add_item,
@@ -135,6 +136,9 @@ class PaymentDesk:
             uow, invoice.tenant, invoice.customer_id, invoice.invoice_number, Money(invoice.total)
         )
         self._let_interest_wait(uow, invoice)
+        for charge in uow.billing.charges.where(invoice.tenant, customer_id=invoice.customer_id):
+            if charge.invoice_number == invoice.invoice_number:
+                uow.billing.charges.save(receipted(charge, self._clock.now()))
 
     def _let_interest_wait(self, uow: UnitOfWork, invoice: Invoice) -> None:
         interest = self.interest(uow, invoice)

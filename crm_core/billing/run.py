@@ -27,7 +27,7 @@ from crm_core.domain.billing import (
 from crm_core.domain.contracts import Agreement, ContractLine, ContractState, DeviceStay
 from crm_core.domain.errors import InvalidValue, NotFound
 from crm_core.domain.fleet import InstalledPeriod
-from crm_core.domain.identity import DeviceId, TenantId
+from crm_core.domain.identity import CustomerId, DeviceId, TenantId
 from crm_core.domain.loans import DownTime, Loan
 from crm_core.domain.messages import packed
 from crm_core.domain.policy import PolicyBook
@@ -148,6 +148,8 @@ class BillingRun:
                 else:
                     written += 1
                 invoices.append(made)
+        if len(agreements) != 1:
+            written += self._bill_waiting(tenant, month, invoices, taken, dry_run=dry_run)
         return RunReport(
             month=month,
             dry_run=dry_run,
@@ -155,6 +157,40 @@ class BillingRun:
             written=written,
             existing=existing,
             problems=tuple(problems),
+        )
+
+    def _bill_waiting(
+        self, tenant: TenantId, month: date, invoices: list[Invoice], taken: set[str], *, dry_run: bool
+    ) -> int:
+        """Bill charges of customers who get no rent invoice this month (a contract that ended early, a loss)."""
+        with self._uow_factory() as uow:
+            waiting = uow.billing.items.where(tenant, waiting=True)
+        served = {row.customer_id for row in invoices}
+        written = 0
+        for customer in sorted({row.customer_id for row in waiting if row.amount > 0} - served):
+            with self._uow_factory() as uow:
+                composed = compose(uow, self._other(tenant, customer, month), frozenset(), frozenset(taken))
+                if composed.invoice.total <= 0:
+                    continue
+                made: Invoice | None = composed.invoice
+                if not dry_run:
+                    made = write(uow, composed, self._clock.now())
+                    uow.commit()
+                    written += made is not None
+            if made is not None:
+                invoices.append(made)
+        return written
+
+    def _other(self, tenant: TenantId, customer: CustomerId, month: date) -> Invoice:
+        issued = self._clock.now().astimezone(self._zone).date()
+        return blank_invoice(
+            tenant,
+            run_key=f"items:{customer}:{month:%Y-%m}:{issued}",
+            kind=InvoiceKind.OTHER,
+            customer_id=customer,
+            issued_on=issued,
+            due_on=issued + timedelta(days=self._policy.billing.payment_days),
+            policy_version=self._policy.version,
         )
 
     def _draft(
