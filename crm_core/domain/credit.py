@@ -77,11 +77,14 @@ class Proposal:
     made_at: datetime
     made_by: str
     model_id: ModelId
+    plan_id: str
+    plan_edition: int
     quantity: int
     months: int
     starts_on: date
-    monthly_rent: Decimal
-    deposit: Decimal
+    device_value: Decimal  # list value of one device, yuan
+    monthly_rent: Decimal  # of one device
+    deposit: Decimal  # of all devices
     payment_months: int
     assessment_id: int
     ranking: tuple[Recommendation, ...]
