@@ -197,6 +197,16 @@ class Schedule(_Section):
     time_zone: TimeZone
 
 
+class Notices(_Section):
+    """How people and programs are told: one apprise service address a channel, with `{to}` for the receiver."""
+
+    mail: Secret
+    sms: Secret
+    wechat: Secret
+    private_webhooks: bool
+    seconds: Seconds
+
+
 class Policy(_Section):
     """Folders that replace the shipped policy and catalogue files; empty means the shipped ones."""
 
@@ -219,6 +229,7 @@ class Settings(BaseSettings):
     crm: Crm
     api: Api
     schedule: Schedule
+    notices: Notices
     policy: Policy
 
     @classmethod

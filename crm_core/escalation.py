@@ -5,7 +5,7 @@ a restart or another node goes on where the first one stopped; who was told stan
 a ticket and each step.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -25,14 +25,13 @@ from crm_core.domain.service import (
 )
 from crm_core.domain.sla import EscalationStep, Promise
 from crm_core.notices.addressing import Addressing
-from crm_core.ports import Clock, TicketFilter, Timer, UnitOfWork, UnitOfWorkFactory
-from crm_core.sla import paused_due, recomputed
+from crm_core.ports import Changes, Clock, TicketFilter, Timer, UnitOfWork, UnitOfWorkFactory
+from crm_core.sla import due_instant, recomputed
 from crm_core.ticket_states import MACHINE, PAUSING, pauses_of
 
 WAKE: Final = "escalation"  # the name under which the timer wakes this work
 _ALL: Final = 100_000
 _AT_ONCE: Final = 500
-_OVERLAP: Final = timedelta(minutes=2)  # clocks of two nodes differ
 #: In these states a call-back may still be owed.
 _OWED: Final = OPEN_STATES | {TicketState.RESOLVED}
 #: Nobody with the role: who is told instead, one after the other.
@@ -58,7 +57,7 @@ def moments(clock: SlaClock, ticket: Ticket, sla: SlaPolicy) -> dict[EscalationS
     """Return when each step of an open clock is reached. Pure; business time and pauses count as for the due time."""
     calendar, pauses = sla.calendar_named(clock.calendar), pauses_of(ticket)
     return {
-        step: paused_due(
+        step: due_instant(
             calendar,
             clock.started_at,
             Promise(
@@ -67,7 +66,7 @@ def moments(clock: SlaClock, ticket: Ticket, sla: SlaPolicy) -> dict[EscalationS
                 business_hours=clock.business_hours,
             ),
             pauses,
-        ).due_at
+        )
         for step, share in sla.escalation.items()
     }
 
@@ -86,6 +85,36 @@ def running(ticket: Ticket) -> tuple[SlaClock, ...]:
         for clock in ticket.clocks
         if clock.met_at is None and not (done and clock.kind is ClockKind.RESTORE)
     )
+
+
+class EscalationSchedule:
+    """Keeps when each ticket's next step falls due, in the transaction that changed the ticket (a commit listener)."""
+
+    def __init__(self, policy: PolicyBook) -> None:
+        self._policy = policy
+
+    def __call__(self, uow: UnitOfWork, changes: Changes) -> None:
+        """Schedule the tickets that a transaction wrote."""
+        self.schedule(uow, changes.tickets.values())
+
+    def schedule(self, uow: UnitOfWork, tickets: Iterable[Ticket]) -> None:
+        """Keep the next step of each ticket, or that it has none."""
+        for ticket in tickets:
+            due = {ticket.ticket_id: self._next_at(uow, ticket)}
+            uow.notices.schedule_escalations(ticket.tenant, due)
+
+    def _next_at(self, uow: UnitOfWork, ticket: Ticket) -> datetime | None:
+        clocks = running(ticket)
+        if not clocks:
+            return None
+        told = {(note.clock, note.step) for note in uow.notices.escalations(ticket.tenant, ticket.ticket_id)}
+        ahead = [
+            at
+            for clock in clocks
+            for step, at in moments(clock, ticket, self._policy.sla).items()
+            if (clock.kind, step) not in told
+        ]
+        return min(ahead, default=None)
 
 
 class Escalation:
@@ -107,37 +136,37 @@ class Escalation:
         self._clock = clock
         self._policy = policy
         self._addressing = addressing
+        self._schedule = EscalationSchedule(policy)
         self._timer = timer
-        self._seen_until: dict[TenantId, datetime] = {}
+        self._looked_through: set[tuple[TenantId, str]] = set()  # tenant and policy version
 
     def run(self, tenant: TenantId) -> EscalationReport:
-        """Take in what changed since the last run, tell what is due, and wake up at the next moment."""
+        """Tell what is due, and wake up at the next moment; the first run under a policy looks through all that is owed."""
         now, report = self._clock.now(), EscalationReport()
         with self._uow_factory() as uow:
-            self._take_in_changes(uow, tenant, now, report)
+            if (tenant, self._policy.version) not in self._looked_through:
+                self._look_through(uow, tenant, now, report)
             due = uow.notices.due_escalations(tenant, now, _AT_ONCE)
             while due:
-                self._schedule(uow, [self._tell(uow, tenant, each, now, report) for each in due])
+                self._schedule.schedule(uow, [self._tell(uow, tenant, each, now, report) for each in due])
                 due = uow.notices.due_escalations(tenant, now, _AT_ONCE)
             report.next_at = uow.notices.next_escalation(tenant)
-            uow.commit()
-        self._seen_until[tenant] = now
+            if report.looked_at or report.told:
+                uow.commit()
+        self._looked_through.add((tenant, self._policy.version))
         if self._timer is not None and report.next_at is not None:
             self._timer.wake_at(WAKE, max(report.next_at, now))
         return report
 
-    def _take_in_changes(
+    def _look_through(
         self, uow: UnitOfWork, tenant: TenantId, now: datetime, report: EscalationReport
     ) -> None:
-        """Schedule the tickets that changed; a process that just began looks at all that owe something."""
-        seen = self._seen_until.get(tenant)
-        if seen is None:
-            changed = uow.tickets.list(tenant, TicketFilter(states=_OWED, limit=_ALL))
-            changed = [self._with_published_calendar(uow, each, now, report) for each in changed]
-        else:
-            changed = uow.tickets.list(tenant, TicketFilter(changed_since=seen - _OVERLAP, limit=_ALL))
-        report.looked_at += len(changed)
-        self._schedule(uow, changed)
+        """Schedule all that owes something, with the calendars and shares as this process knows them."""
+        owing = uow.tickets.list(tenant, TicketFilter(states=_OWED, limit=_ALL))
+        report.looked_at = len(owing)
+        self._schedule.schedule(
+            uow, [self._with_published_calendar(uow, each, now, report) for each in owing]
+        )
 
     def _with_published_calendar(
         self, uow: UnitOfWork, ticket: Ticket, now: datetime, report: EscalationReport
@@ -158,24 +187,6 @@ class Escalation:
         report.recomputed += 1
         changed = replace(ticket, clocks=clocks, changed_at=now, events=(*ticket.events, event))
         return uow.tickets.save(changed)
-
-    def _schedule(self, uow: UnitOfWork, tickets: Sequence[Ticket]) -> None:
-        if tickets:
-            due = {ticket.ticket_id: self._next_at(uow, ticket) for ticket in tickets}
-            uow.notices.schedule_escalations(tickets[0].tenant, due)
-
-    def _next_at(self, uow: UnitOfWork, ticket: Ticket) -> datetime | None:
-        clocks = running(ticket)
-        if not clocks:
-            return None
-        told = {(note.clock, note.step) for note in uow.notices.escalations(ticket.tenant, ticket.ticket_id)}
-        ahead = [
-            at
-            for clock in clocks
-            for step, at in moments(clock, ticket, self._policy.sla).items()
-            if (clock.kind, step) not in told
-        ]
-        return min(ahead, default=None)
 
     def _tell(
         self, uow: UnitOfWork, tenant: TenantId, ticket_id: TicketId, now: datetime, report: EscalationReport

@@ -59,22 +59,37 @@ def paused_due(
 
     Pauses must not overlap and must be in order; of a pause before `start` only the rest counts.
     """
-    due = due_time(calendar, start, promise)
-    stood_still = timedelta()
+    return due_time(calendar, start, _with_pauses(calendar, start, promise, pauses))
+
+
+def due_instant(
+    calendar: BusinessCalendar, start: datetime, promise: Promise, pauses: tuple[Pause, ...] = ()
+) -> datetime:
+    """Return the instant of `paused_due`, without the words."""
+    whole = _with_pauses(calendar, start, promise, pauses)
+    return _after(calendar, start, whole.duration, business_hours=whole.business_hours)
+
+
+def _with_pauses(
+    calendar: BusinessCalendar, start: datetime, promise: Promise, pauses: tuple[Pause, ...]
+) -> Promise:
+    """Return the promise made longer by what the clock stood still before it fell due."""
+    business, stood_still = promise.business_hours, timedelta()
+    due = _after(calendar, start, promise.duration, business_hours=business) if pauses else start
     for pause in pauses:
-        if pause.start >= due.due_at:
+        if pause.start >= due:
             break
         begin = max(pause.start, start)
-        if pause.end <= begin:
-            continue
-        stood_still += (
-            elapsed_business(calendar, begin, pause.end) if promise.business_hours else pause.end - begin
-        )
-        longer = Promise(
-            kind=promise.kind, duration=promise.duration + stood_still, business_hours=promise.business_hours
-        )
-        due = due_time(calendar, start, longer)
-    return due
+        if pause.end > begin:
+            stood_still += elapsed_business(calendar, begin, pause.end) if business else pause.end - begin
+            due = _after(calendar, start, promise.duration + stood_still, business_hours=business)
+    return replace(promise, duration=promise.duration + stood_still) if stood_still else promise
+
+
+def _after(
+    calendar: BusinessCalendar, start: datetime, duration: timedelta, *, business_hours: bool
+) -> datetime:
+    return add_business(calendar, start, duration) if business_hours else (start + duration).astimezone(UTC)
 
 
 def clocks_for(

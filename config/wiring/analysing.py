@@ -10,9 +10,10 @@ from analytics.forecasting import Forecaster
 from config.supervision import LeaderLease
 from config.wiring.core import Core
 from config.wiring.telemetry import Telemetry
+from config.wiring.telling import Telling, build_telling
 from crm_core.day_planning import DayPlanner
 from crm_core.dispatching import Dispatcher
-from crm_core.ports import TelemetryStore
+from crm_core.ports import TelemetryStore, Timer
 from crm_core.servicedesk import ServiceDesk
 from crm_core.triage import Triage
 
@@ -29,10 +30,11 @@ class Desk:
     planner: DayPlanner
     servicedesk: ServiceDesk
     forecaster: Forecaster
+    telling: Telling
 
 
-def build_desk(core: Core, store: TelemetryStore) -> Desk:
-    """Return triage, dispatch, service desk and forecasts over one store and CRM database."""
+def build_desk(core: Core, store: TelemetryStore, timer: Timer | None = None) -> Desk:
+    """Return triage, dispatch, service desk, forecasts and telling over one store and CRM database."""
     return Desk(
         triage=Triage(core.uow_factory, core.clock, core.policy, core.fault_codes, core.catalogue),
         dispatcher=Dispatcher(core.uow_factory, core.clock, core.policy, core.catalogue, core.fault_codes),
@@ -47,6 +49,7 @@ def build_desk(core: Core, store: TelemetryStore) -> Desk:
             core.settings.models_folder,
             holidays=core.policy.sla.calendar.holidays,
         ),
+        telling=build_telling(core.settings, core.uow_factory, core.clock, core.policy, core.messages, timer),
     )
 
 
@@ -62,6 +65,12 @@ def triage_round(core: Core, desk: Desk) -> None:
     """Take in all waiting signals and plan what came out of them."""
     desk.triage.run_all()
     desk.dispatcher.dispatch(core.tenant)
+    desk.telling.escalation.run(core.tenant)  # one look at what falls due next: others may have changed it
+
+
+def escalation_round(core: Core, desk: Desk) -> None:
+    """Tell people of promises at risk; the timer calls it at the moment that the last run found."""
+    desk.telling.escalation.run(core.tenant)
 
 
 def planning_round(core: Core, desk: Desk) -> None:

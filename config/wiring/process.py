@@ -30,8 +30,8 @@ from config.wiring.collecting import build_broker, build_listener, build_polling
 from config.wiring.core import Core, open_core
 from config.wiring.serving import HttpServer, build_api
 from config.wiring.telemetry import Telemetry, open_telemetry
-from config.wiring.trusting import schedule_trust, watch_policy
 from config.wiring.telling import telling_figures
+from config.wiring.trusting import schedule_trust, watch_policy
 from crm_core.escalation import WAKE
 from crm_core.ports import Clock
 

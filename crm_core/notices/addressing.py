@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from crm_core.domain.identity import TenantId
 from crm_core.domain.notices import Channel, Notice, NoticeState, NoticeValue, Receiver, ReceiverKind
-from crm_core.domain.notices_policy import NoticesPolicy
+from crm_core.domain.policy import PolicyBook
 from crm_core.domain.service import Ticket
 from crm_core.ports import UnitOfWork
 
@@ -21,7 +21,7 @@ from crm_core.ports import UnitOfWork
 class Addressing:
     """Makes notices under one policy. `channels` are those that are set up; `time_zone` is the firm's own."""
 
-    policy: NoticesPolicy
+    policy: PolicyBook
     channels: Collection[Channel] = ()
     time_zone: str = "Asia/Shanghai"
 
@@ -71,7 +71,10 @@ class Addressing:
         language, quiet = "zh-CN", (0, 0)
         if kind is ReceiverKind.CUSTOMER:
             customer = uow.customers.get(tenant, receiver_id)
-            language, quiet = customer.language, (self.policy.quiet_from, self.policy.quiet_to)
+            language, quiet = (
+                customer.language,
+                (self.policy.notices.quiet_from, self.policy.notices.quiet_to),
+            )
             addresses += [(Channel.MAIL, customer.email)] if customer.email else []
             addresses += [(Channel.SMS, customer.phone)] if customer.phone else []
         elif kind is ReceiverKind.TECHNICIAN:

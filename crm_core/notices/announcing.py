@@ -78,7 +78,7 @@ class Announcer:
             )
 
     def _is_for_customer(self, uow: UnitOfWork, ticket: Ticket) -> bool:
-        if ticket.state.value not in self._addressing.policy.told_states:
+        if ticket.state.value not in self._addressing.policy.notices.told_states:
             return False
         if ticket.state is not TicketState.AUTO_RESOLVED:
             return True

@@ -29,8 +29,8 @@ from crm_core.ports.crm import (
     WorkOrderFilter,
     WorkOrderRepository,
 )
-from crm_core.ports.fieldwork import FieldworkRepository
-from crm_core.ports.notices import NoticesRepository
+from crm_core.ports.fieldwork import AttachmentStore, FieldworkRepository
+from crm_core.ports.notices import NoticesRepository, Sender
 from crm_core.ports.quality import QualityRepository
 from crm_core.ports.relations import RelationsRepository
 from crm_core.ports.stock import StockRepository
@@ -49,6 +49,7 @@ __all__ = [
     "AccountsRepository",
     "AgreementsRepository",
     "AppendResult",
+    "AttachmentStore",
     "BillingRepository",
     "Changes",
     "Clock",
@@ -68,6 +69,7 @@ __all__ = [
     "QualityRepository",
     "RelationsRepository",
     "Repository",
+    "Sender",
     "SignalInbox",
     "SignalRepository",
     "StockRepository",

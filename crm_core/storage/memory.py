@@ -272,7 +272,7 @@ class _State:
         self.accounts = MemoryAccountsRepository(self.journal)
         self.stock = MemoryStockRepository(self.journal)
         self.notices = MemoryNoticesRepository(self.journal)
-        self.fieldwork = MemoryFieldworkRepository(self.journal)
+        self.fieldwork = MemoryFieldworkRepository(self.journal, self.work_orders)
         self.relations = MemoryRelationsRepository(self.journal)
         self.agreements = MemoryAgreementsRepository(self.journal)
         self.billing = MemoryBillingRepository(self.journal)
