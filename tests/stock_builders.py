@@ -18,7 +18,7 @@ def a_stock_policy(**changes: object) -> StockPolicy:
         "swaps": SwapPolicy(
             sure_rise=15,
             small_jump=3,
-            match_within=2,
+            match_within=5,
             new_from=90,
             early_above=10,
             quiet_looks=3,

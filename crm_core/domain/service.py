@@ -216,13 +216,15 @@ class WorkOrderState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartNeed:
-    """Something to bring."""
+    """Something to bring. `device_id` None: for the order's own device; a `spare` is left on the customer's shelf."""
 
     kind: str
     colour: str | None = None
     part_number: str | None = None
     quantity: int = 1
     note: str = ""
+    device_id: DeviceId | None = None
+    spare: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

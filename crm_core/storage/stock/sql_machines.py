@@ -59,8 +59,7 @@ class SqlMachines:
     # --- cartridges ---
 
     def save_cartridge(self, cartridge: Cartridge) -> None:
-        with self._connection.begin_nested():  # a refusal leaves the transaction usable
-            upsert(self._connection, cartridges, row_of(cartridge))
+        upsert(self._connection, cartridges, row_of(cartridge))
 
     def find_cartridge(self, tenant: TenantId, key: CartridgeKey) -> Cartridge | None:
         table = cartridges.c
