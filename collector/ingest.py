@@ -63,6 +63,10 @@ class SequenceLedger(Protocol):
 
     def received(self, tenant: str, device_id: str, boots: int = 8) -> Mapping[str, SequenceRanges]: ...
 
+    def received_many(
+        self, devices: Sequence[tuple[str, str]]
+    ) -> Mapping[tuple[str, str], Mapping[str, SequenceRanges]]: ...
+
 
 class CollectorStore(TelemetryStore, SequenceLedger, Protocol):
     """What ingest needs of a store."""

@@ -1,8 +1,9 @@
 """Dead letters once more: after the cause was mended, they go the way of a message that just arrived."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from collector.completion import Complete
 from collector.dead_letters import DeadLetter, DeadLetterBox
 from collector.ingest import CollectorStore, Ingest
 from collector.mqtt.payloads import pushed_event, pushed_reading
@@ -11,8 +12,6 @@ from crm_core.domain.errors import InvalidValue
 from crm_core.domain.telemetry import DeviceReading
 from crm_core.domain.wire import decode_reading
 from crm_core.ports import Clock
-
-Complete = Callable[[DeviceReading], DeviceReading]
 
 
 @dataclass(frozen=True, slots=True)

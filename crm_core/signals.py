@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from crm_core.conditions import FaultCodes, Observation, is_asleep, observe
-from crm_core.domain.content import shares_content
+from crm_core.domain.content import shares_grounds
 from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.domain.service import Signal, SignalOrigin
 from crm_core.domain.telemetry import DeviceReading, TelemetryEvent
@@ -33,7 +33,8 @@ def conclude(reading: DeviceReading, previous: DeviceReading | None, book: Fault
     silent. A reading without a device id (a probe) gives events but no signal.
     """
     before = observe(previous, book) if previous is not None else _NOTHING
-    return _concluded(reading, previous, observe(reading, book), before)
+    repeated = previous is not None and shares_grounds(reading, previous)
+    return _concluded(reading, previous, (before, observe(reading, book)), repeated=repeated)
 
 
 class Concluder:
@@ -55,17 +56,23 @@ class Concluder:
             before = _NOTHING
         else:
             before = last[1] if last is not None and last[0] is previous else observe(previous, self._book)
-        as_before = previous is not None and shares_content(reading, previous)
-        now = before if as_before else observe(reading, self._book)
+        repeated = previous is not None and shares_grounds(reading, previous)
+        now = before if repeated else observe(reading, self._book)
         if len(self._last) >= self._devices:
             self._last.clear()
         self._last[place] = (reading, now)
-        return _concluded(reading, previous, now, before)
+        return _concluded(reading, previous, (before, now), repeated=repeated)
 
 
 def _concluded(
-    reading: DeviceReading, previous: DeviceReading | None, now: Observation, before: Observation
+    reading: DeviceReading,
+    previous: DeviceReading | None,
+    observed: tuple[Observation, Observation],
+    *,
+    repeated: bool,
 ) -> Conclusion:
+    """Return the conclusion of what was `observed` before and now; `repeated`: the readings share their grounds."""
+    before, now = observed
     known_again = any(prefix not in now.unknown for prefix in before.unknown)
     signal = None
     if reading.device_id is not None and (now.conditions or before.conditions or known_again):
@@ -78,15 +85,13 @@ def _concluded(
             conditions=tuple(now.conditions[cause] for cause in sorted(now.conditions)),
             unknown=now.unknown,
         )
-    return Conclusion(tuple(_events(reading, previous)), signal)
+    return Conclusion(() if repeated else tuple(_events(reading, previous)), signal)
 
 
 def _events(reading: DeviceReading, previous: DeviceReading | None) -> Iterator[TelemetryEvent]:
     """Yield what began and what ended between two readings; a part that did not answer says neither."""
     if previous is not None and previous.polled_at > reading.polled_at:
         return  # a late reading cannot say what changed last
-    if previous is not None and shares_content(reading, previous):
-        return
     now = _marks(reading)
     before = _marks(previous) if previous is not None else {}
     for key in sorted(now.keys() - before.keys()):

@@ -8,17 +8,19 @@ broker's in-flight limit). A message that cannot be used becomes a dead letter a
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from collector.agents import AgentBook, AgentState
+from collector.completion import Complete
 from collector.dead_letters import DeadLetter
 from collector.ingest import CollectorStore, Ingest, flag_clock
 from collector.mqtt.bulk_socket import Message
 from collector.mqtt.connection import MqttConnection, MqttEndpoint
 from collector.mqtt.marks import MarkSchedule, ack_of
 from collector.mqtt.payloads import pushed_event, pushed_reading, sequence_in, status_message
+from collector.mqtt.shared_parts import SharedParts
 from collector.mqtt.topics import Kind, Topic, inbound_filters, parse_topic, shared
 from collector.sequences import Settled
 from crm_core.domain.errors import DrumbeatError, StoreUnavailable
@@ -28,8 +30,6 @@ from crm_core.ports import Clock
 _log = logging.getLogger(__name__)
 _TICK_SECONDS: Final = 0.2
 _LONGEST_PAUSE_SECONDS: Final = 10.0
-
-Complete = Callable[[DeviceReading], DeviceReading]
 
 
 @dataclass(slots=True)
@@ -72,7 +72,7 @@ class MqttListener:
         agents: AgentBook | None = None,
         complete: Complete | None = None,
         group: str | None = None,
-        batch: int = 1000,
+        batch: int = 2000,
     ) -> None:
         filters = inbound_filters() if group is None else shared(inbound_filters(), group)
         self.connection = MqttConnection(
@@ -86,6 +86,7 @@ class MqttListener:
         self._batch = batch
         self._waiting: deque[Message] = deque()
         self._news = threading.Condition()
+        self._parts = SharedParts()
         self._marks = MarkSchedule()
         self._stopping = threading.Event()
         self._writer: threading.Thread | None = None
@@ -220,7 +221,7 @@ class MqttListener:
                     )
                 )  # fmt: skip
         elif topic.kind is Kind.READING:
-            pushed = pushed_reading(topic, body, now)
+            pushed = pushed_reading(topic, body, now, self._parts.decode)
             reading = pushed.reading if self._complete is None else self._complete(pushed.reading)
             if pushed.clock_off is not None:
                 reading = flag_clock(reading)
@@ -251,13 +252,15 @@ class MqttListener:
     def _tell_marks(self) -> None:
         if not self._marks.waiting or not self.connection.is_connected:
             return
-        for device in self._marks.due(busy=len(self._waiting) > self._batch):
-            tenant, _, device_id = device
-            try:
-                ack = ack_of(device, self._store.received(tenant, device_id))
-            except StoreUnavailable:
+        devices = list(self._marks.due(busy=len(self._waiting) > self._batch))
+        try:
+            received = self._store.received_many([(tenant, name) for tenant, _, name in devices])
+        except StoreUnavailable:
+            for device in devices:
                 self._marks.touch(device)
-                return
+            return
+        for tenant, site, name in devices:
+            ack = ack_of((tenant, site, name), received[tenant, name])
             if ack is not None:
                 self.connection.publish(*ack, retain=True)
 

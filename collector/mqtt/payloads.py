@@ -5,12 +5,13 @@ of `docs/reading.schema.json`; whatever does is refused with `InvalidValue`, whi
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
 
+from collector.mqtt.shared_parts import Envelope, whole
 from collector.mqtt.topics import Topic
 from crm_core.domain.errors import InvalidValue
 from crm_core.domain.identity import DEFAULT_TENANT
@@ -22,9 +23,10 @@ from crm_core.domain.telemetry import (
     TelemetryEvent,
     Text,
 )
-from crm_core.domain.wire import MAX_READING_BYTES, decode_reading
+from crm_core.domain.wire import MAX_READING_BYTES
 
 Message = TypeVar("Message")
+Decode = Callable[[bytes], tuple[DeviceReading, Envelope | None]]
 EVENT_SCHEMA: Final = "drumbeat.event/1"
 STATUS_SCHEMA: Final = "drumbeat.status/1"
 MAX_SMALL_BYTES: Final = 16 * 1024
@@ -32,17 +34,6 @@ _BOOT: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PUSHED_SOURCES: Final = frozenset({"mqtt", "edge"})
 #: A difference between the sender's clock at sending and ours that is put right.
 _CLOCK_TOLERANCE: Final = timedelta(minutes=5)
-
-
-class _Envelope(msgspec.Struct, kw_only=True):
-    """What a pushed reading may say about its sending, beside the reading itself.
-
-    `oldest_seq`: the sender keeps nothing of this boot below it; what is missing there will never come.
-    `sent_at`: the sender's clock when it sent this message, so that a wrong clock can be put right.
-    """
-
-    oldest_seq: Count | None = None
-    sent_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
 class _Sequence(msgspec.Struct):
@@ -93,17 +84,19 @@ class AckMessage(msgspec.Struct, frozen=True):
     marks: tuple[Mark, ...]
 
 
-_envelopes: Final = msgspec.json.Decoder(_Envelope)
 _sequences: Final = msgspec.json.Decoder(_Sequence)
 _events: Final = msgspec.json.Decoder(EventMessage)
 _statuses: Final = msgspec.json.Decoder(StatusMessage)
 _acks: Final = msgspec.json.Decoder(AckMessage)
 
 
-def pushed_reading(topic: Topic, body: bytes, now: datetime) -> PushedReading:
-    """Return the reading in `body`; identifiers that it leaves out come from its topic."""
+def pushed_reading(topic: Topic, body: bytes, now: datetime, decode: Decode = whole) -> PushedReading:
+    """Return the reading in `body`; identifiers that it leaves out come from its topic.
+
+    `decode` may be that of a `SharedParts`.
+    """
     _refuse_unfit(body, MAX_READING_BYTES)
-    reading = decode_reading(body)
+    reading, envelope = decode(body)
     changes = _placed(reading, topic, body)
     if reading.boot_id is not None and not _BOOT.fullmatch(reading.boot_id):
         raise InvalidValue("boot_id may hold only letters, digits, '.', '_' and '-'")
@@ -113,8 +106,7 @@ def pushed_reading(topic: Topic, body: bytes, now: datetime) -> PushedReading:
         changes["source"] = "mqtt"
     polled_at = _utc(reading.polled_at)
     oldest_seq, clock_off = None, None
-    if b'"oldest_seq"' in body or b'"sent_at"' in body:
-        envelope = _envelope(body)
+    if envelope is not None:
         oldest_seq = envelope.oldest_seq
         if envelope.sent_at is not None and abs(now - _utc(envelope.sent_at)) > _CLOCK_TOLERANCE:
             clock_off = now - _utc(envelope.sent_at)
@@ -194,12 +186,8 @@ def _placed(reading: DeviceReading, topic: Topic, body: bytes) -> dict[str, obje
 def _refuse_unfit(body: bytes, limit: int) -> None:
     if len(body) > limit:
         raise InvalidValue(f"message of {len(body)} bytes is larger than {limit}")
-    if b"\\u0000" in body or b"\x00" in body:
+    if b"\x00" in body or (b"\\" in body and b"\\u0000" in body):
         raise InvalidValue("the message holds NUL")
-
-
-def _envelope(body: bytes) -> _Envelope:
-    return _decoded(_envelopes, body, "a reading")
 
 
 def _decoded(decoder: msgspec.json.Decoder[Message], body: bytes, what: str) -> Message:

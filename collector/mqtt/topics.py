@@ -6,6 +6,7 @@ can have that name, because identifiers do not start with a sign.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from crm_core.domain.errors import InvalidValue
@@ -42,6 +43,7 @@ class Topic:
         return f"{ROOT}/{self.tenant}/{self.site_id}/{self.device_id}/{self.kind.value}"
 
 
+@lru_cache(maxsize=16_384)  # a sender's topics come again with every message
 def parse_topic(text: str) -> Topic:
     """Return the parts of a topic, or raise `InvalidValue` with the reason."""
     if len(text) > _MAX_TOPIC_BYTES:

@@ -57,13 +57,22 @@ class DayRollup(msgspec.Struct, array_like=True, gc=False):
     epochs: int = 0
     supplies: list[SupplyDay] = []
 
-    def add(self, reading: DeviceReading, when_us: int, tie: str) -> None:
-        """Count a reading that is not older than the last one."""
+    def add(self, reading: DeviceReading, when_us: int, tie: str, last: DeviceReading | None = None) -> None:
+        """Count a reading that is not older than the last one; `last` is that one, if it is at hand."""
         if not self.polls:
             self.first_us = when_us
         self.last_us, self.last_tie = when_us, tie
         self.polls += 1
         self._count(reading)
+        if (
+            last is not None
+            and last.supplies is reading.supplies
+            and last.derived is reading.derived
+            and len(self.supplies) == len(reading.supplies)  # every row is one of this reading
+        ):
+            for row in self.supplies:
+                row.page_count = self.last_count
+            return
         derived = {row.index: row for row in reading.derived.supplies}
         for position, supply in enumerate(reading.supplies):
             self._state(supply, derived.get(supply.index), self._row(position, supply.index))

@@ -10,6 +10,7 @@ from typing import Final
 
 from collector.sequences import SequenceRanges
 from collector.stores.daily import DayRollup
+from crm_core.domain.telemetry import DeviceReading
 
 #: A day kept in mind for late readings: beyond it the roll-up is read again from its table.
 _DAYS_IN_MIND: Final = 3
@@ -40,6 +41,7 @@ class DeviceMemory:
     site_id: str | None
     newest_order: tuple[int, str] = (-1, "")
     newest: Content | None = None
+    said: DeviceReading | None = None  # the newest reading, unless it was stored by another life
     newest_state: tuple[object, ...] = ()
     frame: Content | None = None
     boots: dict[str, Boot] = field(default_factory=dict)

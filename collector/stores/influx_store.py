@@ -72,6 +72,12 @@ class InfluxTelemetryStore:
         """See `SqliteTelemetryStore.received`."""
         return self.journal.received(tenant, device_id, boots)
 
+    def received_many(
+        self, devices: Sequence[tuple[str, str]]
+    ) -> Mapping[tuple[str, str], Mapping[str, SequenceRanges]]:
+        """See `SqliteTelemetryStore.received_many`."""
+        return self.journal.received_many(devices)
+
     def neighbours(
         self, tenant: TenantId, device_id: DeviceId, at: datetime
     ) -> tuple[DeviceReading | None, DeviceReading | None]:

@@ -89,6 +89,11 @@ class MemoryTelemetryStore:
             mine = self._received.get((tenant, device_id), {})
             return dict(list(reversed(mine.items()))[:boots])
 
+    def received_many(
+        self, devices: Sequence[tuple[str, str]]
+    ) -> Mapping[tuple[str, str], Mapping[str, SequenceRanges]]:
+        return {place: self.received(*place) for place in devices}
+
     def _boot(self, place: tuple[str, str], boot_id: str) -> SequenceRanges:
         boots = self._received.setdefault(place, {})
         boots[boot_id] = boots.pop(boot_id, SequenceRanges())

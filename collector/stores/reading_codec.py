@@ -16,6 +16,7 @@ MS_PER_DAY: Final = 86_400_000
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _CONTENT_STARTS: Final = b'"identity":'
 _RAW: Final = -15  # no zlib header and checksum: SQLite pages and the outbox have their own
+_SMALL_WINDOW, _SMALL_FRAME_BYTES = -13, 7500
 
 #: Preset dictionary of a day's first reading: the keys and words that nearly every reading has.
 _COMMON: Final = (
@@ -71,12 +72,12 @@ def whole_reading(
 
 def pack(content: bytes, frame: bytes | None) -> bytes:
     """Deflate `content` against `frame` (another content of the device); against common words when None."""
-    squeezer = zlib.compressobj(
-        level=1 if frame is not None else 6,
-        method=zlib.DEFLATED,
-        wbits=_RAW,
-        zdict=_COMMON if frame is None else frame,
-    )
+    if frame is None:
+        squeezer = zlib.compressobj(6, zlib.DEFLATED, _RAW, zdict=_COMMON)
+    else:
+        # the same place of the frame lies its length back; a window that just holds it is filled fastest
+        window = _SMALL_WINDOW if len(frame) < _SMALL_FRAME_BYTES else _RAW
+        squeezer = zlib.compressobj(3, zlib.DEFLATED, window, zdict=frame)
     return squeezer.compress(content) + squeezer.flush()
 
 

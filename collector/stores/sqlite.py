@@ -25,6 +25,7 @@ from collector.stores.sqlite_reads import (
     in_order,
     newest_reading,
     readings_of_day,
+    received_by,
     snapshot,
 )
 from collector.stores.sqlite_rows import (
@@ -127,12 +128,14 @@ class SqliteTelemetryStore:
     def received(self, tenant: str, device_id: str, boots: int = 8) -> Mapping[str, SequenceRanges]:
         """Return the accounted sequence numbers of the device's last boots, the newest boot first."""
         with self._reader() as db:
-            rows = db.execute(
-                "SELECT b.boot_id, b.received FROM boot b JOIN device d ON d.id = b.device WHERE d.tenant = ? "
-                "AND d.device_id = ? ORDER BY b.touched_ms DESC, b.id DESC LIMIT ?",
-                (tenant, device_id, boots),
-            )
-            return {boot_id: SequenceRanges.decode(text) for boot_id, text in rows}
+            return received_by(db, tenant, device_id, boots)
+
+    def received_many(
+        self, devices: Sequence[tuple[str, str]]
+    ) -> Mapping[tuple[str, str], Mapping[str, SequenceRanges]]:
+        """Return `received` of many devices (tenant, device id), as of one moment."""
+        with self._reader() as db, snapshot(db):
+            return {place: received_by(db, *place) for place in devices}
 
     # --- readings ------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from collector.sequences import SequenceRanges
 from collector.stores.reading_codec import instant_of, whole_reading
 from collector.stores.sqlite_rows import READING_COLUMNS, Contents, reading_tables, readings_from
 from collector.stores.sqlite_schema import day_table, days_present
@@ -34,6 +35,18 @@ def snapshot(db: sqlite3.Connection) -> Iterator[None]:
         yield
     finally:
         db.execute("COMMIT")
+
+
+def received_by(
+    db: sqlite3.Connection, tenant: str, device_id: str, boots: int = 8
+) -> dict[str, SequenceRanges]:
+    """Return the accounted sequence numbers of the device's last boots, the newest boot first."""
+    rows = db.execute(
+        "SELECT b.boot_id, b.received FROM device d JOIN boot b ON b.device = d.id WHERE d.tenant = ? "
+        "AND d.device_id = ? ORDER BY b.touched_ms DESC, b.id DESC LIMIT ?",
+        (tenant, device_id, boots),
+    )
+    return {boot_id: SequenceRanges.decode(text) for boot_id, text in rows}
 
 
 def newest_reading(

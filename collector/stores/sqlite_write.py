@@ -39,6 +39,7 @@ from collector.stores.sqlite_rows import (
 )
 from collector.stores.sqlite_schema import create_day, day_table
 from crm_core.device_state import state_columns
+from crm_core.domain.content import shares_grounds
 from crm_core.domain.telemetry import DeviceReading, TelemetryEvent
 from crm_core.ports import AppendResult, Landing
 
@@ -100,12 +101,14 @@ class SqliteWriter:
             batch.duplicates += 1
             return
         batch.stored.append(landing)
-        row = self._row(batch, device, reading, (day, when_us, when_ms, boot), order > device.newest_order)
-        if order > device.newest_order:
+        newer, before = order > device.newest_order, (device.newest_order, device.said)
+        row = self._row(batch, device, reading, (day, when_us, when_ms, boot), newer)
+        if newer:
             self._become_newest(batch, device, reading, order, row)
         rollup = self._rollup(device, day)
-        if order > (rollup.last_us, rollup.last_tie):
-            rollup.add(reading, when_us, order[1])
+        last = (rollup.last_us, rollup.last_tie)
+        if order > last:
+            rollup.add(reading, when_us, order[1], before[1] if before[0] == last else None)
         else:
             batch.rebuild.add((device.row, day))
         batch.rollups[device.row, day] = (device, (*key, day))
@@ -176,9 +179,15 @@ class SqliteWriter:
         order: tuple[int, str],
         held: Content,
     ) -> None:
-        if device.newest is not held or not device.newest_state:
+        if device.said is not None and shares_grounds(reading, device.said):
+            device.newest_state = (
+                reading.counters.life_count,
+                *device.newest_state[1:-1],
+                reading.source,
+            )
+        elif device.newest is not held or not device.newest_state:
             device.newest_state = state_columns(reading)
-        device.newest, device.newest_order = held, order
+        device.newest, device.newest_order, device.said = held, order, reading
         day = at_ms(reading.polled_at) // MS_PER_DAY
         row = self._next_row[day] - 1
         batch.newest[device.row] = (device.row, *order, day, row, *device.newest_state, reading.tenant)

@@ -6,6 +6,7 @@ import typer
 
 from config.cli.common import notes, session_of
 from config.clock import SystemClock
+from config.wiring.garbage import settle_garbage_collection
 from config.wiring.process import Process, Shape, build_process
 from crm_core.domain.service import Role
 
@@ -47,6 +48,7 @@ def _run(context: typer.Context, shape: Shape, host: str | None = None, port: in
     given = {"host": host, "port": port}
     settings = settings.changed(api={key: value for key, value in given.items() if value is not None})
     process = build_process(settings, SystemClock(), shape)
+    settle_garbage_collection()
     process.life.start()
     try:
         _greet(process, shape)

@@ -4,6 +4,7 @@ import socket
 from functools import partial
 from pathlib import Path
 
+from collector.completion import RememberedCompletion
 from collector.due_times import SqliteDueTimes
 from collector.mqtt.broker import EmbeddedBroker
 from collector.mqtt.connection import MqttEndpoint
@@ -93,5 +94,5 @@ def build_listener(
         telemetry.store,
         core.clock,
         agents=telemetry.agents,
-        complete=complete,
+        complete=RememberedCompletion(complete),
     )

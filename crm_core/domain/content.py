@@ -7,7 +7,7 @@ costs nothing, and lets every later step leave out what it has done already.
 from operator import attrgetter, is_
 from typing import Final
 
-from crm_core.domain.telemetry import DeviceReading
+from crm_core.domain.telemetry import DeviceReading, InputTray
 
 #: The fields that hold what the device said; the others tell who it is, when it was asked, and how.
 CONTENT_FIELDS: Final = (
@@ -15,8 +15,24 @@ CONTENT_FIELDS: Final = (
     "incomplete",
 )  # fmt: skip
 _content = attrgetter(*CONTENT_FIELDS)
+#: What says that something is wrong (`crm_core.conditions.observe`), beside trays that are there or empty.
+_grounds = attrgetter("identity", "supplies", "alerts", "covers", "status", "derived", "incomplete")
 
 
 def shares_content(reading: DeviceReading, other: DeviceReading) -> bool:
     """Tell whether the readings hold the very same parts; False also for equal parts that are different objects."""
     return all(map(is_, _content(reading), _content(other)))
+
+
+def shares_grounds(reading: DeviceReading, other: DeviceReading) -> bool:
+    """Tell whether what the readings say to be wrong has to be the same, however counters and paper moved."""
+    if not all(map(is_, _grounds(reading), _grounds(other))):
+        return False
+    trays, others = reading.trays, other.trays
+    if trays is others:
+        return True
+    return len(trays) == len(others) and all(map(_same_paper, trays, others))
+
+
+def _same_paper(tray: InputTray, other: InputTray) -> bool:
+    return tray.index == other.index and (tray.level == 0) == (other.level == 0)

@@ -231,6 +231,8 @@ class Counters(_Part, frozen=True, kw_only=True):
         """The first marker's life count in its own unit; None when unknown."""
         if not self.prt_marker_life_count:
             return self.vendor_count("life_impressions")
+        if len(self.prt_marker_life_count) == 1:
+            return next(iter(self.prt_marker_life_count.values()))
         return self.prt_marker_life_count[min(self.prt_marker_life_count, key=_index_key)]
 
     @property

@@ -1,15 +1,17 @@
-"""Processes and data of the telemetry benchmarks: the bench reading, a sink, a peer pipeline, a writer.
+"""Processes and data of the telemetry benchmarks: the bench reading, a peer pipeline, a writer.
 
-Run as `python -m tests.benchmarks.telemetry_parts sink|peer|drumbeat|writer ...`; each prints one JSON line.
+Run as `python -m tests.benchmarks.telemetry_parts peer|drumbeat|writer ...`; each prints one JSON line.
 """
 
-import asyncio
 import json
 import sys
 import time
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import paho.mqtt.client as paho
@@ -17,20 +19,26 @@ from influxdb_client import InfluxDBClient, Point, WritePrecision
 from influxdb_client.client.write_api import WriteOptions
 from paho.mqtt.enums import CallbackAPIVersion
 
+from collector.completion import RememberedCompletion
 from collector.dead_letters import SqliteDeadLetters
 from collector.ingest import Ingest
 from collector.mqtt.connection import MqttEndpoint
 from collector.mqtt.listener import MqttListener
+from collector.normalise import complete_derived
+from collector.profiles import load_profiles
 from collector.stores.sqlite import SqliteTelemetryStore
+from config.catalogue_files import load_catalogue
 from config.clock import SystemClock
 from config.fault_code_files import load_fault_codes
-from crm_core.domain.telemetry import DeviceReading
+from config.wiring.garbage import settle_garbage_collection
+from crm_core.domain.telemetry import DeviceReading, InputTray, MarkerSupply, percent_of
 from crm_core.domain.wire import decode_reading, encode_reading
 from crm_core.ports import Landing
 from crm_core.signals import Concluder
 
 PROJECT = Path(__file__).resolve().parents[2]
 BENCH = decode_reading((PROJECT / "docs" / "bench_reading.json").read_bytes())
+Row = TypeVar("Row", MarkerSupply, InputTray)
 START = datetime(2026, 3, 2, tzinfo=UTC)
 CLIENT_ID = "bench-drain"
 
@@ -48,25 +56,38 @@ VALUES = values_in(msgspec.json.decode(encode_reading(BENCH)))
 
 
 def bench_reading(device: str, number: int, *, step: timedelta = timedelta(minutes=5)) -> DeviceReading:
-    """Return the bench reading of one device at one time: counters and paper move, toner falls now and then."""
-    pages = 123_456 + 3 * number
+    """Return the bench reading of one device at one time: counters and paper move, toner falls now and then.
+
+    No two devices say the same: serial number, counters, levels and paper are each device's own.
+    """
+    own = zlib.crc32(device.encode())
+    pages = 123_456 + own % 500_000 + 3 * number
     counters = msgspec.structs.replace(
         BENCH.counters, prt_marker_life_count={"1.1": pages},
         vendor=dict(BENCH.counters.vendor) | {"total_printed": pages, "mono": pages - 23_456},
     )  # fmt: skip
     trays = tuple(
-        msgspec.structs.replace(
-            tray, level=500 - (7 * number) % 450, percent=round((500 - (7 * number) % 450) / 5.5, 1)
-        )
-        for tray in BENCH.trays
+        _at_level(tray, 550 - (7 * number + (own >> place)) % 500) for place, tray in enumerate(BENCH.trays)
     )
-    level = max(80 - number // 50, 0)
-    supplies = (
-        msgspec.structs.replace(BENCH.supplies[0], level=level, percent=float(level)), *BENCH.supplies[1:]
+    supplies = tuple(
+        _at_level(supply, max(100 - (own >> place) % 40 - (number + own % 50) // 50, 0) * (supply.capacity or 0) // 100)
+        for place, supply in enumerate(BENCH.supplies[:-1])
     )  # fmt: skip
+    identity = msgspec.structs.replace(BENCH.identity, serial=f"XYZ{own:010d}")
     return msgspec.structs.replace(
         BENCH, device_id=device, seq=number + 1, polled_at=START + number * step, counters=counters, trays=trays,
-        supplies=supplies,
+        supplies=(*supplies, BENCH.supplies[-1]), identity=identity,
+    )  # fmt: skip
+
+
+def _at_level(row: Row, level: int) -> Row:
+    return msgspec.structs.replace(row, level=level, percent=percent_of(level, row.capacity, None))
+
+
+def completion() -> RememberedCompletion:
+    """Return what the product adds to every pushed reading."""
+    return RememberedCompletion(
+        partial(complete_derived, profiles=load_profiles(), catalogue=load_catalogue(), book=load_fault_codes())
     )  # fmt: skip
 
 
@@ -112,7 +133,8 @@ def drumbeat(port: int, count: int, folder: str) -> None:
     store = SqliteTelemetryStore(Path(folder) / "bench.sqlite", clock)
     ingest = Ingest(store, Concluder(load_fault_codes()), SqliteDeadLetters(store), clock)
     endpoint = MqttEndpoint(port=port, client_id=CLIENT_ID, protocol="3.1.1")
-    listener = MqttListener(endpoint, ingest, store, clock)
+    listener = MqttListener(endpoint, ingest, store, clock, complete=completion())
+    settle_garbage_collection()
     began, cpu = time.perf_counter(), time.process_time()
     listener.start()
     while ingest.counters.stored < count:
@@ -124,9 +146,9 @@ def drumbeat(port: int, count: int, folder: str) -> None:
     print(json.dumps(report), flush=True)
 
 
-def peer(port: int, count: int, sink_port: int) -> None:
-    """Drain the session into a batching influxdb-client, as its examples do; the sink answers at once."""
-    client = InfluxDBClient(url=f"http://127.0.0.1:{sink_port}", token="t", org="o")
+def peer(port: int, count: int, influx_port: int) -> None:
+    """Drain the session into a batching influxdb-client, as its examples do; an InfluxDB behind it."""
+    client = InfluxDBClient(url=f"http://127.0.0.1:{influx_port}", token="t", org="o")
     options = WriteOptions(batch_size=5000, flush_interval=1000)
     writer = client.write_api(write_options=options)
     done = []
@@ -198,36 +220,10 @@ def writer(folder: str, values_a_second: float, seconds: float) -> None:
     store.close()
 
 
-def sink(_: str = "") -> None:
-    """Answer every POST with 204 and forget it: the fastest InfluxDB there can be."""
-
-    async def serve(reader: asyncio.StreamReader, answer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                length = next(
-                    (int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")), 0
-                )  # fmt: skip
-                await reader.readexactly(length)
-                answer.write(b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n")
-                await answer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            answer.close()
-
-    async def main() -> None:
-        server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=2**26)
-        print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
-        await server.serve_forever()
-
-    asyncio.run(main())
-
-
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["sink"]:
-            sink()
-        case ["peer", port, count, sink_port]:
-            peer(int(port), int(count), int(sink_port))
+        case ["peer", port, count, influx_port]:
+            peer(int(port), int(count), int(influx_port))
         case ["drumbeat", port, count, folder]:
             drumbeat(int(port), int(count), folder)
         case ["writer", folder, rate, seconds]:

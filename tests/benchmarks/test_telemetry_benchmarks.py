@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from influxdb_client import Point
 
 from collector.stores.fleet_summary import DeviceDimensions, fleet_summary, keep_dimensions
 from collector.stores.influxdb import InfluxEndpoint, InfluxServer
+from collector.stores.influxql import InfluxQueries
 from collector.stores.line_protocol import LineEncoder
 from collector.stores.sqlite import SqliteTelemetryStore
 from config.clock import SystemClock, VirtualClock
@@ -25,11 +26,11 @@ from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.ports import Landing
 from tests.benchmarks import telemetry_parts as parts
 from tests.conftest import requires_server
-from tests.telemetry_servers import influxd, mosquitto, running
+from tests.telemetry_servers import PathMap, influxd, mosquitto, running
 
 pytestmark = pytest.mark.heavy
 TENANT = TenantId("default")
-COUNT = 20_000
+COUNT = 60_000
 
 
 def run_part(*arguments: object) -> dict[str, float]:
@@ -47,33 +48,24 @@ def seconds_of(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-@pytest.fixture
-def sink_port() -> Iterator[int]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.benchmarks.telemetry_parts", "sink"],
-        cwd=parts.PROJECT,
-        stdout=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    yield int(json.loads(process.stdout.readline())["port"])
-    process.kill()
-    process.wait()
-    process.stdout.close()
-
-
 @pytest.mark.server
-def test_mqtt_to_durable_store(tmp_path: Path, sink_port: int) -> None:
+def test_mqtt_to_durable_store(tmp_path: Path) -> None:
+    """Both drain a session that the broker kept, so no publisher takes part; the peer writes into a real InfluxDB."""
     extra = ("max_queued_messages 0", "max_inflight_messages 2000", "set_tcp_nodelay true")
-    with running(mosquitto(requires_server("mosquitto"), tmp_path / "broker", *extra)) as broker:
+    broker = mosquitto(requires_server("mosquitto"), tmp_path / "broker", *extra)
+    influx = influxd(requires_server("influxd"), tmp_path / "influx")
+    with running(broker), running(influx), PathMap(influx.port) as mapped:
+        InfluxQueries(f"http://127.0.0.1:{influx.port}", "b").command("CREATE DATABASE b")
         parts.fill(broker.port, COUNT)
         ours = run_part("drumbeat", broker.port, COUNT, tmp_path)
-        parts.fill(broker.port, COUNT // 4)
-        theirs = run_part("peer", broker.port, COUNT // 4, sink_port)
-    mine, peer = COUNT / ours["seconds"], COUNT / 4 / theirs["seconds"]
-    cpu = (theirs["cpu"] / (COUNT / 4)) / (ours["cpu"] / COUNT)
-    print(f"\nMQTT to durable store: {mine:,.0f} messages/s ({COUNT / ours['cpu']:,.0f} a CPU second), paho + batching "
-          f"influxdb-client into a sink: {peer:,.0f} ({COUNT / 4 / theirs['cpu']:,.0f}); ratio {mine / peer:.1f} by the "
-          f"clock, {cpu:.1f} by CPU (goal 3)")  # fmt: skip
+        parts.fill(broker.port, COUNT // 8)
+        theirs = run_part("peer", broker.port, COUNT // 8, mapped.port)
+    mine, peer = COUNT / ours["seconds"], COUNT / 8 / theirs["seconds"]
+    cpu = (theirs["cpu"] / (COUNT / 8)) / (ours["cpu"] / COUNT)
+    print(f"\nMQTT to durable store: {mine:,.0f} messages/s (goal 8,000; {COUNT / ours['cpu']:,.0f} a CPU second), paho + "
+          f"batching influxdb-client into InfluxDB 1.6: {peer:,.0f} ({COUNT / 8 / theirs['cpu']:,.0f}); ratio "
+          f"{mine / peer:.1f} by the clock, {cpu:.1f} by CPU (goal 3)")  # fmt: skip
+    assert cpu >= 3
 
 
 @pytest.mark.server

@@ -4,20 +4,21 @@ They go through the listener's own writer, from the queue on: the broker in fron
 """
 
 import random
+import socket
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import msgspec
-import paho.mqtt.client as paho
 import pytest
 
 from collector.agents import SqliteAgentBook
 from collector.dead_letters import SHED_TALLY, SqliteDeadLetters
 from collector.ingest import Ingest
+from collector.mqtt.bulk_socket import BulkSocket, Message
 from collector.mqtt.connection import MqttEndpoint
-from collector.mqtt.listener import MqttListener, _Incoming
+from collector.mqtt.listener import MqttListener
 from collector.stores import maintenance
 from collector.stores.sqlite import SqliteTelemetryStore
 from config.clock import VirtualClock
@@ -115,7 +116,7 @@ def _soak(folder: Path, count: int) -> None:
     good: set[tuple[str, int]] = set()
     messages = _messages(count, seed=5)
     while batch := list(islice(messages, 1000)):
-        listener._land([_Incoming(_message(topic, body), 0) for topic, body, _ in batch])
+        listener._land([_message(topic, body) for topic, body, _ in batch])
         for topic, body, is_good in batch:
             if is_good:
                 good.add((topic.split("/")[4], msgspec.json.decode(body)["seq"]))
@@ -137,10 +138,10 @@ def _soak(folder: Path, count: int) -> None:
     store.close()
 
 
-def _message(topic: str, body: bytes) -> paho.MQTTMessage:
-    message = paho.MQTTMessage(0, topic.encode())
-    message.payload = body
-    return message
+def _message(topic: str, body: bytes) -> Message:
+    """Return a message of a connection that is gone: there is nobody to acknowledge it to."""
+    with socket.socket() as gone:
+        return Message(topic.encode(), body, b"", BulkSocket(gone, print, five=False))
 
 
 def test_a_reading_that_our_own_rules_choke_on_does_not_stop_the_others(tmp_path: Path) -> None:
@@ -155,7 +156,7 @@ def test_a_reading_that_our_own_rules_choke_on_does_not_stop_the_others(tmp_path
 
     listener = MqttListener(MqttEndpoint(), Ingest(store, choking, letters, clock), store, clock)
     bodies = [encode_reading(reading("d1", minutes=-n, seq=n)) for n in range(1, 6)]
-    listener._land([_Incoming(_message(TOPICS[0].format("d1"), body), 0) for body in bodies])
+    listener._land([_message(TOPICS[0].format("d1"), body) for body in bodies])
     assert store.stats(TENANT).readings == 4
     (letter,) = letters.list()
     assert "planted" in letter.reason
