@@ -1,5 +1,6 @@
 """Whole processes: collector, analytics and API, each alone or all in one, from the same parts."""
 
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from collector.mqtt.broker import EmbeddedBroker
 from collector.profiles import load_profiles
+from config.clock import SystemClock
 from config.metrics import register_collecting
 from config.settings import Settings
 from config.supervision import Lifecycle, NamedPart, Supervisor
@@ -32,6 +34,7 @@ from config.wiring.serving import HttpServer, build_api
 from config.wiring.telemetry import Telemetry, open_telemetry
 from config.wiring.telling import telling_figures
 from config.wiring.trusting import schedule_trust, watch_policy
+from config.wiring.workers import WorkerPool
 from crm_core.escalation import WAKE
 from crm_core.ports import Clock
 
@@ -79,8 +82,12 @@ def build_process(
     shape: Shape = Shape.ALL,
     *,
     sign_in_hint: tuple[tuple[str, str], ...] = (),
+    listener: socket.socket | None = None,
 ) -> Process:
-    """Open databases and put the parts of `shape` together; nothing runs before `life.start()`."""
+    """Open databases and put the parts of `shape` together; nothing runs before `life.start()`.
+
+    With `listener` the API serves this bound socket, as one worker of several.
+    """
     core = open_core(settings, clock)
     telemetry = open_telemetry(core)
     supervisor = Supervisor(clock, settings.schedule.time_zone)
@@ -94,7 +101,10 @@ def build_process(
     if Shape.ANALYTICS in shape:
         parts += _analysing(process)
     if Shape.API in shape:
-        parts += _serving(process, sign_in_hint)
+        parts += _serving(process, sign_in_hint, listener)
+    if shape is Shape.API and listener is None and settings.api.workers > 1 and process.http is not None:
+        pool = WorkerPool(settings.api.workers - 1, settings, process.http.listener, serve_worker)
+        parts.append(NamedPart("API workers", pool.start, pool.stop))
     parts.append(NamedPart(TIMERS, supervisor.start, supervisor.stop))
     process.life = Lifecycle(parts)
     return process
@@ -166,9 +176,21 @@ def _analysing(process: Process) -> list[NamedPart]:
     return [NamedPart("leader lease", lambda: None, lease.release)]
 
 
-def _serving(process: Process, sign_in_hint: tuple[tuple[str, str], ...]) -> list[NamedPart]:
+def serve_worker(settings: Settings, listener: socket.socket) -> None:
+    """Serve the API on a socket that another process has bound, until SIGTERM."""
+    process = build_process(settings, SystemClock(), Shape.API, listener=listener)
+    process.life.start()
+    try:
+        process.life.wait()
+    finally:
+        process.life.stop()
+
+
+def _serving(
+    process: Process, sign_in_hint: tuple[tuple[str, str], ...], listener: socket.socket | None
+) -> list[NamedPart]:
     api = process.core.settings.api
-    http = process.http = HttpServer(api.host, api.port, api.tls_certificate, api.tls_key)
+    http = process.http = HttpServer(api.host, api.port, api.tls_certificate, api.tls_key, listener)
 
     def start() -> None:
         app = build_api(

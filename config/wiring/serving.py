@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry
 
 from api.app import create_app
 from api.services import ApiServices, ApiSettings, GuardSettings, RateLimits
-from config.cli.common import version
 from config.audit_anchors import verify as verify_audit
+from config.cli.common import version
 from config.supervision import Supervisor
 from config.wiring.analysing import Desk
 from config.wiring.core import Core, open_lock
@@ -85,24 +85,22 @@ def build_api(
 class HttpServer:
     """uvicorn in a thread; the port is bound at once, so that its number is known before the application is.
 
-    With `certificate` and `key` (PEM files) it speaks HTTPS, TLS 1.2 or newer.
+    With `certificate` and `key` (PEM files) it speaks HTTPS, TLS 1.2 or newer. `listener` is a socket that is bound already.
     """
 
-    def __init__(self, host: str, port: int, certificate: str = "", key: str = "") -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        certificate: str = "",
+        key: str = "",
+        listener: socket.socket | None = None,
+    ) -> None:
         self._tls = _tls_files(certificate, key)
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.socket(family, socket.SOCK_STREAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            self._socket.bind((host, port))
-        except OSError as error:
-            self._socket.close()
-            raise InvalidConfiguration(
-                f"api: cannot listen on {host}:{port}: {error.strerror or error}; choose another api.port"
-            ) from error
-        self.port: int = self._socket.getsockname()[1]
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
+        self.listener = listener or _bound(host, port)
+        self.port: int = self.listener.getsockname()[1]
 
     def start(self, app: FastAPI) -> None:
         """Serve `app`; return when it answers."""
@@ -116,7 +114,7 @@ class HttpServer:
         )
         server = self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
-            target=server.run, kwargs={"sockets": [self._socket]}, name="http", daemon=True
+            target=server.run, kwargs={"sockets": [self.listener]}, name="http", daemon=True
         )
         self._thread.start()
         pause = threading.Event()
@@ -133,7 +131,21 @@ class HttpServer:
             self._server.should_exit = True
             self._thread.join()
             self._server = self._thread = None
-        self._socket.close()
+        self.listener.close()
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """Return a socket that has the address, or say why it cannot."""
+    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((host, port))
+    except OSError as error:
+        made.close()
+        raise InvalidConfiguration(
+            f"api: cannot listen on {host}:{port}: {error.strerror or error}; choose another api.port"
+        ) from error
+    return made
 
 
 def _tls_files(certificate: str, key: str) -> dict[str, Any]:

@@ -1,0 +1,133 @@
+"""The server around the application: HTTPS with a certificate of one's own, and several processes on one socket."""
+
+import datetime as dt
+import ipaddress
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from fastapi import FastAPI
+
+from config.wiring.serving import HttpServer
+from crm_core.domain.errors import InvalidConfiguration
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """Return the PEM files of a self-signed certificate for 127.0.0.1."""
+    folder = tmp_path_factory.mktemp("tls")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "drumbeat.test")])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "key.pem").write_bytes(private)
+    return str(folder / "cert.pem"), str(folder / "key.pem")
+
+
+def test_https_with_a_certificate_of_ones_own(certificate):
+    app = FastAPI()
+    app.get("/")(lambda: {"safe": True})
+    server = HttpServer("127.0.0.1", 0, *certificate)
+    server.start(app)
+    try:
+        trusting = ssl.create_default_context(cafile=certificate[0])
+        with urllib.request.urlopen(f"https://127.0.0.1:{server.port}/", context=trusting) as answer:
+            assert json.load(answer) == {"safe": True}
+        old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+        old.minimum_version = ssl.TLSVersion.TLSv1_2
+        with (
+            socket.create_connection(("127.0.0.1", server.port), 5) as raw,
+            old.wrap_socket(raw) as spoken,
+        ):
+            assert spoken.version() in ("TLSv1.2", "TLSv1.3")
+        with pytest.raises(OSError, match=r".*"):  # plain HTTP gets no answer there
+            urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", timeout=5).read()
+    finally:
+        server.stop()
+
+
+def test_unusable_certificates_are_refused_at_start(certificate, tmp_path):
+    wrong = tmp_path / "wrong.pem"
+    wrong.write_text("no certificate")
+    for files in (
+        (str(wrong), certificate[1]),
+        (certificate[0], str(wrong)),
+        (str(tmp_path / "absent"), "x"),
+    ):
+        with pytest.raises(InvalidConfiguration, match="tls_certificate"):
+            HttpServer("127.0.0.1", 0, *files)
+
+
+def children(pid):
+    found = subprocess.run(
+        ["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True
+    ).stdout
+    return {int(line.split()[0]) for line in found.splitlines() if "resource_tracker" not in line}
+
+
+def answered(port):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
+
+
+def until(condition, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
+
+
+@pytest.mark.heavy
+def test_several_processes_serve_one_port_and_a_dead_one_is_replaced(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    environment = os.environ | {
+        "DRUMBEAT_GENERAL_DATA_DIR": str(tmp_path),
+        "DRUMBEAT_API_WORKERS": "2",
+        "DRUMBEAT_API_PORT": str(port),
+    }
+    process = subprocess.Popen([sys.executable, "drumbeat.py", "api"], cwd=ROOT, env=environment)
+    try:
+        until(lambda: answered(port) and len(children(process.pid)) == 1)
+        (worker,) = children(process.pid)
+        os.kill(worker, signal.SIGKILL)
+        until(lambda: len(children(process.pid) - {worker}) == 1)
+        assert answered(port)
+        (worker,) = children(process.pid) - {worker}
+    finally:
+        process.terminate()
+        assert process.wait(40) == 0
+    assert not Path(f"/proc/{worker}").exists()
+    assert not answered(port)
