@@ -16,7 +16,15 @@ from starlette.types import Scope
 from api.idempotency import AnswerMemory, Idempotency
 from api.middleware import FRAME_HEADERS, BodyLimit, HttpMetrics, RequestFrame
 from api.openapi import describe
-from api.pages import calendar_pages, desk_pages, entry_pages, fleet_pages, my_pages, work_pages
+from api.pages import (
+    calendar_pages,
+    desk_pages,
+    entry_pages,
+    fleet_pages,
+    my_pages,
+    quality_of_service,
+    work_pages,
+)
 from api.pages.rendering import Renderer
 from api.problem import (
     MEDIA_TYPE,
@@ -87,7 +95,16 @@ def create_app(services: ApiServices) -> FastAPI:
     ):
         app.include_router(module.router, prefix=API_PREFIX)
     app.include_router(calendars.feeds)
-    for module in (operations, calendar_pages, desk_pages, entry_pages, fleet_pages, my_pages, work_pages):
+    for module in (
+        operations,
+        calendar_pages,
+        desk_pages,
+        entry_pages,
+        fleet_pages,
+        my_pages,
+        quality_of_service,
+        work_pages,
+    ):
         app.include_router(module.router)
     describe(app)
     _answer_errors(app)

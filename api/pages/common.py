@@ -5,7 +5,17 @@ from typing import Annotated
 from fastapi import Depends, Path
 from starlette.requests import Request
 
-from api.access import CUSTOMERS, DISPATCHERS, FIELD, OFFICE, PEOPLE, STAFF, Principal, services_of
+from api.access import (
+    CUSTOMERS,
+    DISPATCHERS,
+    FIELD,
+    OFFICE,
+    PEOPLE,
+    STAFF,
+    SUPERVISORS,
+    Principal,
+    services_of,
+)
 from api.pages.formats import Formats
 from api.pages.rendering import Renderer
 from api.pages.supply_view import Words
@@ -17,6 +27,7 @@ Person = Annotated[Principal, Depends(PEOPLE)]  # every role that signs in: only
 Staff = Annotated[Principal, Depends(STAFF)]
 Customer = Annotated[Principal, Depends(CUSTOMERS)]
 Office = Annotated[Principal, Depends(OFFICE)]
+Supervisors = Annotated[Principal, Depends(SUPERVISORS)]
 Dispatchers = Annotated[Principal, Depends(DISPATCHERS)]
 Field = Annotated[Principal, Depends(FIELD)]
 

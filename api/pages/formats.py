@@ -61,6 +61,12 @@ class Formats:
         local = value.astimezone(self._zone).date() if isinstance(value, datetime) else value
         return str(format_date(local, "M月d日 EEEE" if self._chinese else "EEEE d MMMM", locale=self._locale))
 
+    def month(self, value: date | None) -> str:
+        """Return month and year: Jan 2026, 2026年1月."""
+        if value is None:
+            return DASH
+        return str(format_date(value, "y年M月" if self._chinese else "MMM y", locale=self._locale))
+
     def time(self, value: datetime | None) -> str:
         """Return the time of day: 14:05."""
         return str(format_time(value.astimezone(self._zone), "HH:mm", locale=self._locale)) if value else DASH

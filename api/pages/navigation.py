@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from api.access import CUSTOMERS, OFFICE, STAFF, Principal, Rule
+from api.access import CUSTOMERS, OFFICE, STAFF, SUPERVISORS, Principal, Rule
 from crm_core.domain.service import Role
 
 _TECHNICIAN: Final = Rule(frozenset({Role.TECHNICIAN}))
@@ -43,6 +43,7 @@ PLACES: Final[tuple[Place, ...]] = (
     Place("service", "plan", "/plan", OFFICE),
     Place("service", "incidents", "/incidents", OFFICE),
     Place("customers", "customers", "/customers", OFFICE),
+    Place("insight", "service_quality", "/service-quality", SUPERVISORS),
 )
 
 

@@ -74,3 +74,11 @@ def test_other_regions_and_technicians_see_nothing_of_it(world, browser):
     li = browser("tech-li")
     assert li.get("/plan").status_code == 403
     assert li.get("/incidents").status_code == 403
+
+
+def test_service_quality_shows_shares_with_their_counts_to_those_who_lead(browser):
+    text = browser("manager").get("/service-quality").text
+    assert "Fixed first time" in text
+    assert "Median hours" in text
+    assert text.count("<svg") >= 2
+    assert browser("tech-li").get("/service-quality").status_code == 403
