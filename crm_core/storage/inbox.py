@@ -3,19 +3,18 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, case, func, select
+from sqlalchemy import Connection, case, func, select
 
 from crm_core.domain.forecast import Forecast, SupplyForecast
 from crm_core.domain.identity import DeviceId, SignalId, TenantId
-from crm_core.domain.service import AccessToken, CauseTrack, Signal, SignalOrigin, User
+from crm_core.domain.service import CauseTrack, Signal, SignalOrigin
 from crm_core.ports import DeviceForecasts, Lease
 from crm_core.storage import schema
 from crm_core.storage.forecast_rows import FORECAST_KINDS, grouped_forecasts, subject_of
 from crm_core.storage.rows import entity_of, row_of
-from crm_core.storage.tables import TableRepository, insert_into, upsert, upsert_many
+from crm_core.storage.tables import insert_into, upsert, upsert_many
 
 _CHUNK = 500  # bound parameters of one statement stay far below SQLite's limit
 
@@ -156,59 +155,6 @@ class SqlForecastRepository:
         for device_id, kind, body in self._connection.execute(query):
             found[DeviceId(device_id)].append(entity_of(body, FORECAST_KINDS[kind]))
         return {device_id: grouped_forecasts(rows) for device_id, rows in found.items()}
-
-
-class SqlUserRepository(TableRepository[User]):
-    """People who sign in, and their tokens (`ports.UserRepository`)."""
-
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection, schema.users, User, "user_id")
-
-    def find_by_name(self, tenant: TenantId, name: str) -> User | None:
-        return self._one(self._of_tenant(tenant).where(schema.users.c.name == name))
-
-    def save_token(self, token: AccessToken) -> None:
-        upsert(self._connection, schema.access_tokens, row_of(token))
-
-    def tokens(self, tenant: TenantId, purpose: str) -> Sequence[AccessToken]:
-        table = schema.access_tokens
-        query = select(table).where(table.c.tenant == tenant, table.c.purpose == purpose)
-        rows = self._connection.execute(query.order_by(table.c.created_at, table.c.token_hash)).mappings()
-        return [entity_of(row, AccessToken) for row in rows]
-
-    def find_token(self, token_hash: str) -> AccessToken | None:
-        table = schema.access_tokens
-        row = (
-            self._connection.execute(select(table).where(table.c.token_hash == token_hash)).mappings().first()
-        )
-        return None if row is None else entity_of(row, AccessToken)
-
-    def bearer(self, token_hash: str) -> tuple[AccessToken, User] | None:
-        row = self._connection.execute(_bearer(), {"wanted_hash": token_hash}).mappings().first()
-        if row is None:
-            return None
-        token = {column.name: row[f"token_{column.name}"] for column in schema.access_tokens.columns}
-        user = {column.name: row[f"user_{column.name}"] for column in schema.users.columns}
-        return entity_of(token, AccessToken), entity_of(user, User)
-
-    def revoke_token(self, token_hash: str) -> None:
-        table = schema.access_tokens
-        self._connection.execute(table.delete().where(table.c.token_hash == token_hash))
-
-    def revoke_tokens_of(self, tenant: TenantId, user_id: str) -> None:
-        table = schema.access_tokens
-        self._connection.execute(table.delete().where(table.c.tenant == tenant, table.c.user_id == user_id))
-
-
-@cache
-def _bearer() -> Select[Any]:
-    """Return the query of a token with its user; built once, because it runs before every request."""
-    token, user = schema.access_tokens, schema.users
-    same = and_(user.c.tenant == token.c.tenant, user.c.user_id == token.c.user_id)
-    columns = [column.label(f"token_{column.name}") for column in token.columns]
-    columns += [column.label(f"user_{column.name}") for column in user.columns]
-    query = select(*columns).select_from(token.join(user, same))
-    return query.where(token.c.token_hash == bindparam("wanted_hash"))
 
 
 class SqlLeaseRepository:

@@ -200,6 +200,7 @@ tickets = Table(
     Column("events", Json, nullable=False),
     Column("code", String),
     Column("policy_version", String, nullable=False),
+    Column("links", Json, nullable=False, server_default="[]"),
     Column("version", Integer, nullable=False),
     Column("dedup_key", String, nullable=False),
     Column("is_open", Boolean, nullable=False),
@@ -359,38 +360,6 @@ forecasts = Table(
     Column("body", Json, nullable=False),
     PrimaryKeyConstraint("tenant", "device_id", "kind", "subject"),
     Index("ix_forecasts_days", "tenant", "kind", "p50_days"),
-)
-
-users = Table(
-    "users",
-    metadata,
-    tenant_column(),
-    Column("user_id", ID),
-    Column("name", String, nullable=False),
-    Column("role", String, nullable=False),
-    Column("password_hash", String, nullable=False),
-    Column("technician_id", ID),
-    Column("regions", Json, nullable=False),
-    Column("language", String, nullable=False),
-    Column("active", Boolean, nullable=False),
-    Column("customer_id", ID),
-    PrimaryKeyConstraint("tenant", "user_id"),
-    UniqueConstraint("tenant", "name"),
-)
-
-access_tokens = Table(
-    "access_tokens",
-    metadata,
-    Column("token_hash", String(64), primary_key=True),
-    tenant_column(),
-    Column("user_id", ID, nullable=False),
-    Column("purpose", String, nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("expires_at", Instant, nullable=False),
-    Column("name", String, nullable=False),
-    Column("scopes", Json, nullable=False),
-    refers("users", "user_id"),
-    Index("ix_access_tokens_user", "tenant", "user_id"),
 )
 
 leases = Table(

@@ -43,6 +43,7 @@ from crm_core.ports import (
     WorkOrderRepository,
 )
 from crm_core.storage import schema
+from crm_core.storage.accounts.people import SqlUserRepository
 from crm_core.storage.accounts.sql import SqlAccountsRepository
 from crm_core.storage.agreements.sql import SqlAgreementsRepository
 from crm_core.storage.billing.sql import SqlBillingRepository
@@ -51,7 +52,6 @@ from crm_core.storage.inbox import (
     SqlForecastRepository,
     SqlLeaseRepository,
     SqlSignalRepository,
-    SqlUserRepository,
 )
 from crm_core.storage.notices.sql import SqlNoticesRepository
 from crm_core.storage.quality.sql import SqlQualityRepository

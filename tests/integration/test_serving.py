@@ -89,7 +89,7 @@ def test_unusable_certificates_are_refused_at_start(certificate, tmp_path):
 
 def children(pid):
     found = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True
+        ["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True, check=False
     ).stdout
     return {int(line.split()[0]) for line in found.splitlines() if "resource_tracker" not in line}
 

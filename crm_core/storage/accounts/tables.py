@@ -1,13 +1,55 @@
-"""Tables of failed sign-ins, alarms and first answers; keys are digests, so that nothing secret is kept."""
+"""Tables of people, tokens, failed sign-ins, alarms and first answers; keys are digests, so that nothing secret is kept."""
 
 from typing import Final
 
-from sqlalchemy import Column, Index, Integer, LargeBinary, PrimaryKeyConstraint, String, Table
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    UniqueConstraint,
+)
 
-from crm_core.storage.schema import NUMBER, metadata, tenant_column
+from crm_core.storage.schema import ID, NUMBER, metadata, refers, tenant_column
 from crm_core.storage.types import Instant, Json
 
 DIGEST: Final = String(64)
+
+users = Table(
+    "users",
+    metadata,
+    tenant_column(),
+    Column("user_id", ID),
+    Column("name", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("password_hash", String, nullable=False),
+    Column("technician_id", ID),
+    Column("regions", Json, nullable=False),
+    Column("language", String, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("customer_id", ID),
+    PrimaryKeyConstraint("tenant", "user_id"),
+    UniqueConstraint("tenant", "name"),
+)
+
+access_tokens = Table(
+    "access_tokens",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    tenant_column(),
+    Column("user_id", ID, nullable=False),
+    Column("purpose", String, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("name", String, nullable=False),
+    Column("scopes", Json, nullable=False),
+    refers("users", "user_id"),
+    Index("ix_access_tokens_user", "tenant", "user_id"),
+)
 
 sign_in_records = Table(
     "sign_in_records",

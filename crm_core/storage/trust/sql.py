@@ -16,6 +16,7 @@ from crm_core.domain.trust import (
     SubjectKind,
 )
 from crm_core.storage import schema
+from crm_core.storage.accounts.tables import access_tokens
 from crm_core.storage.rows import entity_of, row_of
 from crm_core.storage.tables import upsert
 from crm_core.storage.trust.tables import audit_events, personal_fields
@@ -82,7 +83,7 @@ class SqlTrustRepository:
         return {row[0]: row[1] for row in self._connection.execute(query)}
 
     def forget_expired_tokens(self, before: datetime) -> int:
-        table = schema.access_tokens
+        table = access_tokens
         return self._connection.execute(table.delete().where(table.c.expires_at < before)).rowcount
 
     def forget_processed_signals(self, before: datetime) -> int:
