@@ -4,25 +4,70 @@ from typing import Final
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
-from api.access import services_of
+from api.access import Principal, services_of, visible_bundle
 from api.fleet_lists import states_of, visible_bundles
-from api.pages.common import Customer, renderer_of
+from api.pages.common import Customer, failure_of, renderer_of
+from api.pages.forms import Form, checked
+from api.problem import Problem
 from api.schemas.fleet import DeviceRow
 from api.schemas.service import next_clock
 from api.service_lists import list_tickets
-from crm_core.domain.service import OPEN_STATES
+from crm_core.domain.errors import Conflict
+from crm_core.domain.identity import DeviceId
+from crm_core.domain.service import OPEN_STATES, TicketLevel
 from crm_core.ports import TicketFilter
 
 router = APIRouter(include_in_schema=False)
 
 _MOST: Final = 200
+_TEXT_MOST: Final = 500
+#: What customers can say is wrong, in the order of the list: the category of the ticket, and who has to help first.
+REPORTS: Final = {
+    "stopped": ("electronic", TicketLevel.L3),
+    "error": ("mechanical", TicketLevel.L3),
+    "jam": ("jam", TicketLevel.L1),
+    "quality": ("quality", TicketLevel.L1),
+    "toner": ("consumable", TicketLevel.L2),
+    "network": ("network", TicketLevel.L1),
+    "other": ("other", TicketLevel.L1),
+}
 
 
 @router.get("/my")
 def my_devices(request: Request, principal: Customer) -> Response:
     """Show the customer's devices and open tickets with the time promised for each."""
+    return _page(request, principal)
+
+
+@router.post("/my/report")
+def report(request: Request, principal: Customer, form: Form) -> Response:
+    """Open a ticket for what the customer says is wrong; the page then shows when somebody will answer."""
+    fields = checked(form, principal)
+    services = services_of(request)
+    what, text = fields.get("what", ""), fields.get("text", "").strip()
+    if what not in REPORTS or not text or len(text) > _TEXT_MOST:
+        raise Problem("invalid_input")
+    with services.read_uow_factory() as uow:
+        bundle = visible_bundle(principal, uow, fields.get("device_id", ""))
+    category, level = REPORTS[what]
+    try:
+        services.servicedesk.report(
+            principal.tenant,
+            DeviceId(bundle.device.device_id),
+            level=level,
+            category=category,
+            text=text,
+            actor=principal.name,
+        )
+    except Conflict as error:
+        failure, status = failure_of(request, principal, error)
+        return _page(request, principal, failure, status)
+    return RedirectResponse("/my#tickets", 303)
+
+
+def _page(request: Request, principal: Principal, failure: str | None = None, status: int = 200) -> Response:
     services = services_of(request)
     with services.read_uow_factory() as uow:
         bundles = visible_bundles(principal, uow)
@@ -34,9 +79,12 @@ def my_devices(request: Request, principal: Customer) -> Response:
         request,
         "my_devices.html",
         principal=principal,
+        status=status,
+        failure=failure,
         customer=customer,
         devices=rows,
         total=len(bundles),
         tickets=[(ticket, next_clock(ticket)) for ticket in tickets],
         models={row.device_id: row.model for row in rows},
+        reports=list(REPORTS),
     )

@@ -1,0 +1,65 @@
+"""A customer's own pages: a fault reported in plain words becomes a ticket with a promise, and only for own devices."""
+
+import re
+
+import pytest
+
+from crm_core.domain.service import OPEN_STATES
+from crm_core.ports import TicketFilter
+
+HTML = {"Accept": "text/html"}
+
+
+def sent(browser, **fields):
+    page = browser.get("/my").text
+    csrf = re.search(r'action="/my/report"><input type="hidden" name="csrf" value="([^"]+)"', page)[1]
+    given = {"csrf": csrf, "device_id": "c3525-01", "what": "quality", "text": "grey stripes", **fields}
+    return browser.post("/my/report", data=given, headers=HTML)
+
+
+def reported(world):
+    with world.services.uow_factory() as uow:
+        tickets = uow.tickets.list("default", TicketFilter(states=OPEN_STATES, limit=500))
+    return [ticket for ticket in tickets if ticket.cause.startswith("reported.")]
+
+
+def test_a_reported_fault_shows_with_the_promised_time(world, browser):
+    before = len(reported(world))
+    answer = sent(browser("customer"))
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/my#tickets")
+    (ticket, *_) = reported(world)
+    assert len(reported(world)) == before + 1
+    assert ticket.clocks
+    text = browser("customer").get("/my").text
+    assert "Reported: grey stripes" in text
+
+
+def test_the_same_fault_twice_is_explained_and_changes_nothing(world, browser):
+    mine = browser("customer")
+    sent(mine)
+    count = len(reported(world))
+    again = sent(mine)
+    assert again.status_code == 409
+    assert 'role="alert"' in again.text
+    assert len(reported(world)) == count
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"device_id": "c7773-02"}, 404),  # a neighbour's
+        ({"device_id": "no-such"}, 404),
+        ({"what": "everything"}, 422),
+        ({"text": " "}, 422),
+        ({"text": "x" * 501}, 422),
+        ({"csrf": "0" * 32}, 403),
+    ],
+)
+def test_foreign_devices_and_bad_forms_are_refused(world, browser, fields, status):
+    count = len(reported(world))
+    assert sent(browser("customer"), **fields).status_code == status
+    assert len(reported(world)) == count
+
+
+def test_staff_has_no_customer_page(browser):
+    assert browser("manager").get("/my").status_code == 403
