@@ -1,0 +1,47 @@
+"""All services of money, put together once for API, commands and jobs."""
+
+from dataclasses import dataclass
+
+from crm_core.agreements.contract_desk import ContractDesk
+from crm_core.agreements.contract_devices import ContractDevices
+from crm_core.billing.accounts import Accounts
+from crm_core.billing.payments import PaymentDesk
+from crm_core.billing.plans import PlanDesk
+from crm_core.billing.repair_desk import RepairDesk
+from crm_core.billing.run import BillingRun
+from crm_core.domain.policy import PolicyBook
+from crm_core.ports import Clock, TelemetryStore, UnitOfWorkFactory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoneyServices:
+    """Contracts and billing. `accounts` reads, `links` is the same with the right to write links."""
+
+    plans: PlanDesk
+    contracts: ContractDesk
+    contract_devices: ContractDevices
+    billing: BillingRun
+    payments: PaymentDesk
+    repairs: RepairDesk
+    accounts: Accounts
+    links: Accounts
+
+
+def build_money(
+    uow_factory: UnitOfWorkFactory,
+    read_uow_factory: UnitOfWorkFactory,
+    store: TelemetryStore,
+    clock: Clock,
+    policy: PolicyBook,
+) -> MoneyServices:
+    """Return the services of money over one CRM and one telemetry store."""
+    return MoneyServices(
+        plans=PlanDesk(uow_factory),
+        contracts=ContractDesk(uow_factory, clock, policy),
+        contract_devices=ContractDevices(uow_factory, clock, policy),
+        billing=BillingRun(uow_factory, store, clock, policy),
+        payments=PaymentDesk(uow_factory, clock, policy),
+        repairs=RepairDesk(uow_factory, clock, policy),
+        accounts=Accounts(read_uow_factory, clock, policy),
+        links=Accounts(uow_factory, clock, policy),
+    )
