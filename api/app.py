@@ -39,7 +39,10 @@ from api.problem import (
 from api.rate_limit import RateLimit
 from api.routes import (
     accounts,
+    billing,
     calendars,
+    charges,
+    contracts,
     devices,
     exports,
     fleet,
@@ -86,6 +89,9 @@ def create_app(services: ApiServices) -> FastAPI:
         devices,
         tickets,
         work_orders,
+        contracts,
+        billing,
+        charges,
         exports,
         jobs,
         accounts,

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from prometheus_client import CollectorRegistry
 
+from crm_core.billing.services import MoneyServices
 from crm_core.dispatching import Dispatcher
 from crm_core.domain.catalogue import Catalogue
 from crm_core.domain.identity import DEFAULT_TENANT, TenantId
@@ -108,6 +109,7 @@ class ApiServices:
     personal: PersonalData
     subjects: DataSubjects
     policies: PolicyDesk
+    money: MoneyServices
     verify_audit: Callable[[TenantId], ChainReport]
     messages: Messages
     catalogue: Catalogue

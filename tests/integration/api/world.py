@@ -26,6 +26,7 @@ from config.fault_code_files import load_fault_codes
 from config.locale_files import load_messages
 from config.policy_files import POLICY, load_policies, policy_on
 from config.policy_shelf import PolicyShelf
+from crm_core.billing.services import build_money
 from crm_core.dispatching import Dispatcher
 from crm_core.domain.catalogue import Catalogue
 from crm_core.domain.errors import NotFound
@@ -55,6 +56,7 @@ from crm_core.triage import Triage
 from crm_core.trust.chain import verify_chain
 from crm_core.trust.personal import PersonalData
 from crm_core.trust.subjects import DataSubjects
+from tests.integration.api.money import seed_money
 from tests.integration.api.telemetry import (
     NOW,
     OTHER_TENANT,
@@ -148,6 +150,7 @@ def open_world(folder: Path, settings: ApiSettings | None = None) -> World:
         registry=Registry(uow_factory, clock, knowledge.catalogue),
         jobs=FakeJobs(),
         personal=personal,
+        money=build_money(uow_factory, readers, store, clock, policy),
         policies=PolicyShelf(POLICY, folder / "policy", clock, "Asia/Shanghai"),
         subjects=DataSubjects(uow_factory, personal, clock),
         verify_audit=lambda tenant: verify_chain(uow_factory, tenant, [], lock),
@@ -195,6 +198,7 @@ def build_world(folder: Path) -> None:
     triage.consider_forecasts(DEFAULT_TENANT)
     services.dispatcher.dispatch(DEFAULT_TENANT)
     services.dispatcher.dispatch(OTHER_TENANT)
+    seed_money(services.money, services.uow_factory, world.clock)
     world.close()
 
 
