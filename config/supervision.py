@@ -26,8 +26,8 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from api.services import JobInfo
 from crm_core.domain.actors import acting
-from crm_core.domain.errors import NotFound
-from crm_core.ports import Clock, Lease, UnitOfWorkFactory
+from crm_core.domain.errors import Conflict, NotFound
+from crm_core.ports import Clock, Lease, UnitOfWork, UnitOfWorkFactory
 
 _log = structlog.get_logger("drumbeat.supervision")
 _THREADS: Final = 8
@@ -199,6 +199,11 @@ class LeaderLease:
             self._lease = uow.leases.acquire(self._name, self._holder, self._clock.now(), self._duration)
             uow.commit()
         return self._lease is not None
+
+    def fence(self, uow: UnitOfWork) -> None:
+        """Raise `Conflict` unless this process still leads within the transaction of `uow`; for work under the lease."""
+        if self._lease is None or not uow.leases.confirm(self._lease):
+            raise Conflict(f"{self._name}: another process leads now; this round is not kept")
 
     def release(self) -> None:
         """Let another process lead at once."""

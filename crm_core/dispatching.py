@@ -301,7 +301,7 @@ class Dispatcher:
         """Return the strictest promise that the job has to keep; a call also serves the first response."""
         kinds = {ClockKind.ARRIVE, ClockKind.RESTORE}
         if kind not in _VISITS:
-            kinds.add(ClockKind.RESPOND)
+            kinds |= {ClockKind.RESPOND, ClockKind.PROPOSAL}
         due = [
             clock.due_at
             for ticket in tickets

@@ -77,7 +77,7 @@ def running(ticket: Ticket) -> tuple[SlaClock, ...]:
         return tuple(
             clock for clock in ticket.clocks if clock.kind is ClockKind.CALL_BACK and clock.met_at is None
         )
-    if not ticket.is_open or ticket.state in PAUSING:
+    if not ticket.is_open or ticket.state in PAUSING or ticket.state is TicketState.HELD:
         return ()
     done = ticket.state is TicketState.RESOLVED_UNVERIFIED  # the work is finished, telemetry has the word
     return tuple(

@@ -18,6 +18,7 @@ GUIDE_STEPS: Final[Mapping[str, int]] = {
     "replacement": 3,
     "hardware": 4,
     "campaign": 3,
+    "shelf": 3,
     "reported": 2,
 }
 _HARDWARE: Final = frozenset({"mechanical", "electronic", "fuser_heat", "laser_scan", "sensor", "firmware"})

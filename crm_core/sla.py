@@ -104,14 +104,19 @@ def clocks_for(
 ) -> tuple[SlaClock, ...]:
     """Return the clocks of a ticket: first response by tier, restore by level, arrival where the contract says so.
 
-    A replacement is an offer to the customer: it has the proposal clock too. What the contract promises beyond policy
+    A replacement is an offer to the customer: it has the proposal clock instead of restore and arrival. What the contract promises beyond policy
     counts where it is stricter, that is: where it falls due earlier (reference 1.3).
     """
     tier = customer.tier if customer is not None else CustomerTier.ORDINARY
     terms = (contract.service_terms if contract is not None else None) or _NO_TERMS
     minutes, hours = terms.respond_minutes, terms.restore_hours.get(level.value)
     clocks = [
-        _stricter(policy, version, respond_promise(policy, tier), minutes, terms, start, business_hours=True),
+        _stricter(policy, version, respond_promise(policy, tier), minutes, terms, start, business_hours=True)
+    ]
+    if category == "replacement":  # an offer, not a repair: nothing is out of service and nobody is sent
+        offer = start_clock(policy, version, proposal_promise(policy, tier), start, terms.calendar or "")
+        return (*clocks, offer)
+    clocks.append(
         _stricter(
             policy,
             version,
@@ -120,12 +125,8 @@ def clocks_for(
             terms,
             start,
             business_hours=terms.business_hours,
-        ),
-    ]
-    if category == "replacement":
-        clocks.append(
-            start_clock(policy, version, proposal_promise(policy, tier), start, terms.calendar or "")
         )
+    )
     if contract is not None and contract.on_site_hours is not None:
         arrive = timedelta(hours=contract.on_site_hours)
         promise = Promise(kind=ClockKind.ARRIVE, duration=arrive, business_hours=False)

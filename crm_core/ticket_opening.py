@@ -1,7 +1,9 @@
 """Opening a ticket for a cause: title, level, clocks, evidence, recall of an earlier repair, and the daily budget.
 
 Exactly one open ticket per cause is the database's promise (`TicketRepository.open_unless_covered`). What the budget
-holds back is opened as `held`: visible, without clocks, released later - never dropped.
+holds back is opened as `held`: visible with its reason and the moment by which it is released at the latest, grouped
+with what the same budget holds - never dropped. Its due times are provisional: they count from that latest moment, and
+start anew, earlier, when it is released.
 """
 
 from dataclasses import dataclass, replace
@@ -19,6 +21,7 @@ from crm_core.ticket_states import MACHINE, Move, last_event, moved
 _DAY: Final = timedelta(days=1)
 _LOOK_BACK: Final = 50  # tickets of one device that are searched for an earlier repair
 HELD_BY_BUDGET: Final = "budget"
+_HELD: Final = "held_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,11 @@ class TicketOpener:
     ) -> Ticket | None:
         """Open the ticket of a raised track; None when an open ticket covers the cause already."""
         ticket = self._new(uow, track, bundle, now)
-        if not is_urgent(ticket.level, ticket.detail.get("severity")) and self._over_budget(uow, ticket, now):
-            ticket = self._held(ticket, now, HELD_BY_BUDGET)
+        limit = (
+            None if is_urgent(ticket.level, ticket.detail.get("severity")) else self._limit(uow, ticket, now)
+        )
+        if limit is not None:
+            ticket = self._held(uow, ticket, bundle, now, limit)
         else:
             ticket = replace(ticket, clocks=self._clocks(ticket, bundle, now))
         return uow.tickets.open_unless_covered(ticket)
@@ -46,11 +52,12 @@ class TicketOpener:
         """Let a held ticket go: its clocks start now, its raise time stays."""
         bundle = uow.devices.bundle(ticket.tenant, ticket.device_id)
         released = moved(ticket, Move.RELEASE, at=now, actor=MACHINE, sla=self.policy.sla, note=note)
-        return uow.tickets.save(replace(released, clocks=self._clocks(ticket, bundle, now)))
+        detail = {key: value for key, value in released.detail.items() if not key.startswith(_HELD)}
+        return uow.tickets.save(replace(released, detail=detail, clocks=self._clocks(ticket, bundle, now)))
 
     def may_release(self, uow: UnitOfWork, ticket: Ticket, now: datetime) -> bool:
         """Return True if a ticket that the budget held may go: a day has passed, or there is room again."""
-        return now - ticket.raised_at >= _DAY or not self._over_budget(uow, ticket, now, held=1)
+        return now - ticket.raised_at >= _DAY or self._limit(uow, ticket, now, held=1) is None
 
     def _new(self, uow: UnitOfWork, track: CauseTrack, bundle: DeviceBundle, now: datetime) -> Ticket:
         condition = track.condition
@@ -60,7 +67,9 @@ class TicketOpener:
         repaired = self._earlier_repair(uow, track, now)
         if repaired is not None:
             detail |= {"recall": 1, "recall_of": repaired.ticket_id}
-        forecast = "_forecast" if track.condition.code == "forecast:supply" else ""
+        forecast = (
+            "_forecast" if (condition.code, condition.category) == ("forecast:supply", "consumable") else ""
+        )
         return Ticket(
             tenant=track.tenant,
             ticket_id=TicketId(0),
@@ -95,11 +104,23 @@ class TicketOpener:
             start=now,
         )
 
-    def _held(self, ticket: Ticket, now: datetime, why: str) -> Ticket:
-        return moved(ticket, Move.SUPPRESS, at=now, actor=MACHINE, sla=self.policy.sla, note=why)
+    def _held(
+        self, uow: UnitOfWork, ticket: Ticket, bundle: DeviceBundle, now: datetime, limit: str
+    ) -> Ticket:
+        """Return the ticket as held, with why, until when at the latest, and who leads its group."""
+        latest = now + _DAY
+        held = moved(ticket, Move.SUPPRESS, at=now, actor=MACHINE, sla=self.policy.sla, note=HELD_BY_BUDGET)
+        lead = _first_held(uow, ticket, limit)
+        detail = {
+            **held.detail,
+            "held_limit": limit,
+            "held_until": latest.isoformat(),
+            "held_with": lead.ticket_id if lead is not None else None,
+        }
+        return replace(held, detail=detail, clocks=self._clocks(ticket, bundle, latest))
 
-    def _over_budget(self, uow: UnitOfWork, ticket: Ticket, now: datetime, held: int = 0) -> bool:
-        """Return True if the device or its site had its share of automatic tickets in the last 24 h.
+    def _limit(self, uow: UnitOfWork, ticket: Ticket, now: datetime, held: int = 0) -> str | None:
+        """Return whose share of automatic tickets of the last 24 h is used up: the device's, the site's, or None.
 
         `held` tickets of the count are the one that asks itself.
         """
@@ -107,11 +128,11 @@ class TicketOpener:
         tickets = uow.tickets
         of_device = tickets.raised_between(ticket.tenant, since, until, device_id=ticket.device_id)
         if of_device - held >= limits.max_automatic_tickets_per_device_day:
-            return True
+            return "device"
         if ticket.site_id is None:
-            return False
+            return None
         of_site = tickets.raised_between(ticket.tenant, since, until, site_id=ticket.site_id)
-        return of_site - held >= limits.max_automatic_tickets_per_site_day
+        return "site" if of_site - held >= limits.max_automatic_tickets_per_site_day else None
 
     def _earlier_repair(self, uow: UnitOfWork, track: CauseTrack, now: datetime) -> Ticket | None:
         """Return the newest repair of the same cause within the recall time: this is then a recall."""
@@ -125,6 +146,24 @@ class TicketOpener:
         return None
 
 
+def _first_held(uow: UnitOfWork, ticket: Ticket, limit: str) -> Ticket | None:
+    """Return the oldest ticket that the same budget holds: the group's lead."""
+    which = TicketFilter(
+        states=frozenset({TicketState.HELD}),
+        device_id=ticket.device_id if limit == "device" else None,
+        site_id=ticket.site_id if limit == "site" else None,
+        limit=_LOOK_BACK,
+    )
+    return min(uow.tickets.list(ticket.tenant, which), key=lambda each: each.ticket_id, default=None)
+
+
 def is_urgent(level: TicketLevel | None, severity: object) -> bool:
     """Return True for what nothing but its own site's incident holds back: a machine that stands still."""
     return level is TicketLevel.L3 and severity == "critical"
+
+
+def held_until(ticket: Ticket) -> datetime | None:
+    """Return when a held ticket is released at the latest; None for all others."""
+    text = ticket.detail.get("held_until")
+    held = ticket.state is TicketState.HELD and isinstance(text, str)
+    return datetime.fromisoformat(str(text)) if held else None

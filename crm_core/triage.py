@@ -5,7 +5,7 @@ durable together, so a crash repeats a run without doubling anything. Conditions
 (`cause_tracks`); what a reading says nothing about neither raises nor clears; late signals say nothing new.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -13,12 +13,10 @@ from typing import Final
 from crm_core import campaigns, cause_tracks, forecast_causes, incidents, silence
 from crm_core.conditions import FaultCodes
 from crm_core.domain.catalogue import Catalogue
-from crm_core.domain.errors import NotFound
-from crm_core.domain.fleet import DeviceBundle, OwnerState
+from crm_core.domain.fleet import DeviceBundle
 from crm_core.domain.identity import DEFAULT_TENANT, TenantId
 from crm_core.domain.policy import PolicyBook
 from crm_core.domain.service import (
-    OPEN_STATES,
     CauseTrack,
     Signal,
     SignalOrigin,
@@ -30,15 +28,15 @@ from crm_core.domain.service import (
 )
 from crm_core.domain.telemetry import DeviceState
 from crm_core.ports import Clock, TicketFilter, UnitOfWork, UnitOfWorkFactory
+from crm_core.raising import SERVED, covering, served, was_decided, with_news
+from crm_core.stock.cover import let_go
+from crm_core.stock.shelf import asked_for
 from crm_core.ticket_opening import HELD_BY_BUDGET, TicketOpener, is_urgent
 from crm_core.ticket_states import MACHINE, TRANSITIONS, Move, last_event, moved
 from crm_core.verification import AFTER_REPAIR, note_absences
 from crm_core.visits import take_off_visit
 
-_MAX_EVIDENCE: Final = 20
 _RANK: Final = {TicketLevel.L1: 1, TicketLevel.L2: 2, TicketLevel.L3: 3}
-_DECIDED: Final = frozenset({TicketState.CANCELLED, TicketState.MERGED})
-_SERVED: Final = frozenset({OwnerState.INSTALLED, OwnerState.LOAN})
 _NOT_ON_THE_WAY: Final = frozenset({WorkOrderState.PLANNED, WorkOrderState.ASSIGNED})
 
 
@@ -56,6 +54,7 @@ class TriageReport:
     confirmed: int = 0
     recurred: int = 0
     incidents: int = 0
+    covered: int = 0  # supplies that need nothing: what they need lies at the site
 
     def __add__(self, other: "TriageReport") -> "TriageReport":
         return TriageReport(
@@ -85,6 +84,16 @@ class Triage:
         self._opener = TicketOpener(policy)
         self._explained: dict[TenantId, incidents.Explained] = {}  # of the present run only
         self._watching_since: datetime | None = None
+        self._fence: Callable[[UnitOfWork], None] | None = None
+
+    def fenced_by(self, fence: Callable[[UnitOfWork], None]) -> None:
+        """Let `fence` refuse each transaction of a leader that was replaced meanwhile: nothing of it is kept."""
+        self._fence = fence
+
+    def _commit(self, uow: UnitOfWork) -> None:
+        if self._fence is not None:
+            self._fence(uow)
+        uow.commit()
 
     def run(self, limit: int = 500, tenants: Sequence[TenantId] = (DEFAULT_TENANT,)) -> TriageReport:
         """Take up to `limit` signals from the inbox, then settle what time alone decides; one transaction."""
@@ -102,7 +111,7 @@ class Triage:
             )
             for tenant in dict.fromkeys((*tenants, *(signal.tenant for signal in pending))):
                 self._settle(uow, tenant, now, report)
-            uow.commit()
+            self._commit(uow)
         return report
 
     def run_all(self, limit: int = 500) -> TriageReport:
@@ -135,7 +144,7 @@ class Triage:
                 self._take(uow, signal, now, report)
             self._note_held_back(uow)
             self._settle(uow, tenant, now, report)
-            uow.commit()
+            self._commit(uow)
         return report
 
     def consider_silence(
@@ -155,7 +164,7 @@ class Triage:
                 for track in uow.signals.all_tracks(tenant)
                 if track.origin is SignalOrigin.SILENCE
             }
-            bundles = [each for each in uow.devices.bundles(tenant) if each.device.owner_state in _SERVED]
+            bundles = [each for each in uow.devices.bundles(tenant) if each.device.owner_state in SERVED]
             if expected_every is not None and self._watches_long_enough(now, expected_every):
                 report.incidents += incidents.update_incidents(
                     uow, tenant, bundles, states, now, self._policy, expected_every
@@ -176,7 +185,7 @@ class Triage:
             note_absences(uow, tenant, last_seen, now, self._policy.triage)
             self._note_held_back(uow)
             self._settle(uow, tenant, now, report)
-            uow.commit()
+            self._commit(uow)
         return report
 
     def _watches_long_enough(self, now: datetime, expected_every: timedelta) -> bool:
@@ -188,7 +197,7 @@ class Triage:
 
     def _take(self, uow: UnitOfWork, signal: Signal, now: datetime, report: TriageReport) -> None:
         """Let one signal change the tracks of its device, and the tracks the tickets."""
-        bundle = _served(uow, signal)
+        bundle = served(uow, signal)
         newest = uow.signals.watermark(signal.tenant, signal.device_id, signal.origin)
         if bundle is None or (newest is not None and signal.observed_at < newest):
             report.ignored += 1
@@ -216,11 +225,16 @@ class Triage:
         self, uow: UnitOfWork, track: CauseTrack, bundle: DeviceBundle, now: datetime, report: TriageReport
     ) -> CauseTrack:
         """Make sure that exactly one open ticket covers the track; return the track linked to it."""
-        covering = _covering(uow, track)
-        if covering is None:
-            if self._is_held_back(uow, track, bundle, now) or self._was_decided(uow, track):
+        asked = asked_for(uow, track, bundle, covering(uow, track), now, self._policy)
+        if asked.track is None:
+            report.covered += 1
+            return track
+        present = asked.covering
+        if present is None:
+            wait = self._policy.triage.verify_after
+            if self._is_held_back(uow, track, bundle, now) or was_decided(uow, track, wait):
                 return track
-            opened = self._opener.open(uow, track, bundle, now)
+            opened = self._opener.open(uow, asked.track, bundle, now)
             if opened is not None:
                 report.held += opened.state is TicketState.HELD
                 report.opened += opened.state is not TicketState.HELD
@@ -228,11 +242,11 @@ class Triage:
                     report.incidents += 1
                     self._note_held_back(uow)  # what follows in this run is explained by the campaign
                 return replace(track, ticket_id=opened.ticket_id)
-            covering = _covering(uow, track)  # another writer was first
-        if covering is None:
+            present = covering(uow, track)  # another writer was first
+        if present is None:
             return track
-        self._add_to(uow, covering, track, now, report)
-        return replace(track, ticket_id=covering.ticket_id)
+        self._add_to(uow, present, asked.track, now, report)
+        return replace(track, ticket_id=present.ticket_id)
 
     def _is_held_back(self, uow: UnitOfWork, track: CauseTrack, bundle: DeviceBundle, now: datetime) -> bool:
         """Return True while an incident explains the track; it is asked again with each further signal."""
@@ -246,19 +260,6 @@ class Triage:
         for tenant, explained in self._explained.items():
             incidents.note_held_back(uow, tenant, explained)
         self._explained.clear()
-
-    def _was_decided(self, uow: UnitOfWork, track: CauseTrack) -> bool:
-        """Return True if people ended the ticket of this episode: a false alarm stays quiet until it goes and comes.
-
-        What was solved by phone gets the time that a repair gets before it counts as failed.
-        """
-        if track.ticket_id is None:
-            return False
-        ticket = uow.tickets.get(track.tenant, track.ticket_id)
-        if ticket.state in _DECIDED:
-            return ticket.events[-1].actor != MACHINE  # what a campaign took over may come back after it
-        wait = self._policy.triage.verify_after
-        return ticket.state is TicketState.RESOLVED and track.last_seen - ticket.changed_at < wait
 
     def _add_to(
         self, uow: UnitOfWork, ticket: Ticket, track: CauseTrack, now: datetime, report: TriageReport
@@ -280,10 +281,7 @@ class Triage:
             )
             after = replace(after, level=level, changed_at=now, events=(*after.events, event))
             report.escalated += 1
-        known = {(evidence.origin, evidence.key) for evidence in after.evidence}
-        news = tuple(each for each in track.evidence if (each.origin, each.key) not in known)
-        if news and track.ticket_id is None and len(after.evidence) < _MAX_EVIDENCE:
-            after = replace(after, evidence=(*after.evidence, *news)[:_MAX_EVIDENCE])
+        after = with_news(after, track)
         if after is not ticket:
             uow.tickets.save(after)
 
@@ -308,6 +306,8 @@ class Triage:
             uow.signals.save_track(cause_tracks.dormant(track))
         else:
             uow.signals.drop_track(track)
+            if track.cause.startswith("supply."):
+                let_go(uow, track)
 
     def _let_go(self, uow: UnitOfWork, track: CauseTrack, report: TriageReport) -> bool:
         """Resolve the ticket of a gone cause; False while somebody works on it or another origin still sees it."""
@@ -368,26 +368,3 @@ class Triage:
 
     def _moved(self, ticket: Ticket, move: Move, at: datetime, note: str) -> Ticket:
         return moved(ticket, move, at=at, actor=MACHINE, sla=self._policy.sla, note=note)
-
-
-def _served(uow: UnitOfWork, signal: Signal) -> DeviceBundle | None:
-    """Return the device of a signal if it stands with a customer."""
-    try:
-        bundle = uow.devices.bundle(signal.tenant, signal.device_id)
-    except NotFound:
-        return None
-    return bundle if bundle.device.owner_state in _SERVED else None
-
-
-def _covering(uow: UnitOfWork, track: CauseTrack) -> Ticket | None:
-    """Return the open ticket that covers the cause.
-
-    When the device does not say which supply is low, any open supply ticket of it covers the statement.
-    """
-    own = uow.tickets.find_open(track.tenant, f"{track.device_id}:{track.cause}")
-    if own is not None or track.cause != "supply.any":
-        return own
-    open_ones = uow.tickets.list(
-        track.tenant, TicketFilter(device_id=track.device_id, states=frozenset(OPEN_STATES), limit=100)
-    )
-    return next((ticket for ticket in open_ones if ticket.cause.startswith("supply.")), None)

@@ -15,6 +15,7 @@ from crm_core.domain.fleet import DeviceBundle
 from crm_core.domain.identity import DeviceId
 from crm_core.domain.service import OPEN_STATES, Role, SlaClock, Ticket, TicketLevel, TicketState
 from crm_core.ports import TicketFilter, UnitOfWork, WorkOrderFilter
+from crm_core.ticket_opening import held_until
 
 _LANES: Final[tuple[tuple[str, frozenset[TicketState]], ...]] = (
     ("new", frozenset({TicketState.NEW, TicketState.HELD})),
@@ -124,6 +125,7 @@ def ticket_context(
         "names": technicians,
         "guide": guide_steps(orders[0], words.messages, words.language) if orders else [],
         "may_change": principal.role is not Role.TECHNICIAN,
+        "held_until": held_until(ticket),
     }
 
 

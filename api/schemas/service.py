@@ -11,10 +11,15 @@ from crm_core.domain.identity import ticket_number, work_order_number
 from crm_core.domain.messages import Messages
 from crm_core.domain.policy import PolicyBook
 from crm_core.domain.service import SlaClock, Ticket, WorkOrder
+from crm_core.ticket_opening import held_until
 
 
 class TicketRow(Output):
-    """One ticket in a list; `next_due_at` is the earliest promise not yet met."""
+    """One ticket in a list; `next_due_at` is the earliest promise not yet met.
+
+    A ticket that a budget holds back says whose (`held_by`: device or site), until when at the latest, and the ticket
+    that leads its group; its due times count from that moment and start anew when it is released.
+    """
 
     ticket_id: int
     number: str
@@ -31,6 +36,9 @@ class TicketRow(Output):
     raised_at: Instant
     changed_at: Instant
     next_due_at: Instant | None
+    held_until: Instant | None = None
+    held_by: str | None = None
+    held_with: int | None = None
     version: int
 
     @classmethod
@@ -111,7 +119,7 @@ class TicketDetail(TicketRow):
 
 def _ticket_fields(ticket: Ticket, messages: Messages, language: str) -> dict[str, object]:
     """Return what the row and the detail share."""
-    due = next_clock(ticket)
+    due, until = next_clock(ticket), held_until(ticket)
     return {
         "ticket_id": ticket.ticket_id,
         "number": ticket_number(ticket.ticket_id),
@@ -128,6 +136,9 @@ def _ticket_fields(ticket: Ticket, messages: Messages, language: str) -> dict[st
         "raised_at": ticket.raised_at,
         "changed_at": ticket.changed_at,
         "next_due_at": due.due_at if due else None,
+        "held_until": until,
+        "held_by": ticket.detail.get("held_limit") if until else None,
+        "held_with": ticket.detail.get("held_with") if until else None,
         "version": ticket.version,
     }
 

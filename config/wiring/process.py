@@ -30,6 +30,7 @@ from config.wiring.analysing import (
 )
 from config.wiring.collecting import build_broker, build_listener, build_polling, build_trap_watch
 from config.wiring.core import Core, open_core
+from config.wiring.customers import customers_of, schedule_customers
 from config.wiring.serving import HttpServer, build_api
 from config.wiring.telemetry import Telemetry, open_telemetry
 from config.wiring.telling import telling_figures
@@ -157,6 +158,7 @@ def _analysing(process: Process) -> list[NamedPart]:
     core, telemetry, desk, supervisor = process.core, process.telemetry, process.desk, process.supervisor
     schedule = core.settings.schedule
     lease = leader_lease(core)
+    desk.triage.fenced_by(lease.fence)
     one_at_a_time = threading.Lock()  # the forecaster and the desk's rounds do not run beside each other
 
     def job(action: Callable[[], object]) -> Callable[[], object]:
@@ -172,6 +174,7 @@ def _analysing(process: Process) -> list[NamedPart]:
     supervisor.daily(
         "training", schedule.training_at, job(partial(_train, core, desk)), schedule.training_weekday
     )
+    schedule_customers(core, customers_of(core, telemetry.store), supervisor, job)
     schedule_trust(core, supervisor, job)
     return [NamedPart("leader lease", lambda: None, lease.release)]
 
@@ -195,7 +198,7 @@ def _serving(
     def start() -> None:
         app = build_api(
             process.core,
-            process.telemetry.store,
+            process.telemetry,
             process.desk,
             process.supervisor,
             process.metrics,

@@ -306,6 +306,10 @@ class LeaseRepository(Protocol):
 
     def release(self, lease: Lease) -> None: ...
 
+    def confirm(self, lease: Lease) -> bool:
+        """Return True while the lease is the newest of its name; nobody can take it before this transaction ends."""
+        ...
+
 
 class UnitOfWork(Protocol):
     """One transaction over the CRM: leaving the block without `commit` rolls back."""

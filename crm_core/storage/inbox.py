@@ -184,6 +184,17 @@ class SqlLeaseRepository:
         )
         return None if taken is None else Lease(**taken)
 
+    def confirm(self, lease: Lease) -> bool:
+        table = schema.leases
+        locked = self._connection.execute(
+            table.update()
+            .where(
+                table.c.name == lease.name, table.c.holder == lease.holder, table.c.fencing == lease.fencing
+            )
+            .values(fencing=table.c.fencing)  # changes nothing, but whoever wants the row waits for our end
+        )
+        return locked.rowcount == 1
+
     def release(self, lease: Lease) -> None:
         """End the lease at once; the row stays so that the fencing number goes on rising."""
         table = schema.leases

@@ -240,6 +240,10 @@ class _Leases:
         self._rows.put((name,), taken)
         return taken
 
+    def confirm(self, lease: Lease) -> bool:
+        present = self._rows.rows.get((lease.name,))
+        return present is not None and (present.holder, present.fencing) == (lease.holder, lease.fencing)
+
     def release(self, lease: Lease) -> None:
         present = self._rows.rows.get((lease.name,))
         if present is not None and (present.holder, present.fencing) == (lease.holder, lease.fencing):

@@ -67,7 +67,7 @@ def test_all_seeds():
 
 
 def open_ones_are_not_looked_for(patch):
-    patch.setattr(triage, "_covering", lambda *_: None)
+    patch.setattr(triage, "covering", lambda *_: None)
     patch.setattr(memory_service.MemoryTickets, "open_unless_covered", memory_service.MemoryTickets._insert)
 
 

@@ -7,6 +7,7 @@ import pytest
 from crm_core.domain.fleet import OwnerState
 from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.domain.service import ClockKind, TicketState, WorkOrderState
+from crm_core.ticket_opening import held_until
 from crm_core.ticket_states import Move
 from tests.builders import (
     T0,
@@ -292,13 +293,18 @@ def test_what_the_budget_holds_back_is_held_not_dropped_and_released_later():
     report = desk.see(*causes, FUSER)
     assert (report.opened, report.held) == (4, 2)  # a machine that stands still is never held back
     held = desk.tickets(TicketState.HELD)
-    assert [ticket.clocks for ticket in held] == [(), ()]
+    latest = T0 + timedelta(days=1)  # due times are stated, counted from the latest release
+    assert {clock.started_at for ticket in held for clock in ticket.clocks} == {latest}
+    assert [(each.detail["held_limit"], held_until(each)) for each in held] == [("device", latest)] * 2
+    assert [each.detail["held_with"] for each in held] == [None, held[0].ticket_id]  # one group
     desk.later(hours=25)
     report = desk.see(*causes, FUSER)
     assert report.released == 2
     released = [ticket for ticket in desk.tickets(TicketState.NEW) if ticket.ticket_id == held[0].ticket_id]
     assert released[0].raised_at == T0
     assert released[0].clock(ClockKind.RESPOND).started_at == T0 + timedelta(hours=25)
+    assert held_until(released[0]) is None
+    assert not any(key.startswith("held_") for key in released[0].detail)
 
 
 def test_another_tenant_is_another_world():
