@@ -21,14 +21,15 @@ ACCOUNTS = {
     "specialist": "customer_specialist", "tech-li": "technician", "customer": "customer", "integrator": "integrator",
     "integrator-west": "integrator",
 }  # fmt: skip
+SCHOOL = {"contract_id": "k-2", "invoice_number": "INV-2026-000002", "charge_id": "2"}
 #: What belongs to the customer of a bound account, and what to another one.
 BOUND = {
     "customer": {
         "own": {"customer_id": "cust-1", "device_id": "c3525-01", "site_id": "hq"},
-        "neighbour": {"customer_id": "cust-2", "device_id": "c7773-02", "site_id": "school"},
+        "neighbour": {"customer_id": "cust-2", "device_id": "c7773-02", "site_id": "school", **SCHOOL},
     },
     "integrator-west": {
-        "own": {"customer_id": "cust-2", "device_id": "c7773-02", "site_id": "school"},
+        "own": {"customer_id": "cust-2", "device_id": "c7773-02", "site_id": "school", **SCHOOL},
         "neighbour": {"customer_id": "cust-1", "device_id": "c3525-01", "site_id": "hq"},
     },
 }
@@ -36,6 +37,10 @@ BOUND = {
 OBJECTS = {
     "customer_id": {"own": "cust-1", "foreign": "rival-cust", "absent": "no-such"},
     "device_id": {"own": "c3525-01", "foreign": "rival-01", "absent": "no-such"},
+    "contract_id": {"own": "k-1", "foreign": "k-rival", "absent": "no-such"},
+    "invoice_number": {"own": "INV-2026-000001", "foreign": "INV-2026-000003", "absent": "INV-2026-999999"},
+    "charge_id": {"own": "1", "foreign": "3", "absent": "99999"},
+    "line_id": {"own": "1", "foreign": "1", "absent": "1"},
     "ticket_id": {"own": "1", "foreign": "4", "absent": "99999"},
     "work_order_id": {"own": "1", "foreign": "4", "absent": "99999"},
     "user_id": {"own": "manager", "foreign": "rival-user", "absent": "no-such"},
@@ -43,9 +48,30 @@ OBJECTS = {
     "list_name": {"own": "tickets", "foreign": "no-such", "absent": "nothing"},
     "key": {"own": "sla.calendar", "foreign": "no.such", "absent": "no.such"},
     "field": {"own": "occupation", "foreign": "occupation", "absent": "occupation"},
+    "notice_id": {"own": "1", "foreign": "2", "absent": "99999"},
+    "webhook_id": {"own": "1", "foreign": "2", "absent": "99999"},
+    "receiver_id": {"own": "cust-1", "foreign": "rival-cust", "absent": "no-such"},
+    "kind": {"own": "customer", "foreign": "customer", "absent": "customer"},
     "token_id": {"own": "a" * 64, "foreign": "b" * 64, "absent": "c" * 64},
 }
+_LINE = {"line_id": "1", "plan_id": "basic", "monthly_rent": "600", "device_value": "18000"}
+_TARIFF = {"price": "0.08", "free_pages": 1000}
 BODIES = {
+    "RunInput": {"month": "2026-02"}, "PaymentInput": {"amount": "1.00", "channel": "cash"},
+    "InstalmentsInput": {"number": 1}, "MoneyReason": {"reason": "test"}, "ExplainInput": {"note": "by phone"},
+    "ChargeInput": {"item": "jam", "hours": "0.5", "cause": "user_damage"},
+    "ConfirmInput": {"agreed_by": "Wang", "payment_method": "alipay"},
+    "PlanInput": {
+        "plan_id": "rights", "name": "Rights", "monthly_rent": "1", "mono": _TARIFF, "colour": _TARIFF,
+    },
+    "ContractInput": {
+        "contract_id": "k-rights", "customer_id": "cust-1", "starts_on": "2026-04-01", "ends_on": "2027-03-31",
+        "lines": [_LINE], "deposit_share": "0.30",
+    },
+    "ConsentInput": {"given_by": "Wang", "document": "scan.pdf"},
+    "TermsInput": {"effective_on": "2026-05-01", "lines": [_LINE]},
+    "PlaceInput": {"device_id": "c3525-01"}, "TerminateInput": {"last_day": "2026-12-31", "reason": "test"},
+    "SuccessorInput": {"successor_id": "k-2"},
     "NoteInput": {}, "ReasonInput": {"reason": "test"}, "AssignInput": {"technician_id": "li"}, "CompleteInput": {},
     "ReportInput": {"device_id": "c3525-02", "text": "streaks"}, "UserChange": {"language": "en"},
     "NewUser": {"name": "new-one", "password": "long enough", "role": "manager"},
@@ -54,6 +80,10 @@ BODIES = {
     "PolicyChangeInput": {
         "version": "rights", "effective_from": "2099-01-01", "figures": {"forecasts.life.replacement_share": 0.85},
     },
+    "MoveInput": {"move": "propose"}, "MergeInput": {"into": 1, "reason": "same"}, "LinkInput": {"ticket_id": 1},
+    "SpokenInput": {"channel": "phone", "text": "we come at nine"}, "ReceiverInput": {"addresses": []},
+    "WebhookInput": {"url": "https://example.org/hook", "events": ["ticket.*"]},
+    "ReplayInput": {"since": "2026-01-01T00:00:00Z"},
     "PersonalSearch": {"field": "identity_number", "value": "11010519491231002X"},
 }  # fmt: skip
 
@@ -122,7 +152,7 @@ def test_public_routes_are_the_ones_that_are_meant_to_be(world):
         if any(isinstance(rule, Public) for rule in rules_of(context))
     }
     assert public == {
-        "/healthz", "/readyz", "/metrics", "/docs", "/sign-in", "/api/v1/sign-in", "/preferences", "/static/{name}", "/worker.js", "/calendar/{token}.ics",
+        "/healthz", "/readyz", "/metrics", "/docs", "/sign-in", "/api/v1/sign-in", "/preferences", "/static/{name}", "/worker.js", "/calendar/{token}.ics", "/api/v1/price-list", "/api/v1/short-rentals/price",
     }  # fmt: skip
 
 
