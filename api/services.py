@@ -20,6 +20,7 @@ from crm_core.fleet_health import FleetHealth
 from crm_core.ports import Clock, TelemetryStore, UnitOfWorkFactory
 from crm_core.ports.policy import PolicyDesk
 from crm_core.registry import Registry
+from crm_core.relations.services import CustomerServices
 from crm_core.servicedesk import ServiceDesk
 from crm_core.trust.chain import ChainReport
 from crm_core.trust.personal import PersonalData
@@ -108,6 +109,7 @@ class ApiServices:
     jobs: Jobs
     personal: PersonalData
     subjects: DataSubjects
+    customers: CustomerServices
     policies: PolicyDesk
     money: MoneyServices
     verify_audit: Callable[[TenantId], ChainReport]

@@ -192,6 +192,8 @@ class Schedule(_Section):
     forecast_at: LocalTime
     training_weekday: Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
     training_at: LocalTime
+    classification_at: LocalTime
+    surveys_at: LocalTime
     retention_at: LocalTime
     silence_seconds: Seconds
     time_zone: TimeZone

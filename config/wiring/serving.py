@@ -17,6 +17,7 @@ from config.cli.common import version
 from config.supervision import Supervisor
 from config.wiring.analysing import Desk
 from config.wiring.core import Core, open_lock
+from config.wiring.customers import customers_of
 from crm_core.billing.services import build_money
 from crm_core.domain.errors import InvalidConfiguration
 from crm_core.fleet_health import FleetHealth
@@ -51,6 +52,7 @@ def build_api(
         personal=core.personal,
         subjects=core.subjects,
         money=build_money(core.uow_factory, reading, store, core.clock, core.policy),
+        customers=customers_of(core, store, public_url),
         policies=core.shelf,
         verify_audit=lambda tenant: verify_audit(core, open_lock(core.settings), tenant),
         messages=core.messages,

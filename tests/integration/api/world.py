@@ -26,6 +26,7 @@ from config.fault_code_files import load_fault_codes
 from config.locale_files import load_messages
 from config.policy_files import POLICY, load_policies, policy_on
 from config.policy_shelf import PolicyShelf
+from config.wiring.customers import build_customers
 from crm_core.billing.services import build_money
 from crm_core.dispatching import Dispatcher
 from crm_core.domain.catalogue import Catalogue
@@ -151,6 +152,7 @@ def open_world(folder: Path, settings: ApiSettings | None = None) -> World:
         jobs=FakeJobs(),
         personal=personal,
         money=build_money(uow_factory, readers, store, clock, policy),
+        customers=build_customers(uow_factory, clock, policy, knowledge.catalogue, store),
         policies=PolicyShelf(POLICY, folder / "policy", clock, "Asia/Shanghai"),
         subjects=DataSubjects(uow_factory, personal, clock),
         verify_audit=lambda tenant: verify_chain(uow_factory, tenant, [], lock),

@@ -1,0 +1,121 @@
+"""The customers' side of a process: its services over one database, and what runs by night."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import structlog
+
+from config.supervision import Supervisor
+from config.wiring.core import Core
+from config.wiring.telling import addressing_of
+from crm_core.agreements.contract_desk import ContractDesk
+from crm_core.agreements.credit import CreditDesk
+from crm_core.agreements.requests import RequestDesk
+from crm_core.domain.catalogue import Catalogue
+from crm_core.domain.notices import ReceiverKind
+from crm_core.domain.policy import PolicyBook
+from crm_core.domain.relations import Survey
+from crm_core.notices.addressing import Addressing
+from crm_core.ports import Clock, TelemetryStore, UnitOfWork, UnitOfWorkFactory
+from crm_core.relations.care import CareDesk
+from crm_core.relations.classifier import Classifier
+from crm_core.relations.customers import CustomerDesk
+from crm_core.relations.loyalty import Loyalty
+from crm_core.relations.measures import Measurer
+from crm_core.relations.money_facts import BillingMoney
+from crm_core.relations.outcomes import Outcomes
+from crm_core.relations.reminders import Reminders
+from crm_core.relations.scorecards import Scorecards
+from crm_core.relations.services import CustomerServices
+from crm_core.relations.surveys import Asks, Surveys
+
+_log = structlog.get_logger("drumbeat.customers")
+RATINGS_SECONDS: Final = 3600.0
+
+
+def build_customers(
+    uow_factory: UnitOfWorkFactory,
+    clock: Clock,
+    policy: PolicyBook,
+    catalogue: Catalogue,
+    store: TelemetryStore | None = None,
+    asks: Asks | None = None,
+) -> CustomerServices:
+    """Return the services; without `store` the print volume stays unknown, without `asks` nobody is written to."""
+    money = BillingMoney(max(policy.agreements.contracts.dunning_days))
+    contracts = ContractDesk(uow_factory, clock, policy)
+    return CustomerServices(
+        files=CustomerDesk(uow_factory, clock, policy),
+        classifier=Classifier(uow_factory, clock, policy, Measurer(policy, catalogue, money, store)),
+        care=CareDesk(uow_factory, clock, policy),
+        reminders=Reminders(uow_factory, clock, policy),
+        loyalty=Loyalty(uow_factory, clock, policy),
+        surveys=Surveys(uow_factory, clock, policy, asks),
+        scorecards=Scorecards(uow_factory, clock, policy),
+        outcomes=Outcomes(uow_factory, clock, policy, money),
+        credit=CreditDesk(uow_factory, clock, policy, money),
+        requests=RequestDesk(uow_factory, clock, policy, catalogue, contracts),
+    )
+
+
+def customers_of(core: Core, store: TelemetryStore, public_url: str = "") -> CustomerServices:
+    """Return the services of a process; questions to customers go out as notices."""
+    api = core.settings.api
+    url = api.public_url or public_url or f"http://{api.host}:{api.port}"
+    asks = ask_by_notice(addressing_of(core.settings, core.policy), core.clock, url)
+    return build_customers(core.uow_factory, core.clock, core.policy, core.catalogue, store, asks)
+
+
+def ask_by_notice(addressing: Addressing, clock: Clock, public_url: str) -> Asks:
+    """Return how a question reaches its customer: as a notice over the channel that the customer has."""
+
+    def ask(uow: UnitOfWork, survey: Survey, path: str) -> None:
+        kind, _, what = survey.subject.partition(":")
+        uow.notices.add(
+            [
+                addressing.notice(
+                    uow,
+                    survey.tenant,
+                    ReceiverKind.CUSTOMER,
+                    survey.customer_id,
+                    unique_key=f"survey:{survey.survey_id}",
+                    topic=f"survey.{kind}",
+                    subject=f"survey:{survey.survey_id}",
+                    text_key=f"notices.survey_{kind}",
+                    arguments={"what": what, "link": f"{public_url}{path}"},
+                    now=clock.now(),
+                )
+            ]
+        )
+
+    return ask
+
+
+def schedule_customers(
+    core: Core,
+    customers: CustomerServices,
+    supervisor: Supervisor,
+    job: Callable[[Callable[[], object]], Callable[[], object]],
+) -> None:
+    """Register the nightly classification with what follows from it, the monthly question and the ratings of visits."""
+    at = core.settings.schedule
+    supervisor.daily("classification", at.classification_at, job(partial(customers_night, core, customers)))
+    supervisor.daily("surveys", at.surveys_at, job(partial(customers.surveys.ask_month, core.tenant)))
+    supervisor.every(
+        "ratings", RATINGS_SECONDS, job(partial(customers.surveys.ask_visits, core.tenant)), first_after=300.0
+    )
+
+
+def customers_night(core: Core, customers: CustomerServices) -> None:
+    """Classify, make the tasks that follow from it, and give the coupons of referrals."""
+    found = customers.classifier.run(core.tenant)
+    tasks = customers.reminders.run(core.tenant)
+    coupons = customers.loyalty.reward_referrals(core.tenant)
+    _log.info(
+        "customers classified",
+        customers=found.customers,
+        moves=len(found.moves),
+        tasks=dict(tasks),
+        coupons=coupons,
+    )
