@@ -16,8 +16,9 @@ import pandas as pd
 
 from analytics.failures import FailureState
 from analytics.priors import SupplyPriorBook
+from analytics.recent import DayCodes, RecentDays
 from analytics.supply_state import KNOWN, SILENT, SOME_REMAINING, SupplyState
-from analytics.usage import HORIZON_DAYS, UsageState, weekday_of
+from analytics.usage import COUNTER32, HORIZON_DAYS, UsageState, weekday_of
 from crm_core.domain.fleet import Device
 from crm_core.domain.identity import TenantId
 from crm_core.domain.telemetry import DailyMeters, DailySupply, TelemetryEvent
@@ -26,9 +27,10 @@ from crm_core.ports import TelemetryStore
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+_ROLL_OVER_PAGES: Final = 1e6  # nobody prints more between two answers: a smaller step is a roll-over
 EPOCH: Final = date(1970, 1, 1)
 _STATES: Final = {"known": KNOWN, "some_remaining": SOME_REMAINING}
-_METER_COLUMNS: Final = ("device_id", "day", "last_count", "jams")
+_METER_COLUMNS: Final = ("device_id", "day", "last_count", "jams", "polls")
 _SUPPLY_COLUMNS: Final = (
     "device_id", "day", "supply_index", "kind", "colour", "level_state", "last_percent", "capacity", "unit",
 )  # fmt: skip
@@ -54,6 +56,26 @@ class SupplyKey:
     colour: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class EndedLife:
+    """One supply that went out: its row, first day, day found, and its end (day, half days; None: changed early)."""
+
+    row: int
+    first_day: int
+    found_on: int
+    end: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CounterFall:
+    """A page counter that stood lower than before, and not because it passed 2^32."""
+
+    row: int
+    day: int
+    before: float
+    after: float
+
+
 @dataclass(slots=True)
 class DayBlock:
     """Dense answers of the fleet over a run of days: counts [device, day], states and percents [supply, day]."""
@@ -61,6 +83,7 @@ class DayBlock:
     first_day: int
     counts: Floats
     jams: Floats
+    polls: Ints
     states: Ints
     percents: Floats
 
@@ -79,11 +102,15 @@ class FleetState:
     usage: UsageState = field(default_factory=lambda: UsageState.empty(np.zeros(0, np.int64), np.zeros(0)))
     supply: SupplyState = field(default_factory=_no_supplies)
     failures: FailureState = field(default_factory=lambda: FailureState.empty(0))
+    recent: RecentDays = field(default_factory=lambda: RecentDays.empty(0))
     device_ids: list[str] = field(default_factory=list)
     keys: list[SupplyKey] = field(default_factory=list)
     last_statement: dict[int, str | None] = field(
         default_factory=dict
     )  # supply row -> level_state as last stated
+    ended: list[EndedLife] = field(default_factory=list)
+    falls: list[CounterFall] = field(default_factory=list)
+    all_codes: dict[int, DayCodes] | None = None  # training keeps the codes of the whole walk
     last_day: int | None = None
     holidays: frozenset[int] = frozenset()
     _device_rows: dict[str, int] = field(default_factory=dict)
@@ -94,6 +121,10 @@ class FleetState:
     def device_row(self, device_id: str) -> int | None:
         """Return the row of a device in the arrays, or None if it never answered."""
         return self._device_rows.get(device_id)
+
+    def supply_row(self, device_id: str, index: str) -> int:
+        """Return the row of a supply, or -1 if it was never stated."""
+        return self._supply_rows.get((device_id, index), -1)
 
     def supply_rows_of(self, device_id: str) -> list[int]:
         """Return the supply rows of a device, by index."""
@@ -115,7 +146,8 @@ class FleetState:
         first = self._first_day_to_read(store, until)
         if first is None or first > until:
             nothing = np.zeros((len(self.device_ids), 0))
-            return DayBlock(until, nothing, nothing, np.zeros((len(self.keys), 0), np.int64), nothing), {}
+            polls, states = (np.zeros((n, 0), np.int64) for n in (len(self.device_ids), len(self.keys)))
+            return DayBlock(until, nothing, nothing, polls, states, nothing), {}
         meters = meter_frame(store.daily_meters(self.tenant, first, until))
         supplies = supply_frame(store.daily_supplies(self.tenant, first, until))
         events = store.events(self.tenant, day_start(first), day_start(until + 1))
@@ -138,13 +170,29 @@ class FleetState:
         """Feed one day to the states and return the pages of every device since its last answer (NaN: not known)."""
         holiday = day in self.holidays
         self.usage.expect(day, self.usage.expected_on(weekday_of(day)), holiday=holiday)
+        self._note_falls(day, block.counts[:, column])
         pages = self.usage.take(day, block.counts[:, column], dry=self._dry_devices(), holiday=holiday)
+        ran_out, empty_day = self.supply.ran_out(), self.supply.empty_day.copy()
+        seg_day = self.supply.seg_day.copy()
         self.supply.take(
             day, block.states[:, column], block.percents[:, column], pages[self.supply.usage_row]
         )
+        for row in np.flatnonzero(self.supply.swapped & ~np.isnan(seg_day)).tolist():
+            found = float(day) if np.isnan(empty_day[row]) else float(empty_day[row])
+            end = found - 0.5 if ran_out[row] else None
+            self.ended.append(EndedLife(row, int(seg_day[row]), day, end))
         self.failures.take(day, events, np.nan_to_num(pages), block.jams[:, column])
+        self.recent.take(day, events, pages, block.jams[:, column], block.polls[:, column])
+        if self.all_codes is not None and day in self.recent.codes:
+            self.all_codes[day] = self.recent.codes[day]
         self.last_day = day
         return pages
+
+    def _note_falls(self, day: int, counts: Floats) -> None:
+        before = self.usage.count
+        for row in np.flatnonzero(counts < before).tolist():
+            if counts[row] + COUNTER32 - before[row] > _ROLL_OVER_PAGES:
+                self.falls.append(CounterFall(row, day, float(before[row]), float(counts[row])))
 
     def _dry_devices(self) -> npt.NDArray[np.bool_]:
         dry = np.zeros(len(self.usage), bool)
@@ -172,6 +220,7 @@ class FleetState:
             rate.append(self.priors.pages_per_day(device))
         self.usage.grow(np.array(site, np.int64), np.array(rate))
         self.failures.grow(len(new))
+        self.recent.grow(len(new))
 
     def _add_supplies(self, rows: pd.DataFrame, devices: Mapping[str, Device]) -> None:
         added: list[tuple[int, int, float]] = []
@@ -201,12 +250,14 @@ class FleetState:
         days = until - first + 1
         counts = np.full((len(self.device_ids), days), np.nan)
         jams = np.zeros((len(self.device_ids), days))
+        polls = np.zeros((len(self.device_ids), days), np.int64)
         rows = meters["device_id"].map(self._device_rows).to_numpy(np.int64)
         columns = meters["day"].to_numpy(np.int64) - first
         counts[rows, columns] = meters["last_count"].to_numpy(
             float
         )  # the last answer of the day is the day's end
         jams[rows, columns] = meters["jams"].to_numpy(float)
+        polls[rows, columns] = meters["polls"].to_numpy(np.int64)
         states = np.full((len(self.keys), days), SILENT, np.int64)
         percents = np.full((len(self.keys), days), np.nan)
         identities = zip(supplies["device_id"], supplies["supply_index"], strict=True)
@@ -217,7 +268,7 @@ class FleetState:
         state = np.where((state == KNOWN) & np.isnan(percent), SILENT, state)
         states[rows, columns] = state
         percents[rows, columns] = np.where(state == KNOWN, percent, np.nan)
-        return DayBlock(first, counts, jams, states, percents)
+        return DayBlock(first, counts, jams, polls, states, percents)
 
 
 def _text(value: object) -> str | None:
@@ -232,9 +283,9 @@ def _statement(state: str | None, percent: float | None) -> str | None:
 
 def meter_frame(rows: Iterable[DailyMeters]) -> pd.DataFrame:
     """Return daily meters as a table; counts are floats with NaN where the device did not answer."""
-    records = [(row.device_id, row.day, row.last_count, row.jams) for row in rows]
+    records = [(row.device_id, row.day, row.last_count, row.jams, row.polls) for row in rows]
     frame = pd.DataFrame.from_records(records, columns=list(_METER_COLUMNS))
-    return frame.astype({"day": "int64", "last_count": "float64", "jams": "float64"})
+    return frame.astype({"day": "int64", "last_count": "float64", "jams": "float64", "polls": "int64"})
 
 
 def supply_frame(rows: Iterable[DailySupply]) -> pd.DataFrame:

@@ -1,8 +1,9 @@
 """The nightly run and the training job: the entry points of analytics.
 
 `Forecaster.run` takes the new days from the store, forecasts every supply, device and part, and saves the result
-through the forecast repository; nothing else leaves this package. `Forecaster.train` learns from the whole history and
-promotes a model only if its held-out score beats its base rate and the present champion's card.
+through the forecast repository; then `quality_night` judges earlier forecasts and looks for what is odd in the data.
+`Forecaster.train` learns from the whole history; a model takes over only if a rolling back-test finds it better than
+knowing nothing and than the champion on days that neither had seen (`promotion`).
 """
 
 import time
@@ -10,35 +11,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Final
 
-from analytics.device_forecasts import failure_forecasts, life_forecasts, use_numbers
-from analytics.evaluation import Score
-from analytics.failures import HazardModel
+import numpy as np
+import numpy.typing as npt
+
+from analytics.device_forecasts import PartRecords, failure_forecasts, life_forecasts, use_numbers
 from analytics.features import FleetState, day_number
-from analytics.history_walk import walk_history
+from analytics.hazard import NightHazard, chances_tonight
+from analytics.learning import Lessons, TrainingReport, train_all
 from analytics.model_registry import ModelRegistry
-from analytics.part_fits import FitLedger
+from analytics.part_fits import ConfirmedFailure, FitLedger, open_failures
+from analytics.part_lives import PartKind, PartLaw, part_laws
 from analytics.priors import SupplyPriorBook
+from analytics.quality_night import QualityNight
 from analytics.supplies import SupplyModel
 from analytics.supply_forecasts import Stamp, supply_forecasts, supply_numbers
-from analytics.training import (
-    Trained,
-    hazard_of,
-    supply_model_of,
-    train_failures,
-    train_pages,
-    train_supplies,
-)
+from analytics.training import supply_model_of
 from crm_core.domain.catalogue import Catalogue
 from crm_core.domain.fleet import Device
-from crm_core.domain.forecast import Forecast
+from crm_core.domain.forecast import FailureForecast, Forecast, LifeForecast, SupplyForecast
 from crm_core.domain.identity import TenantId
 from crm_core.domain.policy import PolicyBook
-from crm_core.domain.service import Ticket, TicketLevel
-from crm_core.ports import Clock, TelemetryStore, TicketFilter, UnitOfWorkFactory
-
-_TICKET_PAGE: Final = 500
+from crm_core.ports import Clock, TelemetryStore, UnitOfWorkFactory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,25 +67,6 @@ class ForecastReport:
         }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingReport:
-    """Held-out scores beside their base rates, and which models were promoted."""
-
-    tenant: str
-    as_of: date
-    scores: tuple[Score, ...]
-    promoted: tuple[str, ...]
-    notes: dict[str, str]
-    seconds: float
-
-    def as_json(self) -> dict[str, object]:
-        """Return the report for logs, cards and the command line."""
-        return {
-            "tenant": self.tenant, "as_of": self.as_of.isoformat(), "scores": [score.as_json() for score in self.scores],
-            "promoted": list(self.promoted), "notes": self.notes, "seconds": round(self.seconds, 2),
-        }  # fmt: skip
-
-
 class Forecaster:
     """Forecasts of all tenants from one telemetry store. Not safe for use by two threads at once."""
 
@@ -108,9 +83,9 @@ class Forecaster:
         self._holidays = frozenset(day_number(day) for day in holidays)
         self._seed = seed
         self._states: dict[TenantId, FleetState] = {}
-        self._fits: dict[TenantId, FitLedger] = {}
+        self._ledgers: dict[TenantId, FitLedger] = {}
         self._supply_models: dict[str, SupplyModel] = {}
-        self._hazards: dict[str, HazardModel] = {}
+        self._hazards: dict[str, NightHazard] = {}
 
     def run(self, tenant: TenantId, as_of: date) -> ForecastReport:
         """Forecast everything from the days up to and including `as_of`, and save it; return what was made.
@@ -121,81 +96,85 @@ class Forecaster:
         day = day_number(as_of)
         with self._uow_factory() as uow:
             devices = {str(device.device_id): device for device in uow.devices.all(tenant)}
-            fits = self._fits.setdefault(tenant, FitLedger()).take(uow, tenant)
+            ledger = self._ledgers.setdefault(tenant, FitLedger())
+            ledger.take(uow, tenant)
+            failures = [*ledger.confirmed, *open_failures(uow, tenant)]
         state, new_days = self._state(tenant, devices, day)
+        made, champions = self._forecast(state, devices, ledger, failures, as_of)
+        with self._uow_factory() as uow:
+            uow.forecasts.save_all(made.everything)
+            uow.commit()
+        night = self._night(tenant)
+        night.judge(state, devices, made.supplies, made.failures, failures, as_of, champions.supply_features)
+        night.look_ahead(state, devices, made.supplies, made.life, as_of)
+        return ForecastReport(
+            tenant=tenant, as_of=as_of, devices=len(state.device_ids), supplies=len(made.supplies),
+            supplies_missing=sum(1 for item in made.supplies if item.missing_reason),
+            replenish=sum(1 for item in made.supplies if item.replenish), life=len(made.life), failures=len(made.failures),
+            visits_advised=sum(1 for item in made.failures if item.visit_advised), new_days=new_days,
+            models={"supplies": champions.supply_id or "formula", "failures": champions.failure_id or "rule"},
+            seconds=time.monotonic() - started,
+        )  # fmt: skip
+
+    def _forecast(
+        self, state: FleetState, devices: dict[str, Device], ledger: FitLedger, failures: Sequence[ConfirmedFailure],
+        as_of: date,
+    ) -> tuple["_Made", "_InCharge"]:  # fmt: skip
+        """Return the forecasts of all devices, and which models made them."""
+        day, now, tenant = day_number(as_of), self._clock.now(), state.tenant
         supply_id, supply_model = self._supply_champion(tenant)
         failure_id, hazard = self._failure_champion(tenant)
-        now = self._clock.now()
         use = use_numbers(state, day)
         numbers = supply_numbers(state, day, self._holidays, supply_model, 1.0)
         supplies = supply_forecasts(
             state, devices, numbers, Stamp(now, as_of, day, supply_id), self._policy.replenishment
         )
-        life = life_forecasts(state, devices, use, Stamp(now, as_of, day, None), self._policy.life, fits)
-        failures = failure_forecasts(
-            state, devices, use, Stamp(now, as_of, day, failure_id), self._policy.failures, hazard
+        records = PartRecords(ledger.fits, self._laws(state, devices, ledger, failures, use.count))
+        life = life_forecasts(state, devices, use, Stamp(now, as_of, day, None), self._policy.life, records)
+        chances = chances_tonight(hazard, state, devices, day, ledger.fitted) if hazard else None
+        risks = failure_forecasts(
+            state, devices, use, Stamp(now, as_of, day, failure_id), self._policy.failures, chances
         )
-        made: list[Forecast] = [*supplies, *life, *failures]
-        with self._uow_factory() as uow:
-            uow.forecasts.save_all(made)
-            uow.commit()
-        return ForecastReport(
-            tenant=tenant, as_of=as_of, devices=len(state.device_ids), supplies=len(supplies),
-            supplies_missing=sum(1 for item in supplies if item.missing_reason),
-            replenish=sum(1 for item in supplies if item.replenish), life=len(life), failures=len(failures),
-            visits_advised=sum(1 for item in failures if item.visit_advised), new_days=new_days,
-            models={"supplies": supply_id or "formula", "failures": failure_id or "rule"},
-            seconds=time.monotonic() - started,
-        )  # fmt: skip
+        return _Made(supplies, life, risks), _InCharge(supply_id, failure_id, numbers.features)
+
+    def _laws(
+        self, state: FleetState, devices: dict[str, Device], ledger: FitLedger, failures: Sequence[ConfirmedFailure],
+        counts: npt.NDArray[np.float64],
+    ) -> dict[PartKind, PartLaw]:  # fmt: skip
+        """Return how long parts last in this company, by model and component."""
+        models: dict[str, str] = {}
+        design: dict[PartKind, int] = {}
+        for device_id, device in devices.items():
+            model = self._priors.model_of(device)
+            if model is not None:
+                models[device_id] = str(model.model_id)
+                design |= {
+                    (str(model.model_id), part.component): part.design_life_pages for part in model.parts
+                }
+        known = {
+            name: float(counts[row]) for row, name in enumerate(state.device_ids) if not np.isnan(counts[row])
+        }
+        return part_laws(ledger.fitted, failures, known, models, design)
 
     def train(self, tenant: TenantId, as_of: date) -> TrainingReport:
-        """Learn from the whole history up to `as_of`; promote only what beats its base rate on held-out later days."""
-        started = time.monotonic()
-        day = day_number(as_of)
+        """Learn from the whole history up to `as_of` (`learning.train_all`)."""
         with self._uow_factory() as uow:
             devices = {str(device.device_id): device for device in uow.devices.all(tenant)}
-            tickets = _hardware_tickets(uow.tickets.list, tenant)
-        walk = walk_history(
-            self._store,
-            FleetState(tenant, self._priors, holidays=self._holidays),
-            devices,
-            day,
-            self._holidays,
-        )
-        state = walk.state
-        failures = [
-            (row, day_number(ticket.raised_at.date()))
-            for ticket in tickets
-            if (row := state.device_row(str(ticket.device_id))) is not None
-        ]
-        groups = state.supply.usage_row
-        trained = (
-            train_supplies(walk.supplies, groups, day, self._seed),
-            train_pages(walk.pages, walk.first_day),
-            train_failures(walk.failures, failures, day),
-        )
+            ledger = FitLedger()
+            ledger.take(uow, tenant)
+            failures = [*ledger.confirmed, *open_failures(uow, tenant)]
+        state = FleetState(tenant, self._priors, holidays=self._holidays)
         registry = self._registry(tenant)
-        promoted = [
-            model_id for item in trained if (model_id := self._keep(registry, item, walk.first_day, day))
-        ]
-        return TrainingReport(
-            tenant=tenant, as_of=as_of, scores=tuple(item.score for item in trained if item.score),
-            promoted=tuple(promoted), notes={item.name: item.note for item in trained}, seconds=time.monotonic() - started,
-        )  # fmt: skip
+        report = train_all(
+            self._store, state, Lessons(devices, failures, ledger.fitted), as_of, registry, self._seed
+        )
+        self._night(tenant).show_models(as_of)
+        return report
 
-    def _keep(self, registry: ModelRegistry, item: Trained, first_day: int, last_day: int) -> str | None:
-        """Store a fitted estimator with its card; return its id if it was promoted."""
-        if item.content is None or item.score is None:
-            return None
-        card = {
-            "name": item.name, "first_day": first_day, "last_day": last_day, "seed": self._seed, "note": item.note,
-            "score": item.score.as_json(),
-        }  # fmt: skip
-        model_id = registry.add(item.name, item.content, card)
-        if not item.score.beats_base:
-            return None
-        registry.promote(model_id)
-        return model_id
+    def _night(self, tenant: TenantId) -> QualityNight:
+        return QualityNight(
+            tenant, self._store, self._uow_factory, self._policy, self._clock, self._registry(tenant)
+        )
 
     def _registry(self, tenant: TenantId) -> ModelRegistry:
         return ModelRegistry(self._registry_dir / tenant)
@@ -216,28 +195,38 @@ class Forecaster:
             self._supply_models = {key: supply_model_of(registry.load(model_id).content)}
         return model_id, self._supply_models[key]
 
-    def _failure_champion(self, tenant: TenantId) -> tuple[str | None, HazardModel | None]:
+    def _failure_champion(self, tenant: TenantId) -> tuple[str | None, NightHazard | None]:
         registry = self._registry(tenant)
         model_id = registry.champion_id("failures")
         if model_id is None:
             return None, None
         key = f"{tenant}:{model_id}"
         if key not in self._hazards:
-            self._hazards = {key: hazard_of(registry.load(model_id).content)}
+            self._hazards = {key: NightHazard.of(registry.load(model_id).content)}
         return model_id, self._hazards[key]
 
 
-def _hardware_tickets(listing: object, tenant: TenantId) -> Sequence[Ticket]:
-    """Return all tickets of level L3, page by page."""
-    assert callable(listing)
-    found: list[Ticket] = []
-    before = None
-    while True:
-        page = listing(tenant, TicketFilter(level=TicketLevel.L3, before=before, limit=_TICKET_PAGE))
-        found.extend(page)
-        if len(page) < _TICKET_PAGE:
-            return found
-        before = page[-1].ticket_id
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """The forecasts of one run."""
+
+    supplies: list[SupplyForecast]
+    life: list[LifeForecast]
+    failures: list[FailureForecast]
+
+    @property
+    def everything(self) -> list[Forecast]:
+        """All forecasts, in the order in which they are saved."""
+        return [*self.supplies, *self.life, *self.failures]
+
+
+@dataclass(frozen=True, slots=True)
+class _InCharge:
+    """Which models made the forecasts of a run, and the features that the supply model saw (None: formula only)."""
+
+    supply_id: str | None
+    failure_id: str | None
+    supply_features: npt.NDArray[np.float32] | None
 
 
 def yesterday(clock: Clock) -> date:

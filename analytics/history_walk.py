@@ -4,21 +4,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analytics.device_forecasts import life_shares, use_numbers
 from analytics.features import FleetState, calendar_ahead
 from analytics.supplies import snapshot
-from analytics.training import FailureRecorder, SupplyRecorder
+from analytics.training import SupplyRecorder
 from crm_core.domain.fleet import Device
 from crm_core.ports import TelemetryStore
 
 
 @dataclass(slots=True)
 class HistoryWalk:
-    """State at the end, what was known on each day, pages [device, day] and the first day."""
+    """State at the end, what was known on each day, jams and pages [device, day] and the first day."""
 
     state: FleetState
     supplies: SupplyRecorder
-    failures: FailureRecorder
+    jams: np.ndarray[tuple[int, int], np.dtype[np.float64]]
     pages: np.ndarray[tuple[int, int], np.dtype[np.float64]]
     first_day: int
 
@@ -27,7 +26,8 @@ def walk_history(
     store: TelemetryStore, state: FleetState, devices: dict[str, Device], until: int, holidays: frozenset[int]
 ) -> HistoryWalk:
     """Walk through the whole history and note what was known on each day."""
-    supplies, failures = SupplyRecorder(), FailureRecorder()
+    supplies = SupplyRecorder()
+    state.all_codes = {}
     block, events = state.read(store, devices, until)
     pages: list[np.ndarray[tuple[int], np.dtype[np.float64]]] = []
     for column in range(block.counts.shape[1]):
@@ -36,7 +36,5 @@ def walk_history(
         pages.append(state.take_day(day, block, column, events.get(day, ())))
         supplies.after(day, state.supply, before)
         supplies.note(snapshot(day, state.usage, state.supply, calendar_ahead(day, holidays)))
-        use = use_numbers(state, day)
-        failures.note(day, state.failures.features(life_shares(state, devices, use), use.pages_per_day))
     table = np.stack(pages, axis=1) if pages else np.zeros((len(state.device_ids), 0))
-    return HistoryWalk(state, supplies, failures, table, block.first_day)
+    return HistoryWalk(state, supplies, block.jams, table, block.first_day)

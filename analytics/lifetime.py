@@ -28,9 +28,15 @@ def interval_of(median: float, log_deviation: float, ceiling: float) -> Interval
 
 
 def life_use(
-    pages: float, design_life_pages: int, pages_per_day: float, rate_deviation: float, share: float
+    pages: float, design_life_pages: int, pages_per_day: float, rate_deviation: float, limit_pages: float
 ) -> LifeUse:
-    """Return use of a design life; days are 0 when the share is passed. `rate_deviation` is of log pages a day."""
-    left = max(share * design_life_pages - pages, 0.0)
+    """Return use of a design life; days are 0 when `limit_pages` are passed. `rate_deviation` is of log pages a day."""
+    left = max(limit_pages - pages, 0.0)
     days = left / max(pages_per_day, 1e-3)
     return LifeUse(pages / design_life_pages, interval_of(days, rate_deviation, 36500.0))
+
+
+def capped(days: Interval, most: float) -> Interval:
+    """Return the interval with every quantile at most `most` days: the age limit comes whatever is printed."""
+    most = max(0.0, round(most, 2))
+    return Interval(min(days.p10, most), min(days.p50, most), min(days.p90, most))

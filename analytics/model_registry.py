@@ -92,6 +92,16 @@ class ModelRegistry:
             )
         return ModelRecord(model_id, skops.io.loads(body, trusted=list(TRUSTED)), card)
 
+    def card(self, model_id: str) -> Mapping[str, object]:
+        """Return the card of a stored model without loading the model."""
+        name, _, number = model_id.rpartition("/")
+        try:
+            found = json.loads((self._folder / name / f"{number}.json").read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise NotFound(f"model {model_id} is not in {self._folder}") from error
+        assert isinstance(found, dict)
+        return found
+
     def cards(self, name: str) -> list[Mapping[str, object]]:
         """Return the cards of all models of a name, oldest first."""
         paths = sorted((self._folder / name).glob("[0-9]*.json"), key=lambda path: int(path.stem))

@@ -117,6 +117,12 @@ class SupplyRows:
     group: Ints
     day: Ints
 
+    @classmethod
+    def joined(cls, parts: list["SupplyRows"]) -> "SupplyRows":
+        """Return the rows of all parts, one after the other."""
+        names = ("features", "formula_days", "true_days", "group", "day")
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
     def where(self, keep: Bools) -> "SupplyRows":
         """Return the rows for which `keep` is true."""
         return SupplyRows(

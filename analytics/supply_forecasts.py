@@ -38,6 +38,7 @@ class SupplyNumbers:
     basis: list[ForecastBasis]
     multiplier: Floats
     by_model: npt.NDArray[np.bool_]
+    features: npt.NDArray[np.float32] | None  # what the model saw, for drift; None without a model
 
 
 def rate_deviation(state: FleetState, day: int) -> Floats:
@@ -82,6 +83,7 @@ def supply_numbers(
         basis=basis,
         multiplier=state.usage.multipliers(state.usage.profile().mean(0))[1][rows],
         by_model=by_model,
+        features=snap.features[by_model] if model is not None else None,
     )
 
 

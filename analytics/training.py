@@ -4,7 +4,7 @@ The whole history is walked once, day by day, through the same states as in the 
 becomes training rows, what happened later becomes labels. Splits are by time with a gap; `evaluation` refuses others.
 """
 
-from collections.abc import Sequence
+import hashlib
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,9 +15,10 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from analytics.evaluation import Score, average_precision, mean_absolute_error, refuse_random_split
-from analytics.failures import HazardModel, fit_hazard
-from analytics.supplies import FAR_DAYS, Snapshot, SupplyModel, SupplyRows, fit_supply_model
+from analytics.drift import deciles, shares
+from analytics.evaluation import Score, mean_absolute_error, refuse_random_split
+from analytics.promotion import calibration_curve, figures, gauge_of_rows, judge, metrics_by, origins_of, roll
+from analytics.supplies import Snapshot, SupplyModel, SupplyRows, fit_supply_model
 from analytics.supply_state import SupplyState
 
 Floats = npt.NDArray[np.float64]
@@ -26,10 +27,9 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 MIN_RUN_OUTS: Final = 40  # fewer teach noise: the formula stays in charge
-MIN_FAILURES: Final = 20
+MIN_TEST_ROWS: Final = 100
 MIN_DEVICE_WEEKS: Final = 120
 TEST_SHARE: Final = 0.3  # of the days, the last ones
-HORIZONS: Final = (7, 14)
 FAR_ROWS: Final = 90.0
 MOST_ROWS: Final = 8_000  # neighbouring days teach the same: more are thinned out
 
@@ -99,42 +99,68 @@ def _no_rows(width: int) -> SupplyRows:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """An estimator with its held-out score; `content` is None when there was too little to learn from."""
+    """An estimator with its held-out score; `content` is None when there was too little to learn from.
+
+    `promote` says whether it may take over; None: it may if it beats its base rate. `details` go to the card.
+    """
 
     name: str
     content: dict[str, object] | None
     score: Score | None
     note: str
+    promote: bool | None = None
+    details: dict[str, object] = field(default_factory=dict)
 
 
-def train_supplies(recorder: SupplyRecorder, groups: Ints, last_day: int, seed: int) -> Trained:
-    """Fit the residual boosting on earlier run-outs and score it on later ones; the base rate is the formula's error."""
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """The supply model in charge and the last day that it learned from."""
+
+    model: SupplyModel
+    last_day: int
+
+
+def train_supplies(
+    recorder: SupplyRecorder, groups: Ints, last_day: int, seed: int, champion: Champion | None = None,
+    kinds: npt.NDArray[np.object_] | None = None,
+) -> Trained:  # fmt: skip
+    """Fit the residual boosting on all run-outs and judge it by a rolling back-test; the base rate is the formula's error.
+
+    `groups` has the device row of each supply, `kinds` the model of each device (for the card).
+    """
     first = recorder.days[0] if recorder.days else last_day
-    split = int(last_day - TEST_SHARE * (last_day - first))
     every = 1 + sum(int(end - start) for _, start, end in recorder.lives) // MOST_ROWS
-    train = recorder.rows(groups, split, every)
-    everything = recorder.rows(groups, last_day, every)
-    test = everything.where(everything.day > split)
-    lives = len(recorder.lives_known_by(split))
-    if lives < MIN_RUN_OUTS or len(test.day) < 100:
+    lives = len(recorder.lives_known_by(origins_of(first, last_day)[0]))
+    if lives < MIN_RUN_OUTS:
         return Trained(
             "supplies", None, None, f"{lives} run-outs seen in training days, {MIN_RUN_OUTS} are needed"
         )
-    refuse_random_split(train.day, test.day, train.group, test.group, 1)
-    trees = int(np.clip(len(train.day) // 100, 30, 80))
-    predicted = fit_supply_model(train, seed=seed, trees=trees).predict(test.features, test.formula_days)
-    near = test.formula_days <= FAR_DAYS
+    everything = recorder.rows(groups, last_day, every)
+    trees = int(np.clip(len(everything.day) // 60, 30, 150))
+    rolled = roll(lambda day: recorder.rows(groups, day, every), first, last_day, seed, trees)
+    if rolled is None or len(rolled.rows.day) < MIN_TEST_ROWS:
+        return Trained("supplies", None, None, "too few run-outs on the days held back")
+    rows = rolled.rows
     score = Score(
-        estimator="supplies", metric="mean absolute error of days to empty (P50)", better="lower", rows=int(near.sum()),
-        held_out=mean_absolute_error(test.true_days[near], predicted[near, 1]),
-        base_rate=mean_absolute_error(test.true_days[near], test.formula_days[near]),
+        estimator="supplies", metric="mean absolute error of days to empty (P50)", better="lower", rows=len(rows.day),
+        held_out=mean_absolute_error(rows.true_days, rolled.days[:, 1]),
+        base_rate=mean_absolute_error(rows.true_days, rows.formula_days),
     )  # fmt: skip
-    inside = (predicted[:, 0] <= test.true_days) & (test.true_days <= predicted[:, 2])
+    model, learned = (champion.model, champion.last_day) if champion else (None, None)
+    verdict = judge(score, rolled, model, learned)
     final = fit_supply_model(everything, seed=seed, trees=trees)
-    content = {"regressors": final.regressors, "widen": list(final.widen), "seed": seed}
-    return Trained(
-        "supplies", content, score, f"{lives} run-outs; 80 % interval covers {100 * inside.mean():.0f} %"
-    )
+    content: dict[str, object] = {"regressors": final.regressors, "widen": list(final.widen), "seed": seed}
+    whole = figures(rolled.days, rows.true_days)
+    edges = deciles(everything.features)
+    details: dict[str, object] = {
+        "rows_sha256": hashlib.sha256(everything.features.tobytes() + everything.true_days.tobytes()).hexdigest(),
+        "run_outs": lives, "rolling": whole, "by_gauge": metrics_by(rolled, gauge_of_rows(rows.features)),
+        "by_model": metrics_by(rolled, kinds[rows.group]) if kinds is not None else {},
+        "calibration": calibration_curve(rolled.days, rows.true_days), "deciles": edges,
+        "shares": shares(everything.features, edges), "verdict": verdict.reason,
+    }  # fmt: skip
+    note = f"{lives} run-outs; 80 % interval covers {100 * whole['coverage']:.0f} %; {verdict.reason}"
+    return Trained("supplies", content, score, note, promote=verdict.promote, details=details)
 
 
 def supply_model_of(content: object) -> SupplyModel:
@@ -211,60 +237,3 @@ def train_pages(pages: Floats, first_day: int) -> Trained:
         base_rate=mean_absolute_error(truth, np.where(np.isnan(lately), test["mean_all"], lately)),
     )  # fmt: skip
     return Trained("pages", {"regressor": fit(table), "features": names}, score, f"{len(table)} device-weeks")
-
-
-# --- failures -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class FailureRecorder:
-    """Features of every device and day while the states walk through history."""
-
-    days: list[int] = field(default_factory=list)
-    features: list[Floats] = field(default_factory=list)
-
-    def note(self, day: int, features: Floats) -> None:
-        """Keep the features of one day, [devices, features]."""
-        self.days.append(day)
-        self.features.append(features)
-
-
-def train_failures(recorder: FailureRecorder, failures: Sequence[tuple[int, int]], last_day: int) -> Trained:
-    """Fit the hazard on (device row, day) failures; the base rate of average precision is the share of positive rows."""
-    if len(failures) < MIN_FAILURES or not recorder.days:
-        return Trained(
-            "failures", None, None, f"{len(failures)} confirmed failures, {MIN_FAILURES} are needed"
-        )
-    days = np.concatenate([np.full(len(f), d) for d, f in zip(recorder.days, recorder.features, strict=True)])
-    device = np.concatenate([np.arange(len(f)) for f in recorder.features])
-    features = np.concatenate(recorder.features)
-    by_device: dict[int, list[int]] = {}
-    for row, day in failures:
-        by_device.setdefault(row, []).append(day)
-    labels = {horizon: np.zeros(len(days), bool) for horizon in HORIZONS}
-    for row, found in by_device.items():
-        mine = device == row
-        for horizon, label in labels.items():
-            for day in found:
-                label[mine] |= (days[mine] < day) & (day <= days[mine] + horizon)
-    whole = days <= last_day - max(HORIZONS)
-    split = int(np.quantile(days[whole], 1 - TEST_SHARE))
-    train, test = whole & (days <= split - max(HORIZONS)), whole & (days > split)
-    if not labels[14][train].any() or not labels[14][test].any() or not labels[7][train].any():
-        return Trained("failures", None, None, "failures are too few on one side of the split")
-    refuse_random_split(days[train], days[test], device[train], device[test], max(HORIZONS))
-    model = fit_hazard(features[train], {h: label[train] for h, label in labels.items()})
-    truth = labels[14][test]
-    score = Score(
-        estimator="failures", metric="average precision of failure within 14 days", better="higher", rows=int(test.sum()),
-        held_out=average_precision(truth, model.predict(features[test], 14)), base_rate=float(truth.mean()),
-    )  # fmt: skip
-    final = fit_hazard(features[whole], {h: label[whole] for h, label in labels.items()})
-    content = {str(horizon): pipeline for horizon, pipeline in final.by_horizon.items()}
-    return Trained("failures", content, score, f"{len(failures)} confirmed failures")
-
-
-def hazard_of(content: object) -> HazardModel:
-    """Return the hazard of a registry content."""
-    assert isinstance(content, dict)
-    return HazardModel({int(horizon): pipeline for horizon, pipeline in content.items()})

@@ -49,6 +49,7 @@ class UsageState:
     spread: Floats  # forgetting mean of squared relative surprise
     idle: Floats  # forgetting share of expected work days without a page
     resets: Floats
+    printed_day: Floats  # last day with a page, NaN: none seen
     holiday_pages: Floats  # [2]: seen and expected on announced holidays, whole fleet
 
     @classmethod
@@ -64,7 +65,7 @@ class UsageState:
             answered_day=np.full(n, np.nan), first_day=np.full(n, np.nan), pending=of(7, n), pending_days=of(7, n),
             week_pages=of(7, n), week_days=of(7, n), seen_pages=of(len(HALF_LIVES), n),
             expected_pages=of(len(HALF_LIVES), n), last_pages=of(n), last_gap=of(n), spread=np.full(n, 0.5),
-            idle=np.full(n, 0.1), resets=of(n), holiday_pages=np.array([0.2, 1.0]),
+            idle=np.full(n, 0.1), resets=of(n), printed_day=np.full(n, np.nan), holiday_pages=np.array([0.2, 1.0]),
         )  # fmt: skip
 
     def __len__(self) -> int:
@@ -148,6 +149,7 @@ class UsageState:
         self._forget()
         np.subtract(float(day), self.answered_day, out=self.last_gap, where=answered & ~first)
         np.copyto(self.last_pages, known, where=learn)
+        np.copyto(self.printed_day, float(day), where=known > 0)
         silent = ~answered
         self.pending *= silent
         self.pending_days *= silent

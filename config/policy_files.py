@@ -235,11 +235,14 @@ def _life(take: Taker) -> LifePolicy:
     return LifePolicy(
         replacement_share=take.number("forecasts.life.replacement_share", least=0.01, most=2),
         part_ticket_days_left=take.number("forecasts.life.part_ticket_days_left", most=365),
+        device_years=take.number("forecasts.life.device_years", least=1, most=50),
+        part_failed_share=take.number("forecasts.life.part_failed_share", least=0.01, most=0.99),
     )
 
 
 def _failures(take: Taker) -> FailurePolicy:
     return FailurePolicy(
+        bundle_threshold_p14=take.number("forecasts.failures.bundle_threshold_p14", most=1),
         visit_threshold_p14=take.number("forecasts.failures.visit_threshold_p14", most=1),
         tickets_per_100_devices_month=take.number(
             "forecasts.failures.tickets_per_100_devices_month", most=3000

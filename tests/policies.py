@@ -124,9 +124,15 @@ def a_policy(triage: TriagePolicy | None = None, calendar: BusinessCalendar | No
             stock_out_cost=100,
             early_waste_cost_per_day=1,
         ),
-        life=LifePolicy(replacement_share=0.8, part_ticket_days_left=14),
+        life=LifePolicy(
+            replacement_share=0.8, part_ticket_days_left=14, device_years=7.0, part_failed_share=0.2
+        ),
         failures=FailurePolicy(
-            visit_threshold_p14=0.35, tickets_per_100_devices_month=5, breakdown_cost=800, visit_cost=280
+            bundle_threshold_p14=0.15,
+            visit_threshold_p14=0.35,
+            tickets_per_100_devices_month=5,
+            breakdown_cost=800,
+            visit_cost=280,
         ),
         dispatch=DispatchPolicy(
             minutes_on_site={"supply": 15, "repair": 60},

@@ -81,7 +81,8 @@ class FailureHistory:
         return np.asarray(sums[rows, end] - sums[rows, np.maximum(end - length, 0)], dtype=float)
 
 
-def _prefix(table: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def prefix_sums(table: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return exclusive sums over the last axis, one longer than `table`."""
     shape = (*table.shape[:-1], table.shape[-1] + 1)
     sums = np.zeros(shape, table.dtype)
     np.cumsum(table, axis=-1, out=sums[..., 1:])
@@ -115,8 +116,8 @@ def load_history(files: Mapping[str, Path], train_days: int) -> FailureHistory:
         device_ids=ids, first_day=first, days=length,
         model=pd.factorize(places["model_id"], sort=True)[0].astype(np.int64),
         site=pd.factorize(places["site_id"], sort=True)[0].astype(np.int64),
-        pages=np.asarray(_prefix(pages), float), jams=np.asarray(_prefix(jams), float),
-        worked=np.asarray(_prefix((pages > 0).astype(float)), float), **code_facts, **part_facts,
+        pages=np.asarray(prefix_sums(pages), float), jams=np.asarray(prefix_sums(jams), float),
+        worked=np.asarray(prefix_sums((pages > 0).astype(float)), float), **code_facts, **part_facts,
     )  # fmt: skip
 
 
@@ -150,8 +151,8 @@ def _code_sums(
     stopped = keep & (code == STOPPED)
     stops[row[stopped], day[stopped]] = day[stopped]
     return {
-        "codes": codes, "code_component": component, "count": _prefix(count), "severe": _prefix(severe),
-        "hinted": _prefix(hinted), "active": _prefix(active), "stop_day": np.maximum.accumulate(stops, axis=1),
+        "codes": codes, "code_component": component, "count": prefix_sums(count), "severe": prefix_sums(severe),
+        "hinted": prefix_sums(hinted), "active": prefix_sums(active), "stop_day": np.maximum.accumulate(stops, axis=1),
     }  # fmt: skip
 
 
@@ -193,4 +194,9 @@ def _part_ages(
     since = sums[:, 1:][None] - np.take_along_axis(sums[None].repeat(kinds, 0), np.maximum(last, 0), axis=2)
     part_pages = np.where(last >= 0, since, start_pages[:, :, None] + sums[:, 1:][None])
     part_days = np.where(last >= 0, steps - last, steps - start_day[:, :, None])
-    return {"part_pages": part_pages, "part_days": part_days, "repairs": _prefix(fitted), "design": design}
+    return {
+        "part_pages": part_pages,
+        "part_days": part_days,
+        "repairs": prefix_sums(fitted),
+        "design": design,
+    }

@@ -129,11 +129,12 @@ def fit_hazards(
     progress: Progress = silent,
     bags: int = _BAGS,
     trees: int = 250,
+    first_day: int = _FIRST_DAY,
 ) -> HazardBags:
     """Fit the hazards on rows whose horizon ends within the training days."""
     models: dict[int, list[HistGradientBoostingClassifier]] = {horizon: [] for horizon in HORIZONS}
     for bag in range(bags):
-        rows = hazard_rows(features, known, train_days, seed + bag)
+        rows = hazard_rows(features, known, train_days, seed + bag, first_day)
         matrix = without_empty_columns(features.rows(rows.kind, rows.device, rows.day))
         for step, horizon in enumerate(HORIZONS):
             progress("fit", (bag + step / 2) / bags)

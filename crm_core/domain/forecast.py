@@ -95,6 +95,7 @@ class FailureForecast:
     p_fail_7d: float | None
     p_fail_14d: float | None
     visit_advised: bool = False  # decision by expected cost within the ticket budget
+    bundle_with: DeviceId | None = None  # no visit of its own, but worth a look when that device is visited
     missing_reason: str | None = None
     provenance: Provenance
 

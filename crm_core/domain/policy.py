@@ -107,12 +107,15 @@ class LifePolicy:
 
     replacement_share: float  # 0.8 of the design life
     part_ticket_days_left: float
+    device_years: float  # the second limit: age since installation
+    part_failed_share: float  # of the company's own parts of a kind: then the next one is renewed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailurePolicy:
     """Tickets from failure risk: expected cost within a budget."""
 
+    bundle_threshold_p14: float  # enough for a look while somebody is at the site anyway
     visit_threshold_p14: float
     tickets_per_100_devices_month: float
     breakdown_cost: float

@@ -1,0 +1,196 @@
+"""Was it true? Forecasts are kept as promises, judged when the truth shows, and an estimator that errs loses its place.
+
+A nightly run keeps one promise a week of every supply that runs out within 30 days and of every device's chance to fail.
+A later night fills in what came true; the scorecard says how wide, how right and how well calibrated they were, for all,
+by kind of gauge, by device model and by forecast model. Promises whose interval has passed without the end that they
+foretold count as missed at once: waiting for them would flatter the score.
+"""
+
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from analytics.evaluation import calibration_error
+from analytics.features import FleetState, day_number
+from analytics.supply_state import SupplyState
+from crm_core.domain.forecast import FailureForecast, SupplyForecast
+from crm_core.domain.identity import TenantId
+from crm_core.domain.quality import Promise, Score, Subject
+
+PROMISE_EVERY_DAYS: Final = 7
+NEAR_DAYS: Final = 30.0
+FAILURE_DAYS: Final = 14
+_GIVE_UP_DAYS: Final = 150  # nobody plans that far; the truth of older promises is left open for good
+_GAUGES: Final = ((0.004, "ml"), (0.02, "steps_1"), (0.06, "steps_5"), (1.0, "steps_10"))
+
+
+def gauge_groups(supply: SupplyState) -> list[str]:
+    """Return how each gauge reports: ml, steps_1, steps_5, steps_10, sticking or some_remaining."""
+    step = supply.resolution()
+    names = np.full(len(supply), _GAUGES[-1][1], dtype=object)
+    for limit, name in reversed(_GAUGES):
+        names[step <= limit] = name
+    names[supply.sticks()] = "sticking"
+    names[supply.speaks_late()] = "some_remaining"
+    return [str(name) for name in names]
+
+
+def _is_due(device_id: str, day: int) -> bool:
+    """Return True on one day in seven, another one for every device."""
+    return (day + zlib.crc32(device_id.encode())) % PROMISE_EVERY_DAYS == 0
+
+
+def promises_of(
+    state: FleetState, supplies: Iterable[SupplyForecast], failures: Iterable[FailureForecast], as_of: date,
+    device_models: Mapping[str, str],
+) -> list[Promise]:  # fmt: skip
+    """Return what of tonight's forecasts is kept to be judged; `device_models` names the model of each device."""
+    day, groups = day_number(as_of), gauge_groups(state.supply)
+    made = []
+    for supply in supplies:
+        days = supply.days_to_empty
+        if days is None or days.p50 > NEAR_DAYS or not _is_due(supply.device_id, day):
+            continue
+        row = state.supply_row(supply.device_id, supply.supply_index)
+        made.append(
+            Promise(
+                tenant=state.tenant, subject=Subject.SUPPLIES, device_id=supply.device_id, item=supply.supply_index,
+                made_on=as_of, model=supply.provenance.model, group=groups[row],
+                device_model=device_models.get(supply.device_id, ""), p10=days.p10, p50=days.p50, p90=days.p90,
+            )
+        )  # fmt: skip
+    for failure in failures:
+        chance = failure.p_fail_14d
+        if chance is None or not _is_due(failure.device_id, day):
+            continue
+        made.append(
+            Promise(
+                tenant=state.tenant, subject=Subject.FAILURES, device_id=failure.device_id, item="", made_on=as_of,
+                model=failure.provenance.model, group=failure.component or "none",
+                device_model=device_models.get(failure.device_id, ""), p10=chance, p50=chance, p90=chance,
+            )
+        )  # fmt: skip
+    return made
+
+
+def resolved(
+    state: FleetState, promises: Sequence[Promise], failures: Mapping[str, Sequence[int]], as_of: date
+) -> list[Promise]:
+    """Return the open promises whose truth has shown by the end of `as_of`, with their outcome.
+
+    `failures` has the days (since 1970) of each device's failures.
+    """
+    today = day_number(as_of)
+    lives: dict[int, list[tuple[int, float | None]]] = {}
+    for life in state.ended:
+        lives.setdefault(life.row, []).append((life.found_on, life.end))
+    done = []
+    for promise in promises:
+        made = day_number(promise.made_on)
+        if promise.subject is Subject.SUPPLIES:
+            row = state.supply_row(promise.device_id, promise.item)
+            after = [end for found, end in lives.get(row, ()) if found > made]
+            if after:
+                outcome = None if after[0] is None else max(0.0, after[0] - made)
+                done.append(replace(promise, resolved_on=as_of, outcome=outcome))
+            elif today - made > _GIVE_UP_DAYS:
+                done.append(replace(promise, resolved_on=as_of))
+        elif today - made >= FAILURE_DAYS:
+            failed = any(made < day <= made + FAILURE_DAYS for day in failures.get(promise.device_id, ()))
+            done.append(replace(promise, resolved_on=as_of, outcome=float(failed)))
+    return done
+
+
+# --- scores -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """One promise as numbers; `outcome` is NaN while the supply still lives beyond P90."""
+
+    promise: Promise
+    outcome: float
+
+
+def score_rows(tenant: TenantId, promises: Sequence[Promise], as_of: date) -> list[Score]:
+    """Return the scorecard of `promises` (a window) as of a day."""
+    judged = [item for promise in promises if (item := _judge(promise, as_of)) is not None]
+    made = []
+    for subject in Subject:
+        mine = [item for item in judged if item.promise.subject is subject]
+        for grouping, key in (
+            ("all", lambda _: ""), ("gauge", lambda each: each.group), ("device_model", lambda each: each.device_model),
+            ("model", lambda each: each.model),
+        ):  # fmt: skip
+            groups: dict[str, list[_Judged]] = {}
+            for item in mine:
+                groups.setdefault(key(item.promise), []).append(item)
+            figures = _of_supplies if subject is Subject.SUPPLIES else _of_failures
+            for name, rows in sorted(groups.items()):
+                made.append(
+                    Score(tenant=tenant, as_of=as_of, subject=subject, grouping=grouping, name=name, rows=len(rows), **figures(rows))
+                )  # fmt: skip
+    return made
+
+
+def _judge(promise: Promise, as_of: date) -> _Judged | None:
+    if promise.outcome is not None:
+        return _Judged(promise, promise.outcome)
+    late = promise.resolved_on is None and as_of > promise.made_on + timedelta(days=int(promise.p90) + 1)
+    return _Judged(promise, float("nan")) if late and promise.subject is Subject.SUPPLIES else None
+
+
+def _numbers(rows: Sequence[_Judged]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return quantiles [n, 3] and outcomes [n]."""
+    return (
+        np.array([(row.promise.p10, row.promise.p50, row.promise.p90) for row in rows]),
+        np.array([row.outcome for row in rows]),
+    )
+
+
+def _of_supplies(rows: Sequence[_Judged]) -> dict[str, float | None]:
+    days, truth = _numbers(rows)
+    known = ~np.isnan(truth)
+    wrong = days[known, 1] - truth[known]
+    inside = (days[:, 0] <= truth) & (truth <= days[:, 2])
+    return {
+        "error": round(float(np.abs(wrong).mean()), 3) if len(wrong) else None,
+        "bias": round(float(wrong.mean()), 3) if len(wrong) else None,
+        "coverage": round(float(inside.mean()), 4),
+        "width": round(float((days[:, 2] - days[:, 0]).mean()), 3),
+    }
+
+
+def _of_failures(rows: Sequence[_Judged]) -> dict[str, float | None]:
+    chance, truth = _numbers(rows)
+    happened = truth > 0.5
+    return {
+        "error": round(calibration_error(happened, chance[:, 1], 10), 4),
+        "bias": round(float(chance[:, 1].mean() - happened.mean()), 4),
+        "coverage": None,
+        "width": None,
+    }
+
+
+def broken_promise(
+    scores: Iterable[Score], model_id: str, least: float, most: float, rows: int
+) -> Score | None:
+    """Return the score of a supply model whose coverage has left its band with enough promises judged, or None."""
+    for score in scores:
+        if score.grouping == "model" and score.name == model_id and score.subject is Subject.SUPPLIES:
+            outside = score.coverage is not None and not least <= score.coverage <= most
+            return score if outside and score.rows >= rows else None
+    return None
+
+
+def failure_days(failures: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
+    """Return the days of failures by device."""
+    by_device: dict[str, list[int]] = {}
+    for device_id, day in failures:
+        by_device.setdefault(device_id, []).append(day)
+    return by_device
