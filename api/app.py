@@ -22,6 +22,8 @@ from api.pages import (
     entry_pages,
     fleet_pages,
     my_pages,
+    notice_pages,
+    policy_pages,
     quality_of_service,
     work_pages,
 )
@@ -40,20 +42,29 @@ from api.rate_limit import RateLimit
 from api.routes import (
     accounts,
     billing,
+    bulk,
     calendars,
     care,
     charges,
     contracts,
     customers,
+    dead_letters,
     devices,
+    events,
     exports,
     fleet,
+    incidents,
     insight,
     jobs,
+    notices,
     operations,
     policy,
+    replays,
     requests,
+    security,
+    service_reports,
     session,
+    ticket_moves,
     tickets,
     trust,
     work_orders,
@@ -86,12 +97,16 @@ def create_app(services: ApiServices) -> FastAPI:
     app.state.sign_in_guard = SignInGuard(
         services.uow_factory, services.clock, services.settings.sign_in, metrics.sign_in_locked
     )
+    app.state.event_feeds = {}
+    app.state.open_streams = set()
     app.state.renderer = Renderer(services, _TEMPLATES, _STATIC)
     for module in (
         session,
         fleet,
         devices,
         tickets,
+        ticket_moves,
+        notices,
         work_orders,
         contracts,
         billing,
@@ -104,8 +119,15 @@ def create_app(services: ApiServices) -> FastAPI:
         jobs,
         accounts,
         policy,
+        replays,
         trust,
         calendars,
+        service_reports,
+        incidents,
+        dead_letters,
+        security,
+        bulk,
+        events,
     ):
         app.include_router(module.router, prefix=API_PREFIX)
     app.include_router(calendars.feeds)
@@ -116,6 +138,8 @@ def create_app(services: ApiServices) -> FastAPI:
         entry_pages,
         fleet_pages,
         my_pages,
+        notice_pages,
+        policy_pages,
         quality_of_service,
         work_pages,
     ):
