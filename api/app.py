@@ -99,6 +99,8 @@ def create_app(services: ApiServices) -> FastAPI:
     )
     app.state.event_feeds = {}
     app.state.open_streams = set()
+    app.state.event_feeds = {}
+    app.state.open_streams = set()
     app.state.renderer = Renderer(services, _TEMPLATES, _STATIC)
     for module in (
         session,

@@ -57,6 +57,40 @@ class Jobs(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """One refused message; `origin` is an MQTT topic or `snmp`."""
+
+    letter_id: int
+    at: datetime
+    origin: str
+    reason: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayedLetter:
+    """What became of a letter that went through again; `reason` why it is still refused."""
+
+    letter_id: int
+    landed: bool
+    reason: str
+
+
+class DeadLetters(Protocol):
+    """Messages that could not be understood; `config.wiring.dead_letters` implements it over the collector."""
+
+    def list(self, limit: int, before: int | None = None) -> Sequence[DeadLetter]:
+        """Return letters with an id below `before`, newest first."""
+        ...
+
+    def get(self, letter_id: int) -> DeadLetter | None: ...
+
+    def replay(self, letter_ids: Sequence[int]) -> Sequence[ReplayedLetter]:
+        """Land letters once more, in this order; those that land are forgotten."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GuardSettings:
     """`attempts` failures of an account (five times as many of an address) within `window` lock it for `lock_out`."""
 
@@ -89,6 +123,7 @@ class ApiSettings:
     max_body_bytes: int = 64 * 1024
     sign_in: GuardSettings = GuardSettings()
     rate_limits: RateLimits = RateLimits()
+    event_streams: int = 200  # open at once in a process
     tenant: TenantId = DEFAULT_TENANT  # whose people sign in at the form
     sign_in_hint: tuple[
         tuple[str, str], ...
@@ -107,6 +142,7 @@ class ApiServices:
     dispatcher: Dispatcher
     registry: Registry
     jobs: Jobs
+    dead_letters: DeadLetters
     personal: PersonalData
     subjects: DataSubjects
     customers: CustomerServices

@@ -12,12 +12,15 @@ from prometheus_client import CollectorRegistry
 
 from api.app import create_app
 from api.services import ApiServices, ApiSettings, GuardSettings, RateLimits
+from collector.replay import Replayer
 from config.audit_anchors import verify as verify_audit
 from config.cli.common import version
 from config.supervision import Supervisor
 from config.wiring.analysing import Desk
 from config.wiring.core import Core, open_lock
 from config.wiring.customers import customers_of
+from config.wiring.dead_letters import DeadLetterDesk
+from config.wiring.telemetry import Telemetry
 from crm_core.billing.services import build_money
 from crm_core.domain.errors import InvalidConfiguration
 from crm_core.fleet_health import FleetHealth
@@ -29,7 +32,7 @@ _START_SECONDS: Final = 20.0
 
 def build_api(
     core: Core,
-    store: TelemetryStore,
+    telemetry: Telemetry,
     desk: Desk,
     jobs: Supervisor,
     metrics: CollectorRegistry,
@@ -38,7 +41,8 @@ def build_api(
     sign_in_hint: tuple[tuple[str, str], ...] = (),
 ) -> FastAPI:
     """Return the application over the services of this process."""
-    settings = core.settings
+    settings, store = core.settings, telemetry.store
+    replayer = Replayer(telemetry.dead_letters, telemetry.ingest, store, core.clock)
     reading = make_uow_factory(settings.crm_url, read_only=True)
     services = ApiServices(
         uow_factory=core.uow_factory,
@@ -49,6 +53,7 @@ def build_api(
         dispatcher=desk.dispatcher,
         registry=core.registry,
         jobs=jobs,
+        dead_letters=DeadLetterDesk(telemetry.dead_letters, replayer),
         personal=core.personal,
         subjects=core.subjects,
         money=build_money(core.uow_factory, reading, store, core.clock, core.policy),

@@ -52,6 +52,8 @@ OBJECTS = {
     "webhook_id": {"own": "1", "foreign": "2", "absent": "99999"},
     "receiver_id": {"own": "cust-1", "foreign": "rival-cust", "absent": "no-such"},
     "kind": {"own": "customer", "foreign": "customer", "absent": "customer"},
+    "incident_id": {"own": "1", "foreign": "2", "absent": "99999"},
+    "letter_id": {"own": "1", "foreign": "99998", "absent": "99999"},
     "token_id": {"own": "a" * 64, "foreign": "b" * 64, "absent": "c" * 64},
 }
 _LINE = {"line_id": "1", "plan_id": "basic", "monthly_rent": "600", "device_value": "18000"}
@@ -75,6 +77,8 @@ BODIES = {
     "NoteInput": {}, "ReasonInput": {"reason": "test"}, "AssignInput": {"technician_id": "li"}, "CompleteInput": {},
     "ReportInput": {"device_id": "c3525-02", "text": "streaks"}, "UserChange": {"language": "en"},
     "NewUser": {"name": "new-one", "password": "long enough", "role": "manager"},
+    "LettersInput": {"letter_ids": [1]}, "AcknowledgeRows": {"rows": [{"ticket_id": 1}]},
+    "AssignRows": {"rows": [{"work_order_id": 1, "technician_id": "li"}]},
     "NewToken": {"user_id": "manager", "name": "t", "scopes": ["read"]}, "SignInInput": {"name": "x", "password": "y"},
     "PersonalValue": {"value": "painter"}, "TrustReason": {"reason": "test"},
     "PolicyChangeInput": {
@@ -124,7 +128,10 @@ def objects_of(world, account):
 def call(machine, method, path, operation, kind, objects=OBJECTS):
     filled = re.sub(r"\{(\w+)\}", lambda found: objects[found[1]][kind], path)
     return machine.request(
-        method, filled, json=body_for(operation), headers={"If-Match": "*"} if method != "get" else {}
+        method,
+        filled + ("?wait_seconds=0" if path.endswith("/events") else ""),
+        json=body_for(operation),
+        headers={"If-Match": "*"} if method != "get" else {},
     )
 
 

@@ -19,6 +19,9 @@ from api.access import issue_token
 from api.app import create_app
 from api.passwords import hash_password
 from api.services import ApiServices, ApiSettings, JobInfo
+from collector.dead_letters import DeadLetter, SqliteDeadLetters
+from collector.ingest import Ingest
+from collector.replay import Replayer
 from collector.stores.sqlite import SqliteTelemetryStore
 from config.catalogue_files import load_catalogue
 from config.clock import VirtualClock
@@ -27,8 +30,10 @@ from config.locale_files import load_messages
 from config.policy_files import POLICY, load_policies, policy_on
 from config.policy_shelf import PolicyShelf
 from config.wiring.customers import build_customers
+from config.wiring.dead_letters import DeadLetterDesk
 from crm_core.billing.services import build_money
 from crm_core.dispatching import Dispatcher
+from crm_core.domain.accounts import SignInAlarm
 from crm_core.domain.catalogue import Catalogue
 from crm_core.domain.errors import NotFound
 from crm_core.domain.fault_codes import FaultCodeBook
@@ -45,7 +50,7 @@ from crm_core.domain.identity import (
     UserId,
 )
 from crm_core.domain.money import Money
-from crm_core.domain.service import Role, Technician, User
+from crm_core.domain.service import Incident, IncidentKind, Role, Technician, User
 from crm_core.fleet_health import FleetHealth
 from crm_core.ports import Landing
 from crm_core.registry import Registry
@@ -141,6 +146,8 @@ def open_world(folder: Path, settings: ApiSettings | None = None) -> World:
     policy = policy_on(load_policies(), NOW.date()).book
     lock = AesPersonalLock(folder / "personal.key")
     personal = PersonalData(lock, policy, clock)
+    box = SqliteDeadLetters(store)
+    ingest = Ingest(store, lambda now, before: conclude(now, before, knowledge.fault_codes), box, clock)
     services = ApiServices(
         uow_factory=uow_factory,
         read_uow_factory=readers,
@@ -150,6 +157,7 @@ def open_world(folder: Path, settings: ApiSettings | None = None) -> World:
         dispatcher=Dispatcher(uow_factory, clock, policy, knowledge.catalogue, knowledge.fault_codes),
         registry=Registry(uow_factory, clock, knowledge.catalogue),
         jobs=FakeJobs(),
+        dead_letters=DeadLetterDesk(box, Replayer(box, ingest, store, clock)),
         personal=personal,
         money=build_money(uow_factory, readers, store, clock, policy),
         customers=build_customers(uow_factory, clock, policy, knowledge.catalogue, store),
@@ -191,6 +199,7 @@ def build_world(folder: Path) -> None:
     _people(world)
     _history(world)
     _save_forecasts(world, forecasts_of())
+    _refused(world)
     knowledge = KNOWLEDGE
     services = world.services
     triage = Triage(
@@ -265,6 +274,31 @@ def _devices(registry: Registry, tenant: TenantId, roster: tuple[tuple[object, .
                 installed_on=date(2025, 6, 1),
             )
         )
+
+
+def _refused(world: World) -> None:
+    """Keep a refused message and an alarm, so that their lists are not empty."""
+    SqliteDeadLetters(world.store).add(
+        [
+            DeadLetter(
+                at=NOW, origin="drumbeat/v1/default/hq/c3525-01/reading", reason="no JSON", body=b"\xff{"
+            )
+        ]
+    )
+    with world.services.uow_factory() as uow:
+        uow.accounts.add_alarm(
+            SignInAlarm(
+                tenant=DEFAULT_TENANT, alarm_id=0, kind="account", subject="manager", address="10.0.0.9",
+                failures=10, raised_at=NOW, locked_until=NOW + timedelta(minutes=15),
+            )
+        )  # fmt: skip
+        for tenant in (DEFAULT_TENANT, OTHER_TENANT):
+            over = Incident(
+                tenant=tenant, incident_id=0, kind=IncidentKind.SITE, subject="studio", opened_at=NOW - timedelta(days=2),
+                device_ids=(DeviceId("m126-02"),), closed_at=NOW - timedelta(days=1), settled_at=NOW - timedelta(days=1),
+            )  # fmt: skip
+            uow.incidents.open_unless_covered(over)
+        uow.commit()
 
 
 def _people(world: World) -> None:
