@@ -124,6 +124,7 @@ class ApiSettings:
     sign_in: GuardSettings = GuardSettings()
     rate_limits: RateLimits = RateLimits()
     event_streams: int = 200  # open at once in a process
+    private_webhooks: bool = False  # webhooks may call private networks and plain http
     tenant: TenantId = DEFAULT_TENANT  # whose people sign in at the form
     sign_in_hint: tuple[
         tuple[str, str], ...

@@ -10,13 +10,14 @@ from datetime import datetime
 from enum import StrEnum
 
 from crm_core.domain.errors import Conflict, IllegalTransition
-from crm_core.domain.identity import DeviceId, TenantId, TicketId, WorkOrderId
+from crm_core.domain.identity import DeviceId, TenantId, TicketId, WorkOrderId, ticket_number
 from crm_core.domain.policy import PolicyBook
 from crm_core.domain.service import (
     OPEN_STATES,
     Evidence,
     SignalOrigin,
     Ticket,
+    TicketEvent,
     TicketLevel,
     TicketState,
     WorkOrder,
@@ -43,6 +44,7 @@ _AFTER: dict[Outcome, Move] = {
     Outcome.NOT_FIXED: Move.CANNOT_FIX,
     Outcome.PARTS_NEEDED: Move.WAIT_PARTS,
 }
+_ENDS_VISIT = frozenset({Move.MERGE, Move.CANCEL, Move.FIX_BY_PHONE, Move.CANNOT_FIX})
 _ORDER_MOVES: dict[WorkOrderState, frozenset[WorkOrderState]] = {
     WorkOrderState.PLANNED: frozenset({WorkOrderState.ASSIGNED, WorkOrderState.CANCELLED}),
     WorkOrderState.ASSIGNED: frozenset(
@@ -100,10 +102,54 @@ class ServiceDesk:
             ticket = uow.tickets.get(tenant, ticket_id)
             _check_version(expected_version, ticket.version, f"ticket {ticket_id}")
             saved = uow.tickets.save(self._moved(ticket, move, actor, note))
-            if move in (Move.MERGE, Move.CANCEL, Move.FIX_BY_PHONE):
+            if move in _ENDS_VISIT:
                 take_off_visit(uow, saved, f"{actor}: {saved.state}")
             uow.commit()
             return saved
+
+    def merge(
+        self,
+        tenant: TenantId,
+        ticket_id: TicketId,
+        into: TicketId,
+        *,
+        actor: str,
+        note: str,
+        expected_version: int | None = None,
+    ) -> Ticket:
+        """End a ticket in favour of another open one of the same customer, which takes over its evidence."""
+        with self._uow_factory() as uow:
+            ticket, target = uow.tickets.get(tenant, ticket_id), uow.tickets.get(tenant, into)
+            _check_version(expected_version, ticket.version, f"ticket {ticket_id}")
+            if ticket_id == into or not target.is_open or target.customer_id != ticket.customer_id:
+                raise Conflict("merge into another open ticket of the same customer")
+            reason = f"{ticket_number(into)}: {note.strip()}" if note.strip() else ""
+            merged = self._moved(ticket, Move.MERGE, actor, reason)
+            saved = uow.tickets.save(replace(merged, links=_linked(merged, into)))
+            take_off_visit(uow, saved, f"{actor}: {saved.state}")
+            evidence = tuple(dict.fromkeys((*target.evidence, *ticket.evidence)))
+            uow.tickets.save(replace(target, links=_linked(target, ticket_id), evidence=evidence))
+            uow.commit()
+            return saved
+
+    def link(self, tenant: TenantId, ticket_id: TicketId, other: TicketId, *, actor: str) -> Ticket:
+        """Say that two tickets have to do with each other; a second time changes nothing."""
+        with self._uow_factory() as uow:
+            ticket, second = uow.tickets.get(tenant, ticket_id), uow.tickets.get(tenant, other)
+            if ticket_id == other:
+                raise Conflict("a ticket cannot be linked to itself")
+            for one, far in ((ticket, other), (second, ticket_id)):
+                if far not in one.links:
+                    uow.tickets.save(self._noted(one, "link", actor, ticket_number(far), _linked(one, far)))
+            uow.commit()
+            return uow.tickets.get(tenant, ticket_id)
+
+    def _noted(self, ticket: Ticket, event: str, actor: str, note: str, links: tuple[int, ...]) -> Ticket:
+        """Return the ticket with an event that moves nothing."""
+        entry = TicketEvent(
+            at=self._clock.now(), actor=actor, event=event, from_state=ticket.state, to_state=ticket.state, note=note
+        )  # fmt: skip
+        return replace(ticket, links=links, events=(*ticket.events, entry))
 
     def acknowledge(
         self,
@@ -286,6 +332,10 @@ class ServiceDesk:
     def _count(self, tenant: TenantId, device_id: DeviceId) -> int | None:
         reading = self._store.newest(tenant, device_id) if self._store is not None else None
         return reading.counters.billing_count if reading is not None else None
+
+
+def _linked(ticket: Ticket, other: TicketId) -> tuple[int, ...]:
+    return tuple(sorted({*ticket.links, other}))
 
 
 def _check_version(expected: int | None, present: int, what: str) -> None:

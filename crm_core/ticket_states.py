@@ -71,6 +71,7 @@ _MOVES: Final[dict[TicketState, dict[Move, TicketState]]] = {
     _S.HELD: {Move.RELEASE: _S.NEW, Move.CLEARED: _S.AUTO_RESOLVED},
     _S.TRIAGED: {
         Move.PROPOSE: _S.TRIAGED,
+        Move.CANNOT_FIX: _S.ESCALATED,
         Move.FIX_BY_PHONE: _S.RESOLVED,
         Move.PLAN: _S.SCHEDULED,
         Move.CLEARED: _S.AUTO_RESOLVED,
@@ -79,6 +80,7 @@ _MOVES: Final[dict[TicketState, dict[Move, TicketState]]] = {
     _S.SCHEDULED: {
         Move.ACKNOWLEDGE: _S.SCHEDULED,
         Move.PROPOSE: _S.SCHEDULED,
+        Move.CANNOT_FIX: _S.ESCALATED,
         Move.START: _S.IN_PROGRESS,
         Move.UNPLAN: _S.TRIAGED,
         Move.FIX_BY_PHONE: _S.RESOLVED,

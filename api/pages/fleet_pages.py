@@ -120,16 +120,16 @@ def _ticket_page(
 @router.post("/tickets/{ticket_id}/acknowledge")
 def acknowledge(request: Request, principal: Office, form: Form, ticket_id: Key) -> Response:
     """Take a ticket up."""
-    return _move_ticket(request, principal, checked(form, principal), ticket_id, Move.ACKNOWLEDGE)
+    return move_ticket(request, principal, checked(form, principal), ticket_id, Move.ACKNOWLEDGE)
 
 
 @router.post("/tickets/{ticket_id}/cancel")
 def cancel(request: Request, principal: Office, form: Form, ticket_id: Key) -> Response:
     """Cancel a ticket with a reason."""
-    return _move_ticket(request, principal, checked(form, principal), ticket_id, Move.CANCEL)
+    return move_ticket(request, principal, checked(form, principal), ticket_id, Move.CANCEL)
 
 
-def _move_ticket(
+def move_ticket(
     request: Request, principal: Principal, form: dict[str, str], ticket_id: int, move: Move
 ) -> Response:
     """Make the move and show the ticket again; a collision is explained on the page."""

@@ -42,6 +42,7 @@ PLACES: Final[tuple[Place, ...]] = (
     Place("service", "work_orders", "/work-orders", OFFICE),
     Place("service", "plan", "/plan", OFFICE),
     Place("service", "incidents", "/incidents", OFFICE),
+    Place("service", "notices", "/notices", OFFICE),
     Place("customers", "customers", "/customers", OFFICE),
     Place("insight", "service_quality", "/service-quality", SUPERVISORS),
 )

@@ -1,21 +1,24 @@
 """The board of tickets and the page of one ticket."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 
 from api.access import Principal
 from api.pages.supply_view import Words
+from api.schemas.notices import NoticeBody
 from api.schemas.service import next_clock
 from api.service_lists import list_tickets
 from api.services import ApiServices
 from api.wording import clock_reasons, guide_steps
 from crm_core.domain.fleet import DeviceBundle
 from crm_core.domain.identity import DeviceId
+from crm_core.domain.notices import ReceiverKind
 from crm_core.domain.service import OPEN_STATES, Role, SlaClock, Ticket, TicketLevel, TicketState
 from crm_core.ports import TicketFilter, UnitOfWork, WorkOrderFilter
 from crm_core.ticket_opening import held_until
+from crm_core.ticket_states import Move, possible_moves
 
 _LANES: Final[tuple[tuple[str, frozenset[TicketState]], ...]] = (
     ("new", frozenset({TicketState.NEW, TicketState.HELD})),
@@ -27,6 +30,20 @@ _LANES: Final[tuple[tuple[str, frozenset[TicketState]], ...]] = (
 )  # fmt: skip
 LANE_ROWS: Final = 25
 _MOST: Final = 2000
+_MESSAGES: Final = 50
+#: What the form of the page offers where the ticket's state allows it; taking up and cancelling have their own.
+BY_HAND: Final = frozenset(
+    {
+        Move.PROPOSE,
+        Move.FIX_BY_PHONE,
+        Move.CALL_BACK,
+        Move.WAIT_CUSTOMER,
+        Move.WAIT_PARTS,
+        Move.WAIT_ACCESS,
+        Move.RESUME,
+        Move.CANNOT_FIX,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +142,24 @@ def ticket_context(
         "names": technicians,
         "guide": guide_steps(orders[0], words.messages, words.language) if orders else [],
         "may_change": principal.role is not Role.TECHNICIAN,
+        "moves": [move for move in possible_moves(ticket.state) if move in BY_HAND],
+        **_telling(services, uow, ticket, words),
         "held_until": held_until(ticket),
+    }
+
+
+def _telling(services: ApiServices, uow: UnitOfWork, ticket: Ticket, words: Words) -> dict[str, Any]:
+    """Return the messages about a ticket, and who was told of promises at risk."""
+    found = uow.notices.list(ticket.tenant, subject=f"ticket:{ticket.ticket_id}", limit=_MESSAGES)
+    shares = services.policy.sla.escalation
+    return {
+        "messages": [
+            NoticeBody.of(replace(each, language=words.language), words.messages, services.settings.time_zone)
+            for each in found
+            if each.receiver_kind is not ReceiverKind.PROGRAM
+        ],
+        "escalations": uow.notices.escalations(ticket.tenant, ticket.ticket_id),
+        "shares": {step: round(100 * share) for step, share in shares.items()},
     }
 
 

@@ -80,6 +80,7 @@ def build_api(
                 per_caller=settings.api.requests_per_minute,
                 per_address=settings.api.requests_per_minute_anonymous,
             ),
+            private_webhooks=settings.notices.private_webhooks,
             tenant=core.tenant,
             sign_in_hint=sign_in_hint,
         ),

@@ -175,6 +175,7 @@ class Ticket:
     events: tuple[TicketEvent, ...] = ()
     code: str | None = None
     policy_version: str = ""
+    links: tuple[int, ...] = ()  # numbers of tickets that have to do with this one
     version: int = 1
 
     @property

@@ -13,6 +13,7 @@ from api.access import Public, Rule
 from api.openapi import rules_of
 from crm_core.domain.identity import DEFAULT_TENANT
 from crm_core.ports import TicketFilter, WorkOrderFilter
+from tests.integration.api.care import CARE_BODIES, CARE_OBJECTS
 from tests.integration.api.telemetry import OTHER_TENANT
 
 #: account -> role; the last is an integrator whose account is bound to a customer.
@@ -46,6 +47,7 @@ OBJECTS = {
     "user_id": {"own": "manager", "foreign": "rival-user", "absent": "no-such"},
     "name": {"own": "forecasts", "foreign": "no.such", "absent": "no.such"},
     "list_name": {"own": "tickets", "foreign": "no-such", "absent": "nothing"},
+    "replay_id": {"own": "r-" + "0" * 16, "foreign": "r-" + "0" * 16, "absent": "r-" + "0" * 16},
     "key": {"own": "sla.calendar", "foreign": "no.such", "absent": "no.such"},
     "field": {"own": "occupation", "foreign": "occupation", "absent": "occupation"},
     "notice_id": {"own": "1", "foreign": "2", "absent": "99999"},
@@ -55,10 +57,11 @@ OBJECTS = {
     "incident_id": {"own": "1", "foreign": "2", "absent": "99999"},
     "letter_id": {"own": "1", "foreign": "99998", "absent": "99999"},
     "token_id": {"own": "a" * 64, "foreign": "b" * 64, "absent": "c" * 64},
+    **CARE_OBJECTS,
 }
 _LINE = {"line_id": "1", "plan_id": "basic", "monthly_rent": "600", "device_value": "18000"}
 _TARIFF = {"price": "0.08", "free_pages": 1000}
-BODIES = {
+BODIES = CARE_BODIES | {
     "RunInput": {"month": "2026-02"}, "PaymentInput": {"amount": "1.00", "channel": "cash"},
     "InstalmentsInput": {"number": 1}, "MoneyReason": {"reason": "test"}, "ExplainInput": {"note": "by phone"},
     "ChargeInput": {"item": "jam", "hours": "0.5", "cause": "user_damage"},
@@ -81,6 +84,7 @@ BODIES = {
     "AssignRows": {"rows": [{"work_order_id": 1, "technician_id": "li"}]},
     "NewToken": {"user_id": "manager", "name": "t", "scopes": ["read"]}, "SignInInput": {"name": "x", "password": "y"},
     "PersonalValue": {"value": "painter"}, "TrustReason": {"reason": "test"},
+    "ReplayInput": {"replicates": 1},
     "PolicyChangeInput": {
         "version": "rights", "effective_from": "2099-01-01", "figures": {"forecasts.life.replacement_share": 0.85},
     },
@@ -128,10 +132,7 @@ def objects_of(world, account):
 def call(machine, method, path, operation, kind, objects=OBJECTS):
     filled = re.sub(r"\{(\w+)\}", lambda found: objects[found[1]][kind], path)
     return machine.request(
-        method,
-        filled + ("?wait_seconds=0" if path.endswith("/events") else ""),
-        json=body_for(operation),
-        headers={"If-Match": "*"} if method != "get" else {},
+        method, filled + ("?wait_seconds=0" if path.endswith("/events") else ""), json=body_for(operation), headers={"If-Match": "*"} if method != "get" else {}
     )
 
 

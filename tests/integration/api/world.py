@@ -15,6 +15,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
+from analytics.policy_replay.service import PolicyReplay, check_request
 from api.access import issue_token
 from api.app import create_app
 from api.passwords import hash_password
@@ -29,6 +30,7 @@ from config.fault_code_files import load_fault_codes
 from config.locale_files import load_messages
 from config.policy_files import POLICY, load_policies, policy_on
 from config.policy_shelf import PolicyShelf
+from config.replay_desk import ReplayDesk
 from config.wiring.customers import build_customers
 from config.wiring.dead_letters import DeadLetterDesk
 from crm_core.billing.services import build_money
@@ -50,6 +52,7 @@ from crm_core.domain.identity import (
     UserId,
 )
 from crm_core.domain.money import Money
+from crm_core.domain.notices import Channel, Notice, NoticeState, ReceiverKind, Webhook
 from crm_core.domain.service import Incident, IncidentKind, Role, Technician, User
 from crm_core.fleet_health import FleetHealth
 from crm_core.ports import Landing
@@ -62,6 +65,7 @@ from crm_core.triage import Triage
 from crm_core.trust.chain import verify_chain
 from crm_core.trust.personal import PersonalData
 from crm_core.trust.subjects import DataSubjects
+from tests.integration.api.care import seed_care
 from tests.integration.api.money import seed_money
 from tests.integration.api.telemetry import (
     NOW,
@@ -145,6 +149,7 @@ def open_world(folder: Path, settings: ApiSettings | None = None) -> World:
     knowledge = KNOWLEDGE
     policy = policy_on(load_policies(), NOW.date()).book
     lock = AesPersonalLock(folder / "personal.key")
+    shelf = PolicyShelf(POLICY, folder / "policy", clock, "Asia/Shanghai")
     personal = PersonalData(lock, policy, clock)
     box = SqliteDeadLetters(store)
     ingest = Ingest(store, lambda now, before: conclude(now, before, knowledge.fault_codes), box, clock)
@@ -159,9 +164,12 @@ def open_world(folder: Path, settings: ApiSettings | None = None) -> World:
         jobs=FakeJobs(),
         dead_letters=DeadLetterDesk(box, Replayer(box, ingest, store, clock)),
         personal=personal,
-        money=build_money(uow_factory, readers, store, clock, policy),
         customers=build_customers(uow_factory, clock, policy, knowledge.catalogue, store),
-        policies=PolicyShelf(POLICY, folder / "policy", clock, "Asia/Shanghai"),
+        money=build_money(uow_factory, readers, store, clock, policy),
+        policies=shelf,
+        replays=ReplayDesk(
+            PolicyReplay(store, readers, knowledge.catalogue, shelf, clock), shelf, check_request
+        ),
         subjects=DataSubjects(uow_factory, personal, clock),
         verify_audit=lambda tenant: verify_chain(uow_factory, tenant, [], lock),
         messages=load_messages(),
@@ -197,6 +205,7 @@ def build_world(folder: Path) -> None:
     _customers(world.services.registry, OTHER_TENANT)
     _devices(world.services.registry, OTHER_TENANT, (("rival-01", "hq", "Canon iR-ADV C3525i", (9,), ()),))
     _people(world)
+    _notices(world)
     _history(world)
     _save_forecasts(world, forecasts_of())
     _refused(world)
@@ -210,6 +219,7 @@ def build_world(folder: Path) -> None:
     services.dispatcher.dispatch(DEFAULT_TENANT)
     services.dispatcher.dispatch(OTHER_TENANT)
     seed_money(services.money, services.uow_factory, world.clock)
+    seed_care(services.customers, services.uow_factory)
     world.close()
 
 
@@ -279,11 +289,7 @@ def _devices(registry: Registry, tenant: TenantId, roster: tuple[tuple[object, .
 def _refused(world: World) -> None:
     """Keep a refused message and an alarm, so that their lists are not empty."""
     SqliteDeadLetters(world.store).add(
-        [
-            DeadLetter(
-                at=NOW, origin="drumbeat/v1/default/hq/c3525-01/reading", reason="no JSON", body=b"\xff{"
-            )
-        ]
+        [DeadLetter(at=NOW, origin="drumbeat/v1/default/hq/c3525-01/reading", reason="no JSON", body=b"\xff{")]
     )
     with world.services.uow_factory() as uow:
         uow.accounts.add_alarm(
@@ -349,6 +355,24 @@ def _people(world: World) -> None:
                         language="en",
                     )
                 )
+        uow.commit()
+
+
+def _notices(world: World) -> None:
+    """A dead message and a subscription in each tenant."""
+    with world.services.uow_factory() as uow:
+        for tenant in (DEFAULT_TENANT, OTHER_TENANT):
+            notice = Notice(
+                tenant=tenant, unique_key="made", channel=Channel.MAIL, receiver_kind=ReceiverKind.CUSTOMER,
+                receiver_id="cust-1", address="a@example.org", topic="ticket.new", subject="ticket:1",
+                text_key="notices.test", created_at=NOW, due_at=NOW, state=NoticeState.DEAD,
+            )  # fmt: skip
+            uow.notices.add([notice])
+            uow.notices.save_webhook(
+                Webhook(
+                    tenant=tenant, url="https://example.org/h", secret="s", events=("*",), created_at=NOW, created_by="x"
+                )
+            )  # fmt: skip
         uow.commit()
 
 

@@ -12,9 +12,12 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column("tickets", sa.Column("links", Json(), nullable=False, server_default="[]"))
     op.add_column("contracts", sa.Column("service_terms", Json()))
 
 
 def downgrade() -> None:
+    with op.batch_alter_table("tickets") as tickets:
+        tickets.drop_column("links")
     with op.batch_alter_table("contracts") as contracts:
         contracts.drop_column("service_terms")
