@@ -4,6 +4,7 @@ A device keeps its history for ever; moving or retiring it closes its `Installed
 moment, so readings never move from one customer to another.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
@@ -23,6 +24,8 @@ from crm_core.domain.service import Technician
 from crm_core.ports import Clock, UnitOfWork, UnitOfWorkFactory
 
 _GONE = frozenset({OwnerState.RETIRED, OwnerState.LOST})
+#: Hears the tenant and the device that changed.
+Watcher = Callable[[TenantId, DeviceId], None]
 
 
 class Registry:
@@ -36,6 +39,16 @@ class Registry:
         self._uow_factory = uow_factory
         self._clock = clock
         self._catalogue = catalogue
+        self._watchers: list[Watcher] = []
+
+    def watch(self, watcher: Watcher) -> None:
+        """Tell `watcher` of every device that was registered, moved or retired, after the commit."""
+        self._watchers.append(watcher)
+
+    def _tell(self, device: Device) -> Device:
+        for watcher in self._watchers:
+            watcher(device.tenant, device.device_id)
+        return device
 
     def save_customer(self, customer: Customer) -> Customer:
         """Add or change a customer; a company needs the name of a contact (requirement 54)."""
@@ -91,7 +104,7 @@ class Registry:
             if place_before != (complete.site_id, complete.contract_id):
                 self._begin_period(uow, complete, now, start_count)
             uow.commit()
-        return complete
+        return self._tell(complete)
 
     def register_all(self, devices: list[Device]) -> list[Device]:
         """Register many devices, each in its own transaction (imports, demo)."""
@@ -116,7 +129,7 @@ class Registry:
             uow.devices.save(moved)
             self._begin_period(uow, moved, now, count)
             uow.commit()
-        return moved
+        return self._tell(moved)
 
     def retire(
         self,
@@ -137,7 +150,7 @@ class Registry:
             uow.devices.save(device)
             self._end_period(uow, device, now, count)
             uow.commit()
-        return device
+        return self._tell(device)
 
     def find(self, tenant: TenantId, device_id: DeviceId) -> DeviceBundle:
         """Return a device with its place and people."""

@@ -30,6 +30,7 @@ from collector.stores.influxql import Row, text
 from collector.stores.reading_codec import MS_PER_DAY, at_ms, at_us, instant_of, whole_reading
 from collector.stores.sqlite import SqliteTelemetryStore
 from crm_core.domain.identity import DeviceId, TenantId
+from crm_core.domain.standing import ChangedDays, DeviceDimensions, FleetStanding, StandingFilter
 from crm_core.domain.telemetry import DailyMeters, DailySupply, DeviceReading, DeviceState, TelemetryEvent
 from crm_core.ports import AppendResult, Landing, StoreStats
 
@@ -77,6 +78,16 @@ class InfluxTelemetryStore:
     ) -> Mapping[tuple[str, str], Mapping[str, SequenceRanges]]:
         """See `SqliteTelemetryStore.received_many`."""
         return self.journal.received_many(devices)
+
+    def keep_dimensions(self, devices: Sequence[DeviceDimensions]) -> None:
+        self.journal.keep_dimensions(devices)
+
+    def standing(self, tenant: TenantId, wanted: StandingFilter) -> Sequence[FleetStanding]:
+        """Return the figures from the journal, which keeps the newest state of every device."""
+        return self.journal.standing(tenant, wanted)
+
+    def changed_days(self, tenant: TenantId, since: int = 0) -> ChangedDays:
+        return self.journal.changed_days(tenant, since)
 
     def neighbours(
         self, tenant: TenantId, device_id: DeviceId, at: datetime

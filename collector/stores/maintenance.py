@@ -28,6 +28,7 @@ from collector.stores.sqlite_rows import (
     supplies_of,
 )
 from collector.stores.sqlite_schema import connect, day_table, days_present
+from collector.stores.sqlite_standing import wrong_figures
 from crm_core.domain.errors import InvalidValue, StoreUnavailable
 from crm_core.domain.telemetry import DeviceReading
 
@@ -120,6 +121,7 @@ def verify(path: Path) -> Verification:
                 ):
                     faults.append(f"device {device_id}, {_date(day)}: the roll-up does not fit the readings")
         db.execute("COMMIT")
+        faults += wrong_figures(db)
     return Verification(readings, rollups, tuple(faults))
 
 

@@ -11,17 +11,26 @@ from collector.sequences import SequenceRanges, Settled
 from collector.stores.daily import by_index, is_jam, meters_of, order_of, supply_row
 from collector.stores.reading_codec import MS_PER_DAY, at_ms, at_us, instant_of
 from collector.stores.sqlite_rows import rolled_up
+from collector.stores.standing import summed_up, value_of
 from crm_core.device_state import device_state
 from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.domain.service import Signal
+from crm_core.domain.standing import ChangedDays, DeviceDimensions, FleetStanding, StandingFilter
 from crm_core.domain.telemetry import DailyMeters, DailySupply, DeviceReading, DeviceState, TelemetryEvent
-from crm_core.ports import AppendResult, Landing, StoreStats
+from crm_core.ports import AppendResult, Clock, Landing, StoreStats
 
 
 class MemoryTelemetryStore:
-    """Telemetry for tests and trials; gone with the process. Signals are kept in `signals`, in order."""
+    """Telemetry for tests and trials; gone with the process. Signals are kept in `signals`, in order.
 
-    def __init__(self) -> None:
+    Without a clock every day counts as over (`changed_days`).
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock
+        self._dimensions: dict[tuple[str, str], DeviceDimensions] = {}
+        self._changed: dict[tuple[str, str, int], int] = {}
+        self._batches = 0
         self._lock = threading.RLock()
         self._readings: dict[tuple[str, str], dict[str, DeviceReading]] = {}
         self._newest: dict[tuple[str, str], DeviceReading] = {}
@@ -33,6 +42,7 @@ class MemoryTelemetryStore:
     def append(self, landings: Sequence[Landing]) -> AppendResult:
         stored = 0
         with self._lock:
+            self._batches += 1
             for landing in landings:
                 stored += self._land(landing)
         return AppendResult(stored=stored, duplicates=len(landings) - stored)
@@ -47,6 +57,7 @@ class MemoryTelemetryStore:
         elif reading.key in mine:
             return False
         mine[reading.key] = reading
+        self._note_change(*place, reading.polled_at)
         newest = self._newest.get(place)
         if newest is None or _order(newest) < _order(reading):
             self._newest[place] = reading
@@ -69,7 +80,8 @@ class MemoryTelemetryStore:
             before = len(self._events)
             for event in events:
                 key = (event.tenant, event.device_id, event.at, event.kind, event.code, event.began)
-                self._events.setdefault(key, event)
+                if self._events.setdefault(key, event) is event and is_jam(event):
+                    self._note_change(event.tenant, event.device_id, event.at)
             return len(self._events) - before
 
     def settle(self, numbers: Sequence[Settled]) -> None:
@@ -93,6 +105,29 @@ class MemoryTelemetryStore:
         self, devices: Sequence[tuple[str, str]]
     ) -> Mapping[tuple[str, str], Mapping[str, SequenceRanges]]:
         return {place: self.received(*place) for place in devices}
+
+    def keep_dimensions(self, devices: Sequence[DeviceDimensions]) -> None:
+        self._dimensions |= {(device.tenant, device.device_id): device for device in devices}
+
+    def standing(self, tenant: TenantId, wanted: StandingFilter) -> Sequence[FleetStanding]:
+        places: dict[str, list[DeviceReading]] = {}
+        for place, reading in self._newest.items():
+            known = self._dimensions.get(place)
+            site = DeviceDimensions(tenant=place[0], device_id=place[1], site_id=reading.site_id)
+            if place[0] == tenant:
+                places.setdefault(value_of(known or site, wanted.by), []).append(reading)
+        return [summed_up(value, places[value], wanted) for value in sorted(places)]
+
+    def changed_days(self, tenant: TenantId, since: int = 0) -> ChangedDays:
+        with self._lock:
+            found = sorted((place[1], place[2]) for place, stamp in self._changed.items()
+                           if place[0] == tenant and stamp > since)  # fmt: skip
+            return ChangedDays(mark=self._batches, days=tuple((DeviceId(name), day) for name, day in found))
+
+    def _note_change(self, tenant: str, device_id: str, at: datetime) -> None:
+        day = at_ms(at) // MS_PER_DAY
+        if self._clock is None or day < at_ms(self._clock.now()) // MS_PER_DAY:
+            self._changed[tenant, device_id, day] = self._batches
 
     def _boot(self, place: tuple[str, str], boot_id: str) -> SequenceRanges:
         boots = self._received.setdefault(place, {})

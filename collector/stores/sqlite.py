@@ -34,9 +34,11 @@ from collector.stores.sqlite_rows import (
     supplies_of,
 )
 from collector.stores.sqlite_schema import connect, days_present, migrate
+from collector.stores.sqlite_standing import read_changed_days, read_standing, write_dimensions
 from collector.stores.sqlite_write import SqliteWriter
 from crm_core.domain.errors import StoreUnavailable
 from crm_core.domain.identity import DeviceId, TenantId
+from crm_core.domain.standing import ChangedDays, DeviceDimensions, FleetStanding, StandingFilter
 from crm_core.domain.telemetry import DailyMeters, DailySupply, DeviceReading, DeviceState, TelemetryEvent
 from crm_core.ports import AppendResult, Clock, Landing, StoreStats
 
@@ -96,6 +98,10 @@ class SqliteTelemetryStore:
     def drop_before(self, instant: datetime) -> int:
         first_kept = at_ms(instant) // MS_PER_DAY
         return self.transaction(lambda db: drop_days(db, first_kept, self._writer.forget))
+
+    def keep_dimensions(self, devices: Sequence[DeviceDimensions]) -> None:
+        if devices:
+            self.transaction(lambda db: write_dimensions(db, devices))
 
     # --- the senders' sequences ----------------------------------------------------------------------------------
 
@@ -269,6 +275,14 @@ class SqliteTelemetryStore:
                 for supply in by_index(supplies_of(blob)):
                     waiting.setdefault(supply.index, []).append(supply_row(name, day, supply))
             yield from in_order(waiting)
+
+    def standing(self, tenant: TenantId, wanted: StandingFilter) -> Sequence[FleetStanding]:
+        with self._reader() as db, snapshot(db):
+            return read_standing(db, tenant, wanted)
+
+    def changed_days(self, tenant: TenantId, since: int = 0) -> ChangedDays:
+        with self._reader() as db, snapshot(db):
+            return read_changed_days(db, tenant, since)
 
     # --- the house -----------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from collector.stores.sqlite_standing import SCHEMA as STANDING
 from crm_core.domain.errors import StoreUnavailable
 
 _V1: Final = (
@@ -56,7 +57,7 @@ _V2: Final = (  # fleet health is one scan of one table
     "ALTER TABLE newest ADD COLUMN tenant TEXT NOT NULL DEFAULT ''",
     "UPDATE newest SET tenant = (SELECT d.tenant FROM device d WHERE d.id = newest.device)",
 )
-MIGRATIONS: Final[Sequence[Sequence[str]]] = (_V1, _V2)
+MIGRATIONS: Final[Sequence[Sequence[str]]] = (_V1, _V2, STANDING)
 
 _DAY_TABLE: Final = re.compile(r"^reading_(-?[0-9]+)$")
 

@@ -38,6 +38,7 @@ from collector.stores.sqlite_rows import (
     rolled_up,
 )
 from collector.stores.sqlite_schema import create_day, day_table
+from collector.stores.sqlite_standing import CHANGED_DAY, next_stamp
 from crm_core.device_state import state_columns
 from crm_core.domain.content import shares_grounds
 from crm_core.domain.telemetry import DeviceReading, TelemetryEvent
@@ -228,14 +229,22 @@ class SqliteWriter:
         self._flush_events(batch)
         db.executemany(JAMS, batch.jams)
         self.save_boots(batch.boots.values(), now_ms)
+        touched = {(row, key[2]) for key, _, row in rollups} | batch.jams
+        self._note_changes(touched, now_ms)
         if self._lines:
             self._stamp += 1
-            touched = {(row, key[2]) for key, _, row in rollups} | batch.jams
             db.executemany(WAITING, [(*place, self._stamp) for place in touched])
             self._add_lines(batch, now_ms)
         db.executemany(OUTBOX, batch.outbox)
         for memory, key in batch.rollups.values():
             memory.forget_old_days(key[2])
+
+    def _note_changes(self, touched: Iterable[tuple[int, int]], now_ms: int) -> None:
+        """Keep which days changed that were over: somebody may have drawn conclusions from them."""
+        over = [place for place in touched if place[1] < now_ms // MS_PER_DAY]
+        if over:
+            stamp = next_stamp(self._db)
+            self._db.executemany(CHANGED_DAY, [(*place, stamp) for place in over])
 
     def _flush_events(self, batch: Batch) -> None:
         """Write events in the order of the landings: a replacement also replaces events of the same batch."""
@@ -288,6 +297,7 @@ class SqliteWriter:
         self._flush_events(batch)
         written = self._db.total_changes - before
         self._db.executemany(JAMS, batch.jams)
+        self._note_changes(batch.jams, now_ms)
         if self._lines:
             batch.lines.extend(event_line(event, void=False) for event in events)
             self._add_lines(batch, now_ms)

@@ -8,12 +8,12 @@ from typing import Annotated, Final
 import typer
 
 from collector.stores import maintenance
-from collector.stores.fleet_summary import fleet_summary
 from collector.stores.sqlite import SqliteTelemetryStore
 from config.cli.common import JsonFlag, print_json, print_table, session_of
 from config.clock import SystemClock
 from config.wiring.core import open_core
 from config.wiring.telemetry import open_telemetry
+from crm_core.domain.standing import Dimension, StandingFilter
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Show the telemetry store.")
 
@@ -87,18 +87,18 @@ def export(
 @app.command()
 def summary(
     context: typer.Context,
-    low_percent: Annotated[float, typer.Option(min=0, max=100, help="Below this a supply is low.")] = 10.0,
+    low_percent: Annotated[int, typer.Option(min=0, max=100, help="Below this a supply is low.")] = 10,
     silent_hours: Annotated[float, typer.Option(min=0, help="Silent for longer than this.")] = 24.0,
+    by: Annotated[Dimension, typer.Option(help="What to divide the fleet by; empty: the whole.")] = "region",
     as_json: JsonFlag = False,
 ) -> None:
-    """Show the fleet by region from the newest states: silent, low, critical, in error."""
+    """Show how the fleet stands by region, customer, site or model: silent, low, critical, in error."""
     session, clock = session_of(context), SystemClock()
     telemetry = SqliteTelemetryStore(session.settings.telemetry_file, clock)
     try:
         since = clock.now() - timedelta(hours=silent_hours)
-        rows = fleet_summary(
-            telemetry, session.tenant, silent_before=since, low_percent=low_percent, by_region=True
-        )
+        wanted = StandingFilter(silent_before=since, low_percent=low_percent, by=by)
+        rows = telemetry.standing(session.tenant, wanted)
     finally:
         telemetry.close()
     found = [asdict(row) for row in rows]

@@ -43,6 +43,7 @@ TIMERS: Final = "timers"
 POLL_TICK_SECONDS: Final = (
     1.0  # each tick polls only what is due: devices keep their own place in the interval
 )
+DIMENSIONS_SECONDS: Final = 30.0  # devices of other processes: `drumbeat device add`, an API apart
 
 
 class Shape(Flag):
@@ -141,6 +142,7 @@ def _collecting(process: Process) -> list[NamedPart]:
             name, POLL_TICK_SECONDS, partial(polling.tick, group), by_hand=partial(polling.sweep, group)
         )
     supervisor.every("outbox", schedule.outbox_seconds, telemetry.deliver)
+    supervisor.every("dimensions", DIMENSIONS_SECONDS, partial(telemetry.directory.refresh, core.tenant))
     supervisor.daily("retention", schedule.retention_at, partial(_drop_old, core, telemetry))
     register_collecting(
         process.metrics,

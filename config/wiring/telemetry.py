@@ -40,7 +40,8 @@ def open_telemetry(core: Core) -> Telemetry:
     embedded = SqliteTelemetryStore(core.settings.telemetry_file, core.clock, lines=with_influx)
     outbox = Outbox(embedded, core.clock)
     dead_letters = SqliteDeadLetters(embedded)
-    directory = CrmDirectory(core.uow_factory, core.clock)
+    directory = CrmDirectory(core.uow_factory, core.clock, embedded.keep_dimensions)
+    core.registry.watch(directory.changed)  # a device that was moved counts where it stands now
     signals = SignalForwarder(outbox, CrmInbox(core.uow_factory))
     store, deliver = (
         _over_influx(core, embedded, outbox, signals) if with_influx else (embedded, signals.drain)

@@ -9,6 +9,7 @@ from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.domain.service import (
     Signal,
 )
+from crm_core.domain.standing import ChangedDays, DeviceDimensions, FleetStanding, StandingFilter
 from crm_core.domain.telemetry import DailyMeters, DailySupply, DeviceReading, DeviceState, TelemetryEvent
 
 
@@ -115,6 +116,18 @@ class TelemetryStore(Protocol):
         self, tenant: TenantId, first_day: int, last_day: int, device_id: DeviceId | None = None
     ) -> Iterator[DailySupply]:
         """Yield one row a device, supply and day, both ends included, ordered by device, supply and day."""
+        ...
+
+    def keep_dimensions(self, devices: Sequence[DeviceDimensions]) -> None:
+        """Take over where devices belong, before or after their first reading."""
+        ...
+
+    def standing(self, tenant: TenantId, wanted: StandingFilter) -> Sequence[FleetStanding]:
+        """Return figures over the newest states, one row or one a value of the dimension; a look-up at any size."""
+        ...
+
+    def changed_days(self, tenant: TenantId, since: int = 0) -> ChangedDays:
+        """Return which days changed after they were over (late readings), since the mark of an earlier answer."""
         ...
 
     def drop_before(self, instant: datetime) -> int:

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from collector.stores.memory import MemoryTelemetryStore
 from collector.stores.sqlite import SqliteTelemetryStore
 from config.clock import VirtualClock
 from crm_core.domain.identity import DeviceId, TenantId
+from crm_core.domain.standing import DeviceDimensions, Dimension, FleetStanding, StandingFilter
 from crm_core.domain.telemetry import DeviceReading, TelemetryEvent
 from crm_core.ports import Landing
 from crm_core.signals import conclude
@@ -117,8 +119,15 @@ def answers(store: CollectorStore, devices: Sequence[str] = ("d1", "d2")) -> dic
         "meters of one": list(store.daily_meters(TENANT, DAY + 1, DAY + 3, DeviceId("d1"))),
         "supplies": list(store.daily_supplies(TENANT, *ALL_DAYS)),
         "supplies of one": list(store.daily_supplies(TENANT, DAY, DAY + 1, DeviceId("d2"))),
+        "standing": [standing(store, by) for by in ("", "region", "site", "customer", "model")],
         "counts": (stats.devices, stats.readings, stats.first_at, stats.last_at),
     }
+
+
+def standing(store: CollectorStore, by: Dimension) -> list[FleetStanding]:
+    wanted = StandingFilter(silent_before=START + timedelta(hours=20), low_percent=50, by=by)
+    rows = store.standing(TENANT, wanted)
+    return [replace(row, mean_lowest_percent=round(row.mean_lowest_percent or 0, 6)) for row in rows]
 
 
 property_test = settings(
@@ -218,3 +227,51 @@ def test_sequences_tell_what_is_safe(make_store: MakeStore) -> None:
     assert store.append([Landing(reading=reading(minutes=3, seq=3))]).duplicates == 1
     store.unsettle(TENANT, "d1", "boot-1", 3)
     assert store.append([Landing(reading=reading(minutes=3, seq=3))]).stored == 1
+
+
+def test_a_moved_device_counts_where_it_stands_now(make_store: MakeStore) -> None:
+    store = make_store()
+    places = {"d1": "east", "d2": "east", "d3": "west", "d9": "west"}
+    devices = {
+        name: DeviceDimensions(tenant=TENANT, device_id=name, site_id="s1", region=region, model_id="m")
+        for name, region in places.items()
+    }
+    store.keep_dimensions([devices["d1"], devices["d9"]])  # before the first reading; d9 never speaks
+    store.append([Landing(reading=reading(name, toner=40 + n)) for n, name in enumerate(("d1", "d2", "d3"))])
+    store.keep_dimensions([devices["d2"], devices["d3"]])
+    assert [(row.value, row.devices, row.low_supply) for row in standing(store, "region")] == [
+        ("east", 2, 2), ("west", 1, 1),
+    ]  # fmt: skip
+    store.keep_dimensions([replace(devices["d2"], region="west", customer_id="c1")])
+    store.append([Landing(reading=reading("d2", minutes=5, toner=90, errors=("jammed",)))])
+    east, west = standing(store, "region")
+    assert (east.value, east.devices) == ("east", 1)
+    assert (west.devices, west.low_supply, west.with_errors, west.mean_lowest_percent) == (2, 1, 1, 66.0)
+    assert [row.value for row in standing(store, "customer")] == ["", "c1"]
+    assert [(row.value, row.devices) for row in standing(store, "")] == [("", 3)]
+
+
+def test_days_that_change_after_they_were_over_are_named_once(make_store: MakeStore) -> None:
+    """The clock stands 30 days after the first readings; a reading of its own day changes no finished day."""
+    store = make_store()
+    today = timedelta(days=30).total_seconds() / 60
+    store.append([Landing(reading=reading("d1", minutes=today, seq=1))])
+    nothing = store.changed_days(TENANT)
+    assert nothing.days == ()
+    store.append([Landing(reading=reading("d1", minutes=5, seq=2)), Landing(reading=reading("d2", seq=1))])
+    first = store.changed_days(TENANT, nothing.mark)
+    assert first.days == (("d1", DAY), ("d2", DAY))
+    assert store.changed_days(TENANT, first.mark).days == ()
+    store.append([Landing(reading=reading("d1", minutes=5, seq=2))])  # a repeat changes nothing
+    assert store.changed_days(TENANT, first.mark).days == ()
+    jam = TelemetryEvent(
+        tenant=TENANT,
+        device_id="d2",
+        at=START + timedelta(days=2),
+        kind="error_state",
+        code="jammed",
+        began=True,
+    )
+    store.append_events([jam])
+    assert store.changed_days(TENANT, first.mark).days == (("d2", DAY + 2),)
+    assert store.changed_days(TenantId("north")).days == ()

@@ -14,12 +14,12 @@ from collector.ingest import Ingest
 from collector.mqtt.acl import Account, acl_text, write_files
 from collector.replay import Replayer
 from collector.stores import maintenance
-from collector.stores.fleet_summary import DeviceDimensions, fleet_summary, keep_dimensions
 from collector.stores.sqlite import SqliteTelemetryStore
 from collector.stores.sqlite_schema import MIGRATIONS, connect, migrate
 from config.clock import VirtualClock
 from crm_core.domain.errors import InvalidValue, StoreUnavailable
 from crm_core.domain.identity import DeviceId, TenantId
+from crm_core.domain.standing import StandingFilter
 from crm_core.domain.wire import encode_reading
 from crm_core.ports import Landing
 from crm_core.signals import conclude
@@ -169,20 +169,17 @@ def test_an_older_file_is_brought_up_to_date_and_a_newer_one_refused(tmp_path: P
     old.execute("INSERT INTO newest VALUES (1, 5, '', 0, 1, 7, 3.0, '1.1', '', NULL, 'snmp', NULL)")
     old.close()
     store = SqliteTelemetryStore(path, CLOCK)
-    (row,) = fleet_summary(store, "north", silent_before=START, low_percent=10)
-    assert (row.devices, row.silent, row.low_supply, row.pages) == (1, 1, 1, 7)
+    (row,) = store.standing(TenantId("north"), StandingFilter(silent_before=START, low_percent=10))
+    assert (row.devices, row.silent, row.low_supply, row.mean_lowest_percent) == (1, 1, 1, 3.0)
     store.transaction(lambda db: db.execute("PRAGMA user_version = 99"))
     store.close()
     with pytest.raises(StoreUnavailable, match="upgrade Drumbeat"):
         SqliteTelemetryStore(path, CLOCK)
 
 
-def test_the_fleet_is_summed_up_by_region(store: SqliteTelemetryStore) -> None:
-    places = {"d0": "east", "d1": "east", "d2": "west", "d9": "west"}
-    keep_dimensions(
-        store,
-        [DeviceDimensions(tenant=TENANT, device_id=d, region=r, model_id="m") for d, r in places.items()],
+def test_figures_of_the_fleet_that_do_not_fit_are_found(store: SqliteTelemetryStore) -> None:
+    assert maintenance.verify(store.path).faults == ()
+    store.transaction(
+        lambda db: db.execute("UPDATE standing SET devices = devices + 1 WHERE dimension = 'site'")
     )
-    east, west = fleet_summary(store, TENANT, silent_before=START, low_percent=90, by_region=True)
-    assert (east.region, east.devices, east.low_supply, east.silent) == ("east", 2, 2, 0)
-    assert (west.region, west.devices) == ("west", 1)  # d9 never spoke
+    assert any("figures" in fault for fault in maintenance.verify(store.path).faults)
