@@ -18,7 +18,7 @@ from crm_core.domain.messages import Messages
 from crm_core.domain.policy import PolicyBook
 from crm_core.fleet_health import FleetHealth
 from crm_core.ports import Clock, TelemetryStore, UnitOfWorkFactory
-from crm_core.ports.policy import PolicyDesk
+from crm_core.ports.policy import PolicyDesk, ReplayDesk
 from crm_core.registry import Registry
 from crm_core.relations.services import CustomerServices
 from crm_core.servicedesk import ServiceDesk
@@ -148,6 +148,7 @@ class ApiServices:
     subjects: DataSubjects
     customers: CustomerServices
     policies: PolicyDesk
+    replays: ReplayDesk
     money: MoneyServices
     verify_audit: Callable[[TenantId], ChainReport]
     messages: Messages

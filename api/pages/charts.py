@@ -134,6 +134,26 @@ def _level_y(percent: float, height: float) -> float:
     return height - 4 - (height - 8) * min(max(percent, 0.0), 100.0) / 100.0
 
 
+def difference_bars(rows: Sequence[tuple[str, float, float, float]], title: str) -> Markup:
+    """Return one line a row of (name, low, middle, high), shares of a present figure around a middle line at 0."""
+    if not rows:
+        return Markup("")
+    width, height, label = 640.0, 22.0, 150.0
+    most = max(0.02, *(abs(value) for _, *values in rows for value in values))
+    zero, half = label + (width - label) / 2, (width - label) / 2 - 48
+    body = f'<path class="today" d="M{zero:.1f} 0V{height * len(rows):.1f}"/>'
+    for at, (name, low, middle, high) in enumerate(rows):
+        y = height * at + height / 2
+        left, right = zero + half * low / most, zero + half * high / most
+        body += (
+            f'<text x="0" y="{y + 4:.1f}">{escape(name)}</text>'
+            f'<rect class="band" x="{left:.1f}" y="{y - 5:.1f}" width="{max(right - left, 2):.1f}" height="10" rx="4"/>'
+            f'<circle class="mid" cx="{zero + half * middle / most:.1f}" cy="{y:.1f}" r="4"/>'
+            f'<text x="{width - 44:.1f}" y="{y + 4:.1f}">{100 * middle:+.1f} %</text>'
+        )
+    return _picture("differences", width, height * len(rows), title, body)
+
+
 def shares(parts: Sequence[tuple[str, int]], title: str) -> Markup:
     """Return a stacked bar of (class, count) with small gaps; parts without a count are left out."""
     total = sum(count for _, count in parts)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from api.access import CUSTOMERS, OFFICE, STAFF, SUPERVISORS, Principal, Rule
+from api.access import CUSTOMERS, MANAGERS, OFFICE, STAFF, SUPERVISORS, Principal, Rule
 from crm_core.domain.service import Role
 
 _TECHNICIAN: Final = Rule(frozenset({Role.TECHNICIAN}))
@@ -44,6 +44,7 @@ PLACES: Final[tuple[Place, ...]] = (
     Place("service", "incidents", "/incidents", OFFICE),
     Place("service", "notices", "/notices", OFFICE),
     Place("customers", "customers", "/customers", OFFICE),
+    Place("firm", "policy", "/policy", MANAGERS),
     Place("insight", "service_quality", "/service-quality", SUPERVISORS),
 )
 

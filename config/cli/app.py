@@ -45,6 +45,7 @@ COMMANDS: Final = {
     "keys": ("keys", "List and rotate the keys of personal data."),
     "personal": ("personal", "Export or erase the personal data of a customer; apply retention."),
     "policy": ("policy", "Show the figures of the business and where they come from."),
+    "replay": ("replay", "Say what the past year would have been under another policy."),
     "check-config": ("check", "Check settings, policy, catalogue and texts without starting anything."),
 }
 

@@ -10,11 +10,13 @@ import uvicorn
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
+from analytics.policy_replay.service import PolicyReplay, check_request
 from api.app import create_app
 from api.services import ApiServices, ApiSettings, GuardSettings, RateLimits
 from collector.replay import Replayer
 from config.audit_anchors import verify as verify_audit
 from config.cli.common import version
+from config.replay_desk import ReplayDesk
 from config.supervision import Supervisor
 from config.wiring.analysing import Desk
 from config.wiring.core import Core, open_lock
@@ -59,6 +61,9 @@ def build_api(
         money=build_money(core.uow_factory, reading, store, core.clock, core.policy),
         customers=customers_of(core, store, public_url),
         policies=core.shelf,
+        replays=ReplayDesk(
+            PolicyReplay(store, reading, core.catalogue, core.shelf, core.clock), core.shelf, check_request
+        ),
         verify_audit=lambda tenant: verify_audit(core, open_lock(core.settings), tenant),
         messages=core.messages,
         catalogue=core.catalogue,

@@ -84,7 +84,7 @@ BODIES = CARE_BODIES | {
     "AssignRows": {"rows": [{"work_order_id": 1, "technician_id": "li"}]},
     "NewToken": {"user_id": "manager", "name": "t", "scopes": ["read"]}, "SignInInput": {"name": "x", "password": "y"},
     "PersonalValue": {"value": "painter"}, "TrustReason": {"reason": "test"},
-    "ReplayInput": {"replicates": 1},
+    "PolicyReplayInput": {"replicates": 1},
     "PolicyChangeInput": {
         "version": "rights", "effective_from": "2099-01-01", "figures": {"forecasts.life.replacement_share": 0.85},
     },

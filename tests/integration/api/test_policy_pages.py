@@ -1,0 +1,85 @@
+"""Policy over HTTP: figures and versions, a change from a date, a replay that runs beside the requests, and its page."""
+
+import threading
+
+SHARE = "forecasts.life.replacement_share"
+CHANGE = {"version": "later", "effective_from": "2099-01-01", "figures": {SHARE: 0.85}, "note": "owner"}
+
+
+def done(client, replay_id):
+    """Return the answer of a replay when it is there."""
+    for _ in range(600):
+        body = client("manager").get(f"/api/v1/policy/replays/{replay_id}").json()
+        if body["done"]:
+            return body
+        threading.Event().wait(0.05)
+    raise AssertionError("the replay did not end")
+
+
+def test_a_figure_says_what_it_is(client):
+    body = client("dispatcher").get(f"/api/v1/policy/figures/{SHARE}").json()
+    assert (body["value"], body["requirement"], body["version"]) == (0.8, 39, "1")
+    assert client("dispatcher").get("/api/v1/policy/figures/no.such").status_code == 404
+
+
+def test_a_change_is_checked_then_made_and_kept_in_the_chain(client):
+    manager = client("manager")
+    dry = manager.post("/api/v1/policy/versions?dry_run=true", json=CHANGE)
+    assert dry.json()["changes"] == [{"key": SHARE, "before": 0.8, "after": 0.85}]
+    assert len(manager.get("/api/v1/policy/versions").json()["items"]) == 1
+    assert manager.post("/api/v1/policy/versions", json=CHANGE).status_code == 201
+    assert manager.post("/api/v1/policy/versions", json=CHANGE).status_code == 409
+    impossible = {**CHANGE, "version": "x", "effective_from": "2099-06-01", "figures": {SHARE: 99}}
+    assert manager.post("/api/v1/policy/versions?dry_run=true", json=impossible).status_code == 422
+    then = manager.get(f"/api/v1/policy/figures/{SHARE}?on=2099-06-01").json()
+    assert (then["value"], then["version"]) == (0.85, "later")
+    events = client("admin").get("/api/v1/audit/events?kind=policy").json()["items"]
+    assert events[0]["actor"] == "user:manager"
+    assert f"{SHARE}: 0.8 -> 0.85" in events[0]["changed"]
+
+
+def test_a_replay_of_too_little_history_says_so(client):
+    asked = client("manager").post("/api/v1/policy/replays", json={"figures": {SHARE: 0.85}})
+    assert asked.status_code == 202
+    body = done(client, asked.json()["replay_id"])
+    assert "at least 28 days" in body["error"]
+    assert body["figures"] == []
+
+
+def test_the_page_shows_figures_and_takes_a_question(browser):
+    manager = browser("manager")
+    page = manager.get("/policy?q=replacement_share")
+    assert SHARE in page.text
+    csrf = page.text.split('name="csrf" value="')[1].split('"')[0]
+    answer = manager.post("/policy/replay", data={"csrf": csrf, SHARE: "0.85"})
+    assert answer.status_code == 303
+    wrong = manager.post("/policy/replay", data={"csrf": csrf, SHARE: "much"})
+    assert wrong.status_code in (409, 422)
+    assert browser("dispatcher").get("/policy").status_code == 403
+
+
+def test_personal_fields_are_masked_by_role_and_found_by_the_exact_number(client):
+    place = "/api/v1/customers/cust-1/personal"
+    put = client("specialist").put(f"{place}/identity_number", json={"value": "11010519491231002X"})
+    assert put.status_code == 204
+    assert client("specialist").get(place).json()["fields"] == {"identity_number": "**************002X"}
+    assert client("manager").get(place).json()["fields"] == {"identity_number": "11010519491231002X"}
+    assert client("tech-li").get(place).status_code == 403
+    reason = {"reason": "check of the contract"}
+    assert client("specialist").post(f"{place}/identity_number/reveal", json=reason).status_code == 403
+    shown = client("manager").post(f"{place}/identity_number/reveal", json=reason)
+    assert shown.json()["value"] == "11010519491231002X"
+    found = client("manager").post(
+        "/api/v1/personal/search", json={"field": "identity_number", "value": "110105 19491231 002x"}
+    )
+    assert found.json() == {"customer_ids": ["cust-1"]}
+    events = client("admin").get("/api/v1/audit/events?kind=customer").json()["items"]
+    assert events[0]["changed"] == "identity_number: check of the contract"
+    assert client("admin").get("/api/v1/audit/verification").json()["whole"] is True
+
+
+def test_erasure_waits_for_the_end_of_the_contract(client):
+    refused = client("manager").post("/api/v1/customers/cust-1/erasure", json={"reason": "asked for it"})
+    assert refused.status_code == 409
+    export = client("manager").post("/api/v1/customers/cust-1/personal-export", json={"reason": "asked"})
+    assert export.json()["body"]["customer"]["customer_id"] == "cust-1"
