@@ -12,6 +12,7 @@ from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.domain.policy import PolicyBook
 from crm_core.domain.service import Condition, Signal, SignalOrigin, TicketLevel
 from crm_core.ports import DeviceForecasts
+from crm_core.replacement import replacement_due
 
 Detail = dict[str, str | int | float | None]
 
@@ -88,7 +89,7 @@ def _life(row: LifeForecast, policy: PolicyBook) -> Condition | str | None:
     if days is not None:
         detail |= _days(days.p10, days.p50, days.p90)
     if row.component == "device":
-        if row.used_share < policy.life.replacement_share:
+        if not replacement_due(row.used_share, policy.life):
             return None
         # a proposal to the customer, not a repair: the first step is a call
         level, category = TicketLevel.L1, "replacement"
