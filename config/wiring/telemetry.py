@@ -7,7 +7,7 @@ import structlog
 
 from collector.agents import SqliteAgentBook
 from collector.dead_letters import SqliteDeadLetters
-from collector.disk_guard import DiskGuard
+from collector.disk_guard import DiskGuard, DiskState
 from collector.ingest import CollectorStore, Ingest
 from collector.outbox import InfluxForwarder, Outbox, SignalForwarder
 from collector.stores.influx_store import InfluxTelemetryStore
@@ -30,6 +30,7 @@ class Telemetry:
     agents: SqliteAgentBook
     directory: CrmDirectory
     ingest: Ingest
+    disk: DiskState
     deliver: Callable[[], int]
     close: Callable[[], None]
 
@@ -46,6 +47,7 @@ def open_telemetry(core: Core) -> Telemetry:
     store, deliver = (
         _over_influx(core, embedded, outbox, signals) if with_influx else (embedded, signals.drain)
     )
+    guard = DiskGuard(embedded, outbox)
     return Telemetry(
         store=store,
         outbox=outbox,
@@ -54,7 +56,8 @@ def open_telemetry(core: Core) -> Telemetry:
         directory=directory,
         # ingest lands in the journal, so that readings come in while InfluxDB is away
         ingest=Ingest(embedded, core.conclude, dead_letters, core.clock, directory=directory),
-        deliver=_guarded(DiskGuard(embedded, outbox), deliver),
+        disk=guard.state,
+        deliver=_guarded(guard, deliver),
         close=store.close,
     )
 
