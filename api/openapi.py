@@ -13,6 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import RouteContext, iter_route_contexts
 
 from api.access import Public, Rule
+from api.examples import add_examples
 from api.problem import MEDIA_TYPE
 from api.schemas.base import ProblemBody
 
@@ -83,6 +84,7 @@ def _complete(app: FastAPI) -> dict[str, Any]:
             operation = document["paths"].get(context.path_format or "", {}).get(method.lower())
             if operation is not None:
                 _describe_operation(operation, method, rules_of(context))
+    add_examples(document)
     return document
 
 
