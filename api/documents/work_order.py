@@ -36,12 +36,13 @@ _LINE: Final = HexColor("#c9cec9")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A heading with lines; `numbered` for steps, `blank_lines` for room to write."""
+    """A heading with lines; `numbered` for steps, `blank_lines` for room to write, `amounts` stand at the right."""
 
     heading: str
     lines: Sequence[str] = ()
     numbered: bool = False
     blank_lines: int = 0
+    amounts: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,12 +135,25 @@ class _Sheet:
             for part in wrapped:
                 self._canvas.drawString(_LEFT + 8 * mm, self._y, part)
                 self._y -= 5.4 * mm
+        for text, amount in section.amounts:
+            self._amount(text, amount)
         for _ in range(section.blank_lines):
             self._room(9 * mm)
             self._y -= 6 * mm
             self._canvas.setStrokeColor(_LINE)
             self._canvas.line(_LEFT, self._y, _RIGHT, self._y)
             self._y -= 3 * mm
+
+    def _amount(self, text: str, amount: str) -> None:
+        """Draw a text with an amount at the right edge."""
+        wrapped = self._wrapped(text, 10.5, _RIGHT - _LEFT - 36 * mm)
+        self._room(len(wrapped) * 5.4 * mm)
+        self._canvas.setFont(self._font, 10.5)
+        self._canvas.setFillColor(_INK)
+        self._canvas.drawRightString(_RIGHT, self._y, amount)
+        for part in wrapped:
+            self._canvas.drawString(_LEFT, self._y, part)
+            self._y -= 5.4 * mm
 
     def finish(self) -> None:
         """Draw the foot of the last page."""

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from api.access import CUSTOMERS, MANAGERS, OFFICE, STAFF, SUPERVISORS, Principal, Rule
+from api.access import CUSTOMERS, MANAGERS, MONEY, OFFICE, STAFF, SUPERVISORS, Principal, Rule
 from crm_core.domain.service import Role
 
 _TECHNICIAN: Final = Rule(frozenset({Role.TECHNICIAN}))
+_INVOICED: Final = Rule(MONEY.roles | {Role.CUSTOMER}, owned=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,9 @@ PLACES: Final[tuple[Place, ...]] = (
     Place("service", "incidents", "/incidents", OFFICE),
     Place("service", "notices", "/notices", OFFICE),
     Place("customers", "customers", "/customers", OFFICE),
+    Place("money", "invoices", "/invoices", _INVOICED),
+    Place("money", "contracts", "/contracts", _INVOICED),
+    Place("money", "ageing", "/ageing", MONEY),
     Place("firm", "policy", "/policy", MANAGERS),
     Place("insight", "service_quality", "/service-quality", SUPERVISORS),
 )

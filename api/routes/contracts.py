@@ -116,7 +116,7 @@ def one_contract(
     request: Request, response: Response, principal: MoneyOwned, contract_id: ContractKey
 ) -> ContractBody:
     """Return a contract with its terms, lines, consents and history."""
-    return _body(response, principal, _visible(request, principal, contract_id))
+    return _body(response, principal, visible_agreement(request, principal, contract_id))
 
 
 @router.post("/contracts/{contract_id}/offer", summary="Offer a contract")
@@ -163,7 +163,7 @@ def terms(
     _if_match: IfMatch = None,
 ) -> ContractBody:
     """Put new terms in force from a month on; a price rise without the customer's consent is refused (409)."""
-    agreement = _visible(request, principal, contract_id)
+    agreement = visible_agreement(request, principal, contract_id)
     check_if_match(request, agreement.version)
     changed = services_of(request).money.contracts.change_terms(
         principal.tenant,
@@ -187,7 +187,7 @@ def place(
     _if_match: IfMatch = None,
 ) -> ContractBody:
     """Let a device serve the line from now on; the one that is there ends its stay, its pages are its own."""
-    agreement = _visible(request, principal, contract_id)
+    agreement = visible_agreement(request, principal, contract_id)
     check_if_match(request, agreement.version)
     devices = services_of(request).money.contract_devices
     taken = any(stay.line_id == line_id and stay.to_at is None for stay in agreement.stays)
@@ -297,7 +297,7 @@ def _moved(
     return _body(response, principal, moved)
 
 
-def _visible(request: Request, principal: Principal, contract_id: str) -> Agreement:
+def visible_agreement(request: Request, principal: Principal, contract_id: str) -> Agreement:
     """Return an agreement of a customer in sight; customers do not see drafts."""
     with services_of(request).read_uow_factory() as uow:
         agreement = get_agreement(uow, principal.tenant, contract_id)
@@ -309,7 +309,7 @@ def _visible(request: Request, principal: Principal, contract_id: str) -> Agreem
 
 def _version(request: Request, principal: Principal, contract_id: str) -> int:
     """Return the version to change after checking that the contract is in sight and is the one the client saw."""
-    agreement = _visible(request, principal, contract_id)
+    agreement = visible_agreement(request, principal, contract_id)
     check_if_match(request, agreement.version)
     return agreement.version
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from crm_core.agreements.contract_desk import Draft
 from crm_core.billing.repair_desk import Collected
 from crm_core.billing.services import MoneyServices
-from crm_core.domain.billing import BillingPlan, PageTariff
+from crm_core.domain.billing import BillingPlan, Invoice, PageTariff, PaymentMethod
 from crm_core.domain.contracts import ContractLine, PriceConsent
 from crm_core.domain.identity import ContractId, CustomerId, DeviceId, TenantId
 from crm_core.ports import Clock, UnitOfWorkFactory, WorkOrderFilter
@@ -15,7 +15,10 @@ from tests.integration.api.telemetry import OTHER_TENANT
 #: tenant -> contract -> device, and the months billed: the other tenant's numbers go further, so one is foreign.
 FIRMS = {
     "default": ({"k-1": "c3525-01", "k-2": "c7773-02"}, ((2026, 2),)),
-    OTHER_TENANT: ({"k-rival": "rival-01"}, ((2025, 12), (2026, 1), (2026, 2))),
+    OTHER_TENANT: (
+        {"k-rival": "rival-01"},
+        (*((2025, month) for month in range(4, 13)), (2026, 1), (2026, 2)),
+    ),
 }
 
 
@@ -38,8 +41,22 @@ def seed_money(money: MoneyServices, uow_factory: UnitOfWorkFactory, clock: Cloc
             _contract(money, uow_factory, tenant, contract_id, device_id, clock)
         for year, month in months:
             money.billing.run(tenant, date(year, month, 1))
+        for invoice in reversed(_invoices(uow_factory, tenant)):
+            money.payments.pay(
+                tenant,
+                invoice.invoice_number,
+                Decimal("1.00"),
+                PaymentMethod.TRANSFER,
+                f"T-{invoice.invoice_number}",
+                actor="manager",
+            )
         for device_id in contracts.values():
             _charge(money, uow_factory, tenant, device_id)
+
+
+def _invoices(uow_factory: UnitOfWorkFactory, tenant: TenantId) -> list[Invoice]:
+    with uow_factory() as uow:
+        return list(uow.billing.invoices.where(tenant))
 
 
 def _contract(
@@ -56,7 +73,7 @@ def _contract(
     draft = Draft(
         contract_id=ContractId(contract_id),
         customer_id=CustomerId(customer),
-        starts_on=date(2025, 10, 1),
+        starts_on=date(2025, 3, 1),
         ends_on=date(2027, 12, 31),
         lines=(ContractLine(line_id="1", plan_id="basic", plan_edition=1, device_value=Decimal(18000)),),
         deposit_share=Decimal("0.30"),

@@ -14,6 +14,7 @@ from api.openapi import rules_of
 from crm_core.domain.identity import DEFAULT_TENANT
 from crm_core.ports import TicketFilter, WorkOrderFilter
 from tests.integration.api.care import CARE_BODIES, CARE_OBJECTS
+from tests.integration.api.stock import STOCK_BODIES, STOCK_OBJECTS
 from tests.integration.api.telemetry import OTHER_TENANT
 
 #: account -> role; the last is an integrator whose account is bound to a customer.
@@ -22,7 +23,7 @@ ACCOUNTS = {
     "specialist": "customer_specialist", "tech-li": "technician", "customer": "customer", "integrator": "integrator",
     "integrator-west": "integrator",
 }  # fmt: skip
-SCHOOL = {"contract_id": "k-2", "invoice_number": "INV-2026-000002", "charge_id": "2"}
+SCHOOL = {"contract_id": "k-2", "invoice_number": "INV-2026-000002", "charge_id": "2", "payment_id": "2"}
 #: What belongs to the customer of a bound account, and what to another one.
 BOUND = {
     "customer": {
@@ -39,8 +40,9 @@ OBJECTS = {
     "customer_id": {"own": "cust-1", "foreign": "rival-cust", "absent": "no-such"},
     "device_id": {"own": "c3525-01", "foreign": "rival-01", "absent": "no-such"},
     "contract_id": {"own": "k-1", "foreign": "k-rival", "absent": "no-such"},
-    "invoice_number": {"own": "INV-2026-000001", "foreign": "INV-2026-000003", "absent": "INV-2026-999999"},
+    "invoice_number": {"own": "INV-2026-000001", "foreign": "INV-2026-000011", "absent": "INV-2026-999999"},
     "charge_id": {"own": "1", "foreign": "3", "absent": "99999"},
+    "payment_id": {"own": "1", "foreign": "13", "absent": "99999"},
     "line_id": {"own": "1", "foreign": "1", "absent": "1"},
     "ticket_id": {"own": "1", "foreign": "4", "absent": "99999"},
     "work_order_id": {"own": "1", "foreign": "4", "absent": "99999"},
@@ -58,10 +60,11 @@ OBJECTS = {
     "letter_id": {"own": "1", "foreign": "99998", "absent": "99999"},
     "token_id": {"own": "a" * 64, "foreign": "b" * 64, "absent": "c" * 64},
     **CARE_OBJECTS,
+    **STOCK_OBJECTS,
 }
 _LINE = {"line_id": "1", "plan_id": "basic", "monthly_rent": "600", "device_value": "18000"}
 _TARIFF = {"price": "0.08", "free_pages": 1000}
-BODIES = CARE_BODIES | {
+BODIES = CARE_BODIES | STOCK_BODIES | {
     "RunInput": {"month": "2026-02"}, "PaymentInput": {"amount": "1.00", "channel": "cash"},
     "InstalmentsInput": {"number": 1}, "MoneyReason": {"reason": "test"}, "ExplainInput": {"note": "by phone"},
     "ChargeInput": {"item": "jam", "hours": "0.5", "cause": "user_damage"},
@@ -132,7 +135,10 @@ def objects_of(world, account):
 def call(machine, method, path, operation, kind, objects=OBJECTS):
     filled = re.sub(r"\{(\w+)\}", lambda found: objects[found[1]][kind], path)
     return machine.request(
-        method, filled + ("?wait_seconds=0" if path.endswith("/events") else ""), json=body_for(operation), headers={"If-Match": "*"} if method != "get" else {}
+        method,
+        filled + ("?wait_seconds=0" if path.endswith("/events") else ""),
+        json=body_for(operation),
+        headers={"If-Match": "*"} if method != "get" else {},
     )
 
 
@@ -160,7 +166,7 @@ def test_public_routes_are_the_ones_that_are_meant_to_be(world):
         if any(isinstance(rule, Public) for rule in rules_of(context))
     }
     assert public == {
-        "/healthz", "/readyz", "/metrics", "/docs", "/sign-in", "/api/v1/sign-in", "/preferences", "/static/{name}", "/worker.js", "/calendar/{token}.ics", "/api/v1/price-list", "/api/v1/short-rentals/price",
+        "/healthz", "/readyz", "/metrics", "/docs", "/sign-in", "/api/v1/sign-in", "/preferences", "/static/{name}", "/worker.js", "/calendar/{token}.ics", "/api/v1/price-list", "/api/v1/short-rentals/price", "/api/v1/price-list/pdf", "/i/{token}", "/i/{token}/invoice.pdf",
     }  # fmt: skip
 
 
