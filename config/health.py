@@ -5,12 +5,12 @@ import shutil
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Final
 
 from config.backup import LOG
+from config.health_findings import Finding, Verdict
+from config.health_trust import examine_trust
 from config.settings import Settings
 from config.wiring.core import Core
 from config.wiring.telemetry import Telemetry
@@ -22,24 +22,6 @@ BACKUP_AGE: Final = timedelta(days=2)
 SILENCE: Final = timedelta(hours=24)
 LOW_DISK_SHARE: Final = 0.1
 _LOOPBACK: Final = ("127.", "localhost", "::1")
-
-
-class Verdict(StrEnum):
-    """How a thing stands."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at. `advice` says what to do, empty when nothing is to be done."""
-
-    check: str
-    verdict: Verdict
-    what: str
-    advice: str = ""
 
 
 def examine(
@@ -60,6 +42,7 @@ def examine(
     yield from _people(core)
     yield from _calendar(core, now)
     yield _backup_age(settings, now)
+    yield from examine_trust(core, now)
     yield from _broker(settings)
     try:
         telemetry = open_telemetry(core)

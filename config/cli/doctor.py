@@ -7,7 +7,8 @@ import typer
 
 from config.cli.common import JsonFlag, print_json, print_table, session_of
 from config.clock import SystemClock
-from config.health import Verdict, examine
+from config.health import examine
+from config.health_findings import Verdict
 from config.wiring.core import open_core
 from config.wiring.telemetry import open_telemetry
 
