@@ -42,6 +42,17 @@ class BackupReport:
     left_out: tuple[str, ...] = ()
 
 
+def _elsewhere(settings: Settings) -> Iterator[str]:
+    """Yield what the data folder does not hold, each with the tool that keeps it."""
+    if not settings.crm_url.startswith("sqlite"):
+        yield "the PostgreSQL CRM database: use pg_dump"
+    if settings.telemetry.store == "influxdb":
+        yield (
+            f"the readings in InfluxDB ({settings.influxdb.database}): use `influx backup` or `influxd backup`; "
+            "the journal telemetry.sqlite is inside, with newest states, daily figures and what InfluxDB has not got yet"
+        )
+
+
 def make_backup(settings: Settings, file: Path, now: datetime, version: str) -> BackupReport:
     """Write a backup of the data folder to `file`, which must not exist; the product may run meanwhile."""
     folder = settings.general.folder
@@ -49,7 +60,7 @@ def make_backup(settings: Settings, file: Path, now: datetime, version: str) -> 
         raise InvalidValue(f"{folder} does not exist: nothing to back up")
     if file.exists():
         raise Conflict(f"{file} exists; a backup never overwrites another one")
-    left_out = () if settings.crm_url.startswith("sqlite") else ("the PostgreSQL CRM database: use pg_dump",)
+    left_out = tuple(_elsewhere(settings))
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=file.parent, prefix=".backup-") as workshop:
         parts = dict(_collect(folder, Path(workshop)))

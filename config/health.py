@@ -2,16 +2,20 @@
 
 import json
 import shutil
-import socket
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from collector.disk_guard import READINGS_SHED
+from collector.mqtt.connection import MqttConnection
+from collector.outbox import SHED_TALLY as LINES_SHED
+from collector.stores.maintenance import status
 from config.backup import LOG
 from config.health_findings import Finding, Verdict
 from config.health_trust import examine_trust
 from config.settings import Settings
+from config.wiring.collecting import mqtt_endpoint
 from config.wiring.core import Core
 from config.wiring.telemetry import Telemetry
 from crm_core.domain.errors import DrumbeatError
@@ -21,6 +25,9 @@ from crm_core.domain.service import Role
 BACKUP_AGE: Final = timedelta(days=2)
 SILENCE: Final = timedelta(hours=24)
 LOW_DISK_SHARE: Final = 0.1
+_BROKER_SECONDS: Final = 5.0
+_FIVE: Final = "MQTT 5, with receive maximum as back-pressure and shared subscriptions"
+_THREE: Final = "MQTT 3.1.1, with withheld acknowledgements as back-pressure and one collector"
 _LOOPBACK: Final = ("127.", "localhost", "::1")
 
 
@@ -166,19 +173,55 @@ def _backup_age(settings: Settings, now: datetime) -> Finding:
 
 
 def _broker(settings: Settings) -> Iterator[Finding]:
-    if not settings.mqtt.enabled or settings.mqtt.broker != "external":
+    if not settings.mqtt.enabled:
+        return
+    if settings.mqtt.broker != "external":
+        yield Finding("broker", Verdict.OK, f"embedded: {_THREE}")
         return
     where = f"{settings.mqtt.host}:{settings.mqtt.port}"
+    asking = MqttConnection(
+        replace(mqtt_endpoint(settings), client_id=f"{settings.mqtt.client_id}-doctor"),
+        filters=(),
+        on_messages=lambda _: None,
+    )
+    asking.start()
     try:
-        with closing(socket.create_connection((settings.mqtt.host, settings.mqtt.port), 5)):
-            yield Finding("broker", Verdict.OK, f"{where} takes connections")
-    except OSError as error:
+        asking.wait_connected(_BROKER_SECONDS)
+        speaks = _FIVE if asking.protocol == "5" else _THREE
+        yield Finding("broker", Verdict.OK, f"{where} lets us in: {speaks}")
+    except DrumbeatError as error:
         yield Finding(
-            "broker",
-            Verdict.FAILED,
-            f"{where}: {error.strerror or error}",
-            "start it, or mend mqtt.host and mqtt.port",
-        )
+            "broker", Verdict.FAILED, str(error), "start it, or mend mqtt.host, mqtt.port, the account or the CA file"
+        )  # fmt: skip
+    finally:
+        asking.stop()
+
+
+def _agents(core: Core, telemetry: Telemetry, now: datetime) -> Iterator[Finding]:
+    agents = telemetry.agents.agents(core.tenant)
+    away = [state for state in agents if not state.online]
+    if away:
+        longest = min(away, key=lambda state: state.since)
+        hours = (now - longest.since).total_seconds() / 3600
+        yield Finding(
+            "agents", Verdict.WARNING,
+            f"{len(away)} of {len(agents)} edge agents are off-line, {longest.site_id} for {hours:.0f} h: "
+            "their devices are out of reach, not silent",
+            "look at the agent's machine and network; its ring keeps the readings",
+        )  # fmt: skip
+    elif agents:
+        yield Finding("agents", Verdict.OK, f"all {len(agents)} edge agents are on-line")
+
+
+def _shed(settings: Settings) -> Iterator[Finding]:
+    tallies = status(settings.telemetry_file).tallies
+    shed = {name: tallies[name] for name in (READINGS_SHED, LINES_SHED) if tallies.get(name)}
+    if shed:
+        counts = ", ".join(f"{name} {count}" for name, count in sorted(shed.items()))
+        yield Finding(
+            "telemetry shed", Verdict.WARNING, f"room was made once: {counts}",
+            "give the data folder more room, or lower telemetry.retention_days",
+        )  # fmt: skip
 
 
 def _telemetry(core: Core, telemetry: Telemetry, now: datetime) -> Iterator[Finding]:
@@ -206,6 +249,8 @@ def _telemetry(core: Core, telemetry: Telemetry, now: datetime) -> Iterator[Find
         )  # fmt: skip
     else:
         yield Finding("devices", Verdict.OK, f"all {len(served)} devices gave a reading within a day")
+    yield from _agents(core, telemetry, now)
+    yield from _shed(core.settings)
     waiting, letters = telemetry.outbox.waiting(), telemetry.dead_letters.count()
     late = waiting > 10_000
     yield Finding(

@@ -1,6 +1,7 @@
 """The collecting side of a process: the SNMP engine of the settings, the poller, the broker and the MQTT listener."""
 
 import socket
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -71,22 +72,29 @@ def _free_port(host: str) -> int:
         return int(probe.getsockname()[1])
 
 
-def build_listener(
-    core: Core, telemetry: Telemetry, profiles: Profiles, *, port: int | None = None
-) -> MqttListener | None:
-    """Return the listener at the broker of the settings (`port` of an embedded one that chose it), or None."""
-    mqtt = core.settings.mqtt
-    if not mqtt.enabled:
-        return None
-    endpoint = MqttEndpoint(
+def mqtt_endpoint(settings: Settings) -> MqttEndpoint:
+    """Return the broker of the settings, and who we are there."""
+    mqtt = settings.mqtt
+    return MqttEndpoint(
         host=mqtt.host,
-        port=mqtt.port if port is None else port,
+        port=mqtt.port,
         client_id=mqtt.client_id,
         username=mqtt.username or None,
         password=mqtt.password or None,
         tls=mqtt.tls,
         ca_file=Path(mqtt.ca_file) if mqtt.ca_file else None,
     )
+
+
+def build_listener(
+    core: Core, telemetry: Telemetry, profiles: Profiles, *, port: int | None = None
+) -> MqttListener | None:
+    """Return the listener at the broker of the settings (`port` of an embedded one that chose it), or None."""
+    if not core.settings.mqtt.enabled:
+        return None
+    endpoint = mqtt_endpoint(core.settings)
+    if port is not None:
+        endpoint = replace(endpoint, port=port)
     complete = partial(complete_derived, profiles=profiles, catalogue=core.catalogue, book=core.fault_codes)
     return MqttListener(
         endpoint,

@@ -105,6 +105,29 @@ def test_what_was_kept_without_a_network_arrives_later(port: int, store: MoodySt
     assert store.stats(TENANT).readings == 300
 
 
+def test_what_a_broker_took_before_anybody_listened_comes_again(store: MoodyStore, tmp_path: Path) -> None:
+    """A broker acknowledges what nobody has subscribed to yet and drops it; the agent does not believe it."""
+    broker = EmbeddedBroker(port=0)
+    broker.start()
+    ring = EdgeRing(tmp_path / "ring.sqlite")
+    agent = make_agent(ring, broker.port, resend_seconds=0.5)
+    agent.start()
+    agent.offer([reading("d1", minutes=n, pages=1000 + n) for n in range(20)])
+    end = time.monotonic() + 30
+    while agent.counters.repeated == 0:  # all was published, acknowledged by the broker and dropped
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert len(ring) == 20
+    listener = make_listener(broker.port, store)
+    listener.start()
+    wait_until_empty(ring)
+    agent.stop()
+    listener.stop()
+    broker.stop()
+    ring.close()
+    assert len(store.readings(TENANT, DeviceId("d1"), *FAR)) == 20
+
+
 def test_a_store_that_is_away_costs_time_not_readings(port: int, store: MoodyStore, tmp_path: Path) -> None:
     store.away.set()
     listener = make_listener(port, store)
