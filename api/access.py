@@ -22,6 +22,7 @@ from typing import Final
 
 from starlette.requests import Request
 
+from api.overview_cache import OverviewCache
 from api.problem import Problem
 from api.services import ApiServices
 from crm_core.domain.actors import name_actor
@@ -137,6 +138,12 @@ def services_of(request: Request) -> ApiServices:
     """Return the services of the application that serves this request."""
     services: ApiServices = request.app.state.services
     return services
+
+
+def overviews_of(request: Request) -> OverviewCache:
+    """Return the fleet health of the application that serves this request."""
+    overviews: OverviewCache = request.app.state.overviews
+    return overviews
 
 
 def hash_token(token: str) -> str:

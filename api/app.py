@@ -16,6 +16,7 @@ from starlette.types import Scope
 from api.idempotency import AnswerMemory, Idempotency
 from api.middleware import FRAME_HEADERS, BodyLimit, HttpMetrics, RequestFrame
 from api.openapi import describe
+from api.overview_cache import OverviewCache
 from api.pages import (
     calendar_pages,
     desk_pages,
@@ -103,6 +104,7 @@ def create_app(services: ApiServices) -> FastAPI:
     app.state.open_streams = set()
     app.state.event_feeds = {}
     app.state.open_streams = set()
+    app.state.overviews = OverviewCache(services.fleet_health)
     app.state.renderer = Renderer(services, _TEMPLATES, _STATIC)
     for module in (
         session,

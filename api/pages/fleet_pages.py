@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from api.access import Principal, services_of, visible_bundle
+from api.access import Principal, overviews_of, services_of, visible_bundle
 from api.fleet_lists import count_in_sight, devices_in_sight, states_of
 from api.pages.common import Key, Office, Person, Staff, failure_of, renderer_of, words_of
 from api.pages.customer_view import customers_context
@@ -36,7 +36,7 @@ def home(request: Request, principal: Person) -> Response:
     if start != "/":
         return RedirectResponse(start, 303)
     services, words = services_of(request), words_of(request, principal)
-    overview = services.fleet_health.overview(principal.tenant, principal.regions)
+    overview = overviews_of(request).overview(principal.tenant, principal.regions)
     with services.read_uow_factory() as uow:
         context = fleet_context(services, overview, uow, principal, words)
     return renderer_of(request).page(request, "fleet.html", principal=principal, **context)

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 
-from api.access import OFFICE_READ, Principal, services_of
+from api.access import OFFICE_READ, Principal, overviews_of, services_of
 from api.direct_route import DirectRoute
 from api.language import language_of
 from api.schemas.base import Instant, Output
@@ -102,7 +102,7 @@ def fleet_health(request: Request, principal: Annotated[Principal, Depends(OFFIC
     The lists hold at most 200 rows each; the counts are of everything in sight.
     """
     services, language = services_of(request), language_of(request)
-    overview = services.fleet_health.overview(principal.tenant, principal.regions)
+    overview = overviews_of(request).overview(principal.tenant, principal.regions)
     return FleetBody(
         as_of=overview.as_of,
         devices=overview.devices,
