@@ -105,7 +105,12 @@ def outcomes(
     return [FigureBody.of(row) for row in rows]
 
 
-@router.get("/technician-scorecards", summary="Scorecards of technicians", response_model=list[ScorecardBody])
+@router.get(
+    "/technician-scorecards",
+    summary="Scorecards of technicians",
+    response_model=list[ScorecardBody],
+    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}, "description": "the rows"}},
+)
 def scorecards(
     request: Request,
     principal: Annotated[Principal, Depends(SUPERVISORS)],
