@@ -51,6 +51,12 @@ def _elsewhere(settings: Settings) -> Iterator[str]:
             f"the readings in InfluxDB ({settings.influxdb.database}): use `influx backup` or `influxd backup`; "
             "the journal telemetry.sqlite is inside, with newest states, daily figures and what InfluxDB has not got yet"
         )
+    if settings.crm.personal_keys:
+        yield "the keys of personal data: they stand in crm.personal_keys, and without them sealed fields stay shut"
+    if settings.snmp.credential_keys:
+        yield "the keys of SNMP credentials: they stand in snmp.credential_keys"
+    if settings.policy.folder and settings.general.folder not in Path(settings.policy.folder).parents:
+        yield f"the policy folder {settings.policy.folder}"
 
 
 def make_backup(settings: Settings, file: Path, now: datetime, version: str) -> BackupReport:
