@@ -19,9 +19,11 @@ from api.openapi import describe
 from api.overview_cache import OverviewCache
 from api.pages import (
     calendar_pages,
+    care_pages,
     desk_pages,
     entry_pages,
     fleet_pages,
+    insight_pages,
     money_pages,
     my_pages,
     notice_pages,
@@ -141,6 +143,8 @@ def create_app(services: ApiServices) -> FastAPI:
     for module in (
         operations,
         calendar_pages,
+        care_pages,
+        insight_pages,
         desk_pages,
         entry_pages,
         fleet_pages,

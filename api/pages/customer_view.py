@@ -9,11 +9,14 @@ from markupsafe import Markup
 
 from api.access import Principal
 from api.pages import charts
+from api.pages.care_view import word
 from api.pages.fleet_view import TONES
 from api.pages.supply_view import Words
+from api.routes.customers import customers_in_sight
 from crm_core.domain.fleet import Customer
 from crm_core.fleet_health import DeviceHealth, HealthBand
 from crm_core.ports import UnitOfWork
+from crm_core.relations.segments import classes_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +36,7 @@ class CustomerRow:
 def customers_context(
     health: tuple[DeviceHealth, ...], uow: UnitOfWork, principal: Principal, words: Words, today: date
 ) -> dict[str, Any]:
-    """Return the customers who have devices in sight, those with most trouble first."""
+    """Return the customers in sight, those with most trouble first; the mark is their badge (79)."""
     by_customer: dict[str, list[DeviceHealth]] = {}
     for row in health:
         if row.bundle.customer is not None:
@@ -42,14 +45,28 @@ def customers_context(
     for contract in uow.contracts.all(principal.tenant):
         if contract.customer_id in by_customer and contract.ends_on >= today:
             ends[contract.customer_id] = min(ends.get(contract.customer_id, date.max), contract.ends_on)
-    rows = [_row(found, ends.get(key), words, today) for key, found in by_customer.items()]
-    return {"rows": sorted(rows, key=lambda row: (-row.open_tickets, row.customer.name))}
+    rows = []
+    for key, found in by_customer.items():
+        customer = found[0].bundle.customer
+        if customer is not None:
+            rows.append(_row(customer, found, ends.get(key), words, today))
+    rows += [
+        _row(customer, [], ends.get(customer.customer_id), words, today)
+        for customer in customers_in_sight(principal, uow)
+        if customer.customer_id not in by_customer
+    ]
+    held = classes_at(uow.relations.present_classes(principal.tenant))
+    return {
+        "rows": sorted(rows, key=lambda row: (-row.open_tickets, row.customer.name)),
+        "marks": {key: classes.get("mark", "") for key, classes in held.items()},
+        "word": lambda family, value: word(words, family, value),
+    }
 
 
-def _row(found: list[DeviceHealth], ends_on: date | None, words: Words, today: date) -> CustomerRow:
-    """Return one customer."""
-    customer = found[0].bundle.customer
-    assert customer is not None  # grouped by it
+def _row(
+    customer: Customer, found: list[DeviceHealth], ends_on: date | None, words: Words, today: date
+) -> CustomerRow:
+    """Return one customer; leads have no device yet."""
     counts = Counter(row.band for row in found)
     title = ", ".join(
         f"{words.t(f'band.{band.value}')} {counts[band]}" for band in HealthBand if counts[band]

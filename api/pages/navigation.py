@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from api.access import CUSTOMERS, MANAGERS, MONEY, OFFICE, STAFF, SUPERVISORS, Principal, Rule
+from api.access import CARE, CUSTOMERS, MANAGERS, MONEY, OFFICE, STAFF, SUPERVISORS, Principal, Rule
 from crm_core.domain.service import Role
 
 _TECHNICIAN: Final = Rule(frozenset({Role.TECHNICIAN}))
@@ -45,6 +45,10 @@ PLACES: Final[tuple[Place, ...]] = (
     Place("service", "incidents", "/incidents", OFFICE),
     Place("service", "notices", "/notices", OFFICE),
     Place("customers", "customers", "/customers", OFFICE),
+    Place("customers", "my_tasks", "/tasks", CARE),
+    Place("customers", "complaints", "/complaints", CARE),
+    Place("customers", "segments", "/segments", CARE),
+    Place("insight", "outcomes", "/outcomes", MANAGERS),
     Place("money", "invoices", "/invoices", _INVOICED),
     Place("money", "contracts", "/contracts", _INVOICED),
     Place("money", "ageing", "/ageing", MONEY),

@@ -197,6 +197,10 @@ class ClassBody(Output):
         )
 
 
+def _by_phone() -> list[ChannelName]:
+    return ["phone"]
+
+
 class ContactInput(Input):
     """Somebody to speak to; quiet hours are minutes after local midnight."""
 
@@ -206,7 +210,7 @@ class ContactInput(Input):
     phone: ShortText | None = None
     email: ShortText | None = None
     wechat: ShortText | None = None
-    channels: list[ChannelName] = Field(default_factory=lambda: ["phone"], min_length=1, max_length=6)
+    channels: list[ChannelName] = Field(default_factory=_by_phone, min_length=1, max_length=6)
     language: Literal["zh-CN", "en"] = "zh-CN"
     quiet_from: Minutes | None = None
     quiet_until: Minutes | None = None

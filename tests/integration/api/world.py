@@ -30,6 +30,7 @@ from config.fault_code_files import load_fault_codes
 from config.locale_files import load_messages
 from config.policy_files import POLICY, load_policies, policy_on
 from config.policy_shelf import PolicyShelf
+from config.wiring.customers import build_customers
 from config.replay_desk import ReplayDesk
 from config.wiring.customers import build_customers
 from config.wiring.dead_letters import DeadLetterDesk
