@@ -29,6 +29,7 @@ from api.pages import (
     notice_pages,
     policy_pages,
     quality_of_service,
+    stock_pages,
     work_pages,
 )
 from api.pages.rendering import Renderer
@@ -69,6 +70,7 @@ from api.routes import (
     security,
     service_reports,
     session,
+    stock,
     ticket_moves,
     tickets,
     trust,
@@ -104,8 +106,6 @@ def create_app(services: ApiServices) -> FastAPI:
     )
     app.state.event_feeds = {}
     app.state.open_streams = set()
-    app.state.event_feeds = {}
-    app.state.open_streams = set()
     app.state.overviews = OverviewCache(services.fleet_health)
     app.state.renderer = Renderer(services, _TEMPLATES, _STATIC)
     for module in (
@@ -132,6 +132,7 @@ def create_app(services: ApiServices) -> FastAPI:
         trust,
         calendars,
         service_reports,
+        stock,
         incidents,
         dead_letters,
         security,
@@ -153,6 +154,7 @@ def create_app(services: ApiServices) -> FastAPI:
         notice_pages,
         policy_pages,
         quality_of_service,
+        stock_pages,
         work_pages,
     ):
         app.include_router(module.router)

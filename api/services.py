@@ -22,6 +22,7 @@ from crm_core.ports.policy import PolicyDesk, ReplayDesk
 from crm_core.registry import Registry
 from crm_core.relations.services import CustomerServices
 from crm_core.servicedesk import ServiceDesk
+from crm_core.stock.services import StockServices
 from crm_core.trust.chain import ChainReport
 from crm_core.trust.personal import PersonalData
 from crm_core.trust.subjects import DataSubjects
@@ -142,14 +143,15 @@ class ApiServices:
     servicedesk: ServiceDesk
     dispatcher: Dispatcher
     registry: Registry
+    stock: StockServices
     jobs: Jobs
     dead_letters: DeadLetters
     personal: PersonalData
     subjects: DataSubjects
-    customers: CustomerServices
     policies: PolicyDesk
     replays: ReplayDesk
     money: MoneyServices
+    customers: CustomerServices
     verify_audit: Callable[[TenantId], ChainReport]
     messages: Messages
     catalogue: Catalogue
@@ -159,3 +161,4 @@ class ApiServices:
     version: str
     settings: ApiSettings = ApiSettings()
     readiness: Mapping[str, ReadinessCheck] = field(default_factory=dict)
+    notes: Callable[[], Mapping[str, str]] = dict  # what an operator wants to know besides

@@ -36,6 +36,7 @@ class Entry:
 
 PLACES: Final[tuple[Place, ...]] = (
     Place("my_work", "my_work", "/work", _TECHNICIAN),
+    Place("my_work", "van", "/van", _TECHNICIAN),
     Place("my_devices", "my_devices", "/my", CUSTOMERS),
     Place("fleet", "fleet", "/", OFFICE),
     Place("fleet", "devices", "/devices", STAFF),
@@ -44,6 +45,10 @@ PLACES: Final[tuple[Place, ...]] = (
     Place("service", "plan", "/plan", OFFICE),
     Place("service", "incidents", "/incidents", OFFICE),
     Place("service", "notices", "/notices", OFFICE),
+    Place("stock", "stock", "/stock", OFFICE),
+    Place("stock", "stock_moves", "/stock/moves", OFFICE),
+    Place("stock", "swaps", "/stock/swaps", OFFICE),
+    Place("stock", "loans", "/stock/loans", OFFICE),
     Place("customers", "customers", "/customers", OFFICE),
     Place("customers", "my_tasks", "/tasks", CARE),
     Place("customers", "complaints", "/complaints", CARE),

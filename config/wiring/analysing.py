@@ -15,10 +15,13 @@ from crm_core.day_planning import DayPlanner
 from crm_core.dispatching import Dispatcher
 from crm_core.ports import TelemetryStore, Timer
 from crm_core.servicedesk import ServiceDesk
+from crm_core.stock.services import StockServices, build_stock
 from crm_core.triage import Triage
 
 LEASE_SECONDS: Final = 10
 PLANNING_SECONDS: Final = 300.0
+SWAPS_SECONDS: Final = 300.0
+LOANS_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,7 @@ class Desk:
     servicedesk: ServiceDesk
     forecaster: Forecaster
     telling: Telling
+    stock: StockServices
 
 
 def build_desk(core: Core, store: TelemetryStore, timer: Timer | None = None) -> Desk:
@@ -49,6 +53,7 @@ def build_desk(core: Core, store: TelemetryStore, timer: Timer | None = None) ->
             core.settings.models_folder,
             holidays=core.policy.sla.calendar.holidays,
         ),
+        stock=build_stock(core.uow_factory, core.clock, store, core.policy, core.catalogue, core.fault_codes),
         telling=build_telling(core.settings, core.uow_factory, core.clock, core.policy, core.messages, timer),
     )
 
@@ -71,6 +76,17 @@ def triage_round(core: Core, desk: Desk) -> None:
 def escalation_round(core: Core, desk: Desk) -> None:
     """Tell people of promises at risk; the timer calls it at the moment that the last run found."""
     desk.telling.escalation.run(core.tenant)
+
+
+def swap_round(core: Core, desk: Desk, every: timedelta = timedelta(seconds=SWAPS_SECONDS)) -> None:
+    """Look for changed cartridges; `every` is how far apart the rounds are."""
+    desk.stock.watch.run(core.tenant, every)
+
+
+def loan_round(core: Core, desk: Desk) -> None:
+    """Promise stand-by machines to who lost theirs, and keep the down time of repairs that were confirmed."""
+    desk.stock.loans.allot(core.tenant)
+    desk.stock.down_times.record(core.tenant)
 
 
 def planning_round(core: Core, desk: Desk) -> None:

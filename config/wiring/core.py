@@ -20,6 +20,7 @@ from crm_core.domain.telemetry import DeviceReading
 from crm_core.ports import Clock, UnitOfWorkFactory
 from crm_core.registry import Registry
 from crm_core.signals import Concluder, Conclusion
+from crm_core.stock.visit_parts import VisitParts
 from crm_core.storage.sqlalchemy_uow import make_uow_factory, migrate
 from crm_core.storage.trust.lock import AesPersonalLock
 from crm_core.trust.personal import PersonalData
@@ -67,6 +68,7 @@ def open_core(settings: Settings, clock: Clock) -> Core:
     shelf = open_shelf(settings, clock)
     policy = PolicyInForce(shelf.book)
     announce(uow_factory, settings, clock, policy)
+    uow_factory.on_commit(VisitParts(clock))
     personal = PersonalData(open_lock(settings), policy, clock)
     return Core(
         settings=settings,

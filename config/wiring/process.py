@@ -14,20 +14,26 @@ from prometheus_client import CollectorRegistry
 from collector.mqtt.broker import EmbeddedBroker
 from collector.profiles import load_profiles
 from config.clock import SystemClock
+from config.link_figures import LinkFigures, Links
 from config.metrics import register_collecting
 from config.settings import Settings
 from config.supervision import Lifecycle, NamedPart, Supervisor
 from config.wiring.analysing import (
+    LOANS_SECONDS,
     PLANNING_SECONDS,
+    SWAPS_SECONDS,
     Desk,
     build_desk,
     escalation_round,
     forecast_round,
     leader_lease,
+    loan_round,
     planning_round,
     silence_round,
+    swap_round,
     triage_round,
 )
+from config.wiring.billing import money_of, schedule_billing
 from config.wiring.collecting import build_broker, build_listener, build_polling, build_trap_watch
 from config.wiring.core import Core, open_core
 from config.wiring.customers import customers_of, schedule_customers
@@ -66,6 +72,7 @@ class Process:
     life: Lifecycle
     http: HttpServer | None = None
     broker: EmbeddedBroker | None = None
+    links: Links | None = None
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
 
     @property
@@ -131,6 +138,8 @@ def _collecting(process: Process) -> list[NamedPart]:
     listener = build_listener(core, telemetry, profiles, port=None if broker is None else broker.port)
     if listener is not None:
         parts.append(NamedPart("MQTT listener", listener.start, listener.stop))
+    process.links = Links(core.tenant, telemetry.disk, telemetry.agents, listener)
+    process.metrics.register(LinkFigures(process.links))
     polling = build_polling(core, telemetry, profiles)
     parts.append(NamedPart("SNMP poller", polling.start, polling.stop))
     traps = build_trap_watch(core, polling)
@@ -172,11 +181,14 @@ def _analysing(process: Process) -> list[NamedPart]:
     process.metrics.register(telling_figures(core.settings, core.clock))
     supervisor.every("planning", PLANNING_SECONDS, job(partial(planning_round, core, desk)), first_after=20.0)
     supervisor.every("silence", schedule.silence_seconds, job(partial(silence_round, core, telemetry, desk)))
+    supervisor.every("swaps", SWAPS_SECONDS, job(partial(swap_round, core, desk)), first_after=15.0)
+    supervisor.every("loans", LOANS_SECONDS, job(partial(loan_round, core, desk)), first_after=30.0)
     supervisor.daily("forecast", schedule.forecast_at, job(partial(forecast_round, core, desk)))
     supervisor.daily(
         "training", schedule.training_at, job(partial(_train, core, desk)), schedule.training_weekday
     )
     schedule_customers(core, customers_of(core, telemetry.store), supervisor, job)
+    schedule_billing(core, money_of(core, telemetry.store), supervisor, job)
     schedule_trust(core, supervisor, job)
     return [NamedPart("leader lease", lambda: None, lease.release)]
 
@@ -204,6 +216,7 @@ def _serving(
             process.desk,
             process.supervisor,
             process.metrics,
+            links=process.links,
             public_url=process.address,
             sign_in_hint=sign_in_hint,
         )

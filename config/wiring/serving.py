@@ -16,6 +16,7 @@ from api.services import ApiServices, ApiSettings, GuardSettings, RateLimits
 from collector.replay import Replayer
 from config.audit_anchors import verify as verify_audit
 from config.cli.common import version
+from config.link_figures import Links
 from config.replay_desk import ReplayDesk
 from config.supervision import Supervisor
 from config.wiring.analysing import Desk
@@ -41,6 +42,7 @@ def build_api(
     *,
     public_url: str,
     sign_in_hint: tuple[tuple[str, str], ...] = (),
+    links: Links | None = None,
 ) -> FastAPI:
     """Return the application over the services of this process."""
     settings, store = core.settings, telemetry.store
@@ -54,12 +56,13 @@ def build_api(
         servicedesk=desk.servicedesk,
         dispatcher=desk.dispatcher,
         registry=core.registry,
+        stock=desk.stock,
         jobs=jobs,
         dead_letters=DeadLetterDesk(telemetry.dead_letters, replayer),
         personal=core.personal,
         subjects=core.subjects,
-        money=build_money(core.uow_factory, reading, store, core.clock, core.policy),
         customers=customers_of(core, store, public_url),
+        money=build_money(core.uow_factory, reading, store, core.clock, core.policy),
         policies=core.shelf,
         replays=ReplayDesk(
             PolicyReplay(store, reading, core.catalogue, core.shelf, core.clock), core.shelf, check_request
@@ -92,7 +95,9 @@ def build_api(
         readiness={
             "crm": lambda: _ask_crm(core),
             "telemetry": lambda: _ask_telemetry(core, store),
+            **({} if links is None else {"disk": links.check_disk}),
         },
+        notes=dict if links is None else links.notes,
     )
     return create_app(services)
 

@@ -30,7 +30,6 @@ from config.fault_code_files import load_fault_codes
 from config.locale_files import load_messages
 from config.policy_files import POLICY, load_policies, policy_on
 from config.policy_shelf import PolicyShelf
-from config.wiring.customers import build_customers
 from config.replay_desk import ReplayDesk
 from config.wiring.customers import build_customers
 from config.wiring.dead_letters import DeadLetterDesk
@@ -60,6 +59,7 @@ from crm_core.ports import Landing
 from crm_core.registry import Registry
 from crm_core.servicedesk import ServiceDesk
 from crm_core.signals import conclude
+from crm_core.stock.services import build_stock
 from crm_core.storage.sqlalchemy_uow import make_uow_factory, migrate
 from crm_core.storage.trust.lock import AesPersonalLock
 from crm_core.triage import Triage
@@ -68,6 +68,7 @@ from crm_core.trust.personal import PersonalData
 from crm_core.trust.subjects import DataSubjects
 from tests.integration.api.care import seed_care
 from tests.integration.api.money import seed_money
+from tests.integration.api.stock import seed_stock
 from tests.integration.api.telemetry import (
     NOW,
     OTHER_TENANT,
@@ -162,6 +163,7 @@ def open_world(folder: Path, settings: ApiSettings | None = None) -> World:
         servicedesk=ServiceDesk(uow_factory, clock, policy, store),
         dispatcher=Dispatcher(uow_factory, clock, policy, knowledge.catalogue, knowledge.fault_codes),
         registry=Registry(uow_factory, clock, knowledge.catalogue),
+        stock=build_stock(uow_factory, clock, store, policy, knowledge.catalogue, knowledge.fault_codes),
         jobs=FakeJobs(),
         dead_letters=DeadLetterDesk(box, Replayer(box, ingest, store, clock)),
         personal=personal,
@@ -210,6 +212,7 @@ def build_world(folder: Path) -> None:
     _history(world)
     _save_forecasts(world, forecasts_of())
     _refused(world)
+    seed_stock(world.services.uow_factory)
     knowledge = KNOWLEDGE
     services = world.services
     triage = Triage(
@@ -290,7 +293,11 @@ def _devices(registry: Registry, tenant: TenantId, roster: tuple[tuple[object, .
 def _refused(world: World) -> None:
     """Keep a refused message and an alarm, so that their lists are not empty."""
     SqliteDeadLetters(world.store).add(
-        [DeadLetter(at=NOW, origin="drumbeat/v1/default/hq/c3525-01/reading", reason="no JSON", body=b"\xff{")]
+        [
+            DeadLetter(
+                at=NOW, origin="drumbeat/v1/default/hq/c3525-01/reading", reason="no JSON", body=b"\xff{"
+            )
+        ]
     )
     with world.services.uow_factory() as uow:
         uow.accounts.add_alarm(

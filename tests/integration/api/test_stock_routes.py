@@ -1,0 +1,78 @@
+"""Stock over HTTP: lists with their value, entries that count once, early swaps in money, pages in both languages."""
+
+import pytest
+
+from tests.integration.api.stock import WAREHOUSE
+
+PAGES = ("/stock", "/stock/moves", "/stock/swaps", "/stock/loans")
+
+
+def quantity(who, place):
+    rows = who.get(f"/api/v1/stock?place={place}").json()["items"]
+    return sum(row["quantity"] for row in rows)
+
+
+def test_what_is_where_with_its_value(client):
+    body = client("manager").get("/api/v1/stock").json()
+    assert {row["place"]: row["quantity"] for row in body["items"]} == {
+        WAREHOUSE: 20, "van:li": 3, "van:zhao": 2,
+    }  # fmt: skip
+    assert body["value"] == "7500.00"
+
+
+def test_an_entry_counts_once_by_its_reference(client):
+    who = client("dispatcher")
+    body = {"item_id": "CRG-1", "quantity": 4, "place": WAREHOUSE, "reference": "DN-77"}
+    first = who.post("/api/v1/stock/receipts", json=body)
+    assert (first.status_code, first.json()["repeated"]) == (201, False)
+    assert who.post("/api/v1/stock/receipts", json=body).json() == {"repeated": True, "move": None}
+    assert quantity(who, WAREHOUSE) == 24
+
+
+def test_a_place_never_gives_what_it_does_not_hold(client):
+    who = client("dispatcher")
+    body = {"item_id": "CRG-1", "quantity": 21, "source": WAREHOUSE, "target": "van:li"}
+    answer = who.post("/api/v1/stock/transfers", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    assert who.post("/api/v1/stock/transfers", json={**body, "target": "van:nobody"}).status_code == 404
+    assert who.post("/api/v1/stock/transfers", json={**body, "target": "moon:x"}).status_code == 422
+
+
+def test_a_shipment_arrives_on_the_shelf_and_a_count_books_the_difference(client):
+    who = client("dispatcher")
+    sent = {"item_id": "CRG-1", "quantity": 2, "source": WAREHOUSE, "site_id": "hq"}
+    assert who.post("/api/v1/stock/shipments", json=sent).status_code == 201
+    assert quantity(who, "transit:hq") == 2
+    arrived = {"item_id": "CRG-1", "quantity": 2, "site_id": "hq"}
+    assert who.post("/api/v1/stock/deliveries", json=arrived).status_code == 201
+    assert quantity(who, "shelf:hq") == 2
+    counted = who.post("/api/v1/stock/counts", json={"item_id": "CRG-1", "place": "shelf:hq", "counted": 1})
+    assert counted.json() == {"difference": -1, "broken": []}
+    assert quantity(who, "shelf:hq") == 1
+
+
+def test_technicians_see_their_own_van_and_nothing_else(client, browser):
+    who = client("tech-li")
+    assert [row["quantity"] for row in who.get("/api/v1/stock/van").json()["items"]] == [3]
+    assert who.get("/api/v1/stock").status_code == 403
+    assert "Toner 1" in browser("tech-li").get("/van").text
+
+
+def test_early_swaps_are_money_by_customer(client, browser):
+    who = client("manager")
+    (waste,) = who.get("/api/v1/stock/waste").json()["items"]
+    assert (waste["customer_id"], waste["early"], waste["loss"]) == ("cust-1", 1, "93.00")
+    (swap,) = who.get("/api/v1/stock/swaps?early=true&customer_id=cust-1").json()["items"]
+    assert (swap["residual_percent"], swap["loss"]) == (31.0, "93.00")
+    assert "93.00" in browser("manager").get("/stock/swaps").text
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+def test_the_pages_of_stock_speak_both_languages(browser, path, language):
+    who = browser("manager")
+    who.cookies.set("drumbeat_lang", language)
+    answer = who.get(path)
+    assert answer.status_code == 200
+    assert f'lang="{language}"' in answer.text
+    assert "pages.stock" not in answer.text
