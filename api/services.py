@@ -16,6 +16,7 @@ from crm_core.domain.catalogue import Catalogue
 from crm_core.domain.identity import DEFAULT_TENANT, TenantId
 from crm_core.domain.messages import Messages
 from crm_core.domain.policy import PolicyBook
+from crm_core.fieldwork.services import FieldworkServices
 from crm_core.fleet_health import FleetHealth
 from crm_core.ports import Clock, TelemetryStore, UnitOfWorkFactory
 from crm_core.ports.policy import PolicyDesk, ReplayDesk
@@ -142,6 +143,7 @@ class ApiServices:
     fleet_health: FleetHealth
     servicedesk: ServiceDesk
     dispatcher: Dispatcher
+    fieldwork: FieldworkServices
     registry: Registry
     stock: StockServices
     jobs: Jobs

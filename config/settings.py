@@ -271,6 +271,11 @@ class Settings(BaseSettings):
         return self.general.folder / "personal.key"
 
     @property
+    def attachments_folder(self) -> Path:
+        """Where photos and signatures are kept."""
+        return self.general.folder / "attachments"
+
+    @property
     def models_folder(self) -> Path:
         """Where trained models are kept."""
         return self.general.folder / "models"

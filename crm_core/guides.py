@@ -20,6 +20,7 @@ GUIDE_STEPS: Final[Mapping[str, int]] = {
     "campaign": 3,
     "shelf": 3,
     "reported": 2,
+    "care": 4,
 }
 _HARDWARE: Final = frozenset({"mechanical", "electronic", "fuser_heat", "laser_scan", "sensor", "firmware"})
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 from crm_core.domain.errors import Conflict, IllegalTransition
 from crm_core.domain.identity import DeviceId, TenantId, TicketId, WorkOrderId, ticket_number
@@ -23,7 +24,7 @@ from crm_core.domain.service import (
     WorkOrder,
     WorkOrderState,
 )
-from crm_core.ports import Clock, TelemetryStore, TicketFilter, UnitOfWorkFactory
+from crm_core.ports import Clock, TelemetryStore, TicketFilter, UnitOfWork, UnitOfWorkFactory
 from crm_core.sla import clocks_for
 from crm_core.ticket_states import TRANSITIONS, Move, moved
 from crm_core.visits import take_off_visit
@@ -66,8 +67,16 @@ _ORDER_MOVES: dict[WorkOrderState, frozenset[WorkOrderState]] = {
 }
 
 
+class VisitRules(Protocol):
+    """What field work asks of a visit; each raises `Conflict` when it may not go on. Called within the transaction."""
+
+    def starting(self, uow: UnitOfWork, order: WorkOrder) -> None: ...
+
+    def ending(self, uow: UnitOfWork, order: WorkOrder, now: datetime, actor: str) -> None: ...
+
+
 class ServiceDesk:
-    """Moves of tickets and work orders by people.
+    """Moves of tickets and work orders by people. `rules` are those of field work; without them a visit just ends.
 
     `store` gives the page counts at arrival and at the end of a visit; without it they are what the caller states.
     Unknown ids raise `NotFound`, forbidden moves `IllegalTransition`, a stale `expected_version` `Conflict`.
@@ -79,11 +88,13 @@ class ServiceDesk:
         clock: Clock,
         policy: PolicyBook,
         store: TelemetryStore | None = None,
+        rules: VisitRules | None = None,
     ) -> None:
         self._uow_factory = uow_factory
         self._clock = clock
         self._policy = policy
         self._store = store
+        self._rules = rules
 
     # --- tickets ---
 
@@ -314,6 +325,7 @@ class ServiceDesk:
             changed = change(order, self._clock.now())
             if changed.state not in _ORDER_MOVES[order.state]:
                 raise IllegalTransition(f"a work order that is {order.state} cannot become {changed.state}")
+            self._ask_rules(uow, changed, actor)
             saved = uow.work_orders.save(changed)
             for ticket_id in order.ticket_ids:
                 ticket = uow.tickets.get(tenant, ticket_id)
@@ -325,6 +337,14 @@ class ServiceDesk:
                     uow.tickets.save(after)
             uow.commit()
             return saved
+
+    def _ask_rules(self, uow: UnitOfWork, order: WorkOrder, actor: str) -> None:
+        if self._rules is None:
+            return
+        if order.state in (WorkOrderState.EN_ROUTE, WorkOrderState.ON_SITE):
+            self._rules.starting(uow, order)
+        elif order.state is WorkOrderState.DONE:
+            self._rules.ending(uow, order, self._clock.now(), actor)
 
     def _moved(self, ticket: Ticket, move: Move, actor: str, note: str) -> Ticket:
         return moved(ticket, move, at=self._clock.now(), actor=actor, sla=self._policy.sla, note=note)

@@ -5,6 +5,7 @@
 
 from collections.abc import Iterable
 from datetime import date, time, timedelta
+from decimal import Decimal
 
 from crm_core.domain.agreements_policy import AgreementsPolicy
 from crm_core.domain.catalogue import Catalogue, CatalogueSupply, DeviceModel, FaultCode
@@ -85,6 +86,22 @@ def a_notices_policy(**changes: object) -> NoticesPolicy:
     return NoticesPolicy(**fields)
 
 
+def a_fieldwork_policy() -> FieldworkPolicy:
+    """Return ten test pages, care by 30,000 pages or 180 days."""
+    return FieldworkPolicy(
+        usual_item="jam",
+        test_pages=10,
+        photos_most=3,
+        photo_bytes_most=100_000,
+        similar_least=5,
+        similar_within=timedelta(days=730),
+        list_spread=Decimal("0.2"),
+        care_pages=30_000,
+        care_days=180,
+        pull_share=Decimal("0.85"),
+    )
+
+
 def a_policy(triage: TriagePolicy | None = None, calendar: BusinessCalendar | None = None) -> PolicyBook:
     """Return the rental firm's figures: 30 min / 1 h / 2 h first response, 8 h / 24 h / 48 h restore."""
     return PolicyBook(
@@ -142,7 +159,7 @@ def a_policy(triage: TriagePolicy | None = None, calendar: BusinessCalendar | No
         ),
         stock=a_stock_policy(),
         notices=a_notices_policy(),
-        fieldwork=FieldworkPolicy(),
+        fieldwork=a_fieldwork_policy(),
         relations=a_relations_policy(),
         agreements=AgreementsPolicy(
             contracts=a_contract_policy(), credit=a_credit_policy(), recommendation=a_recommendation_policy()

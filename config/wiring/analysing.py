@@ -13,13 +13,16 @@ from config.wiring.telemetry import Telemetry
 from config.wiring.telling import Telling, build_telling
 from crm_core.day_planning import DayPlanner
 from crm_core.dispatching import Dispatcher
+from crm_core.fieldwork.services import FieldworkServices, build_fieldwork
 from crm_core.ports import TelemetryStore, Timer
 from crm_core.servicedesk import ServiceDesk
 from crm_core.stock.services import StockServices, build_stock
+from crm_core.storage.attachment_files import FileAttachmentStore
 from crm_core.triage import Triage
 
 LEASE_SECONDS: Final = 10
 PLANNING_SECONDS: Final = 300.0
+CARE_SECONDS: Final = 3600.0
 SWAPS_SECONDS: Final = 300.0
 LOANS_SECONDS: Final = 60.0
 
@@ -34,16 +37,25 @@ class Desk:
     servicedesk: ServiceDesk
     forecaster: Forecaster
     telling: Telling
+    fieldwork: FieldworkServices
     stock: StockServices
 
 
 def build_desk(core: Core, store: TelemetryStore, timer: Timer | None = None) -> Desk:
     """Return triage, dispatch, service desk, forecasts and telling over one store and CRM database."""
+    fieldwork = build_fieldwork(
+        core.uow_factory,
+        core.clock,
+        core.policy,
+        store,
+        FileAttachmentStore(core.settings.attachments_folder),
+    )
     return Desk(
+        fieldwork=fieldwork,
         triage=Triage(core.uow_factory, core.clock, core.policy, core.fault_codes, core.catalogue),
         dispatcher=Dispatcher(core.uow_factory, core.clock, core.policy, core.catalogue, core.fault_codes),
         planner=DayPlanner(core.uow_factory, core.clock, core.policy),
-        servicedesk=ServiceDesk(core.uow_factory, core.clock, core.policy, store),
+        servicedesk=ServiceDesk(core.uow_factory, core.clock, core.policy, store, fieldwork.closing),
         forecaster=Forecaster(
             store,
             core.uow_factory,
@@ -87,6 +99,12 @@ def loan_round(core: Core, desk: Desk) -> None:
     """Promise stand-by machines to who lost theirs, and keep the down time of repairs that were confirmed."""
     desk.stock.loans.allot(core.tenant)
     desk.stock.down_times.record(core.tenant)
+
+
+def care_round(core: Core, desk: Desk) -> None:
+    """Make the work orders of regular care that is due, and give them to technicians."""
+    desk.fieldwork.plans.run(core.tenant)
+    desk.dispatcher.dispatch(core.tenant)
 
 
 def planning_round(core: Core, desk: Desk) -> None:

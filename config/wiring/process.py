@@ -19,11 +19,13 @@ from config.metrics import register_collecting
 from config.settings import Settings
 from config.supervision import Lifecycle, NamedPart, Supervisor
 from config.wiring.analysing import (
+    CARE_SECONDS,
     LOANS_SECONDS,
     PLANNING_SECONDS,
     SWAPS_SECONDS,
     Desk,
     build_desk,
+    care_round,
     escalation_round,
     forecast_round,
     leader_lease,
@@ -179,6 +181,7 @@ def _analysing(process: Process) -> list[NamedPart]:
     supervisor.on_wake(WAKE, job(partial(escalation_round, core, desk)))
     supervisor.every("notices", core.settings.notices.seconds, desk.telling.deliverer.run)
     process.metrics.register(telling_figures(core.settings, core.clock))
+    supervisor.every("care", CARE_SECONDS, job(partial(care_round, core, desk)), first_after=60.0)
     supervisor.every("planning", PLANNING_SECONDS, job(partial(planning_round, core, desk)), first_after=20.0)
     supervisor.every("silence", schedule.silence_seconds, job(partial(silence_round, core, telemetry, desk)))
     supervisor.every("swaps", SWAPS_SECONDS, job(partial(swap_round, core, desk)), first_after=15.0)

@@ -55,6 +55,7 @@ def build_api(
         fleet_health=FleetHealth(reading, store, core.policy, core.clock),
         servicedesk=desk.servicedesk,
         dispatcher=desk.dispatcher,
+        fieldwork=desk.fieldwork,
         registry=core.registry,
         stock=desk.stock,
         jobs=jobs,

@@ -52,7 +52,8 @@ class PartUsed:
 class VisitRecord:
     """What is known of one work order's visit; one for each order. `price` stands once the visit is finished.
 
-    `cause` is the chargeable cause of the policy (wear, user_damage, ...), `item` a row of the price list.
+    `cause` is the chargeable cause of the policy (wear, user_damage, ...), `item` a row of the price list (None: the
+    usual one of the policy).
     `empties` are the QR codes of cartridges taken back (requirement 29).
     """
 
@@ -64,7 +65,7 @@ class VisitRecord:
     parts: tuple[PartUsed, ...] = ()
     labour_minutes: int | None = None
     cause: str = "unknown"
-    item: str = "inspection"
+    item: str | None = None
     empties: tuple[str, ...] = ()
     trained: tuple[str, ...] = ()  # names of those who were shown the device
     signed_by: str = ""

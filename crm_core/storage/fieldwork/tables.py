@@ -17,7 +17,7 @@ visits = Table(
     Column("parts", Json, nullable=False),
     Column("labour_minutes", Integer),
     Column("cause", String(32), nullable=False),
-    Column("item", String(64), nullable=False),
+    Column("item", String(64)),
     Column("empties", Json, nullable=False),
     Column("trained", Json, nullable=False),
     Column("signed_by", String, nullable=False),

@@ -54,12 +54,14 @@ from crm_core.domain.identity import (
 from crm_core.domain.money import Money
 from crm_core.domain.notices import Channel, Notice, NoticeState, ReceiverKind, Webhook
 from crm_core.domain.service import Incident, IncidentKind, Role, Technician, User
+from crm_core.fieldwork.services import build_fieldwork
 from crm_core.fleet_health import FleetHealth
 from crm_core.ports import Landing
 from crm_core.registry import Registry
 from crm_core.servicedesk import ServiceDesk
 from crm_core.signals import conclude
 from crm_core.stock.services import build_stock
+from crm_core.storage.attachment_files import FileAttachmentStore
 from crm_core.storage.sqlalchemy_uow import make_uow_factory, migrate
 from crm_core.storage.trust.lock import AesPersonalLock
 from crm_core.triage import Triage
@@ -155,12 +157,15 @@ def open_world(folder: Path, settings: ApiSettings | None = None) -> World:
     personal = PersonalData(lock, policy, clock)
     box = SqliteDeadLetters(store)
     ingest = Ingest(store, lambda now, before: conclude(now, before, knowledge.fault_codes), box, clock)
+    files = FileAttachmentStore(folder / "attachments")
+    fieldwork = build_fieldwork(uow_factory, clock, policy, store, files)
     services = ApiServices(
         uow_factory=uow_factory,
         read_uow_factory=readers,
         store=store,
         fleet_health=FleetHealth(readers, store, policy, clock),
-        servicedesk=ServiceDesk(uow_factory, clock, policy, store),
+        fieldwork=fieldwork,
+        servicedesk=ServiceDesk(uow_factory, clock, policy, store, fieldwork.closing),
         dispatcher=Dispatcher(uow_factory, clock, policy, knowledge.catalogue, knowledge.fault_codes),
         registry=Registry(uow_factory, clock, knowledge.catalogue),
         stock=build_stock(uow_factory, clock, store, policy, knowledge.catalogue, knowledge.fault_codes),
@@ -367,7 +372,7 @@ def _people(world: World) -> None:
 
 
 def _notices(world: World) -> None:
-    """A dead message and a subscription in each tenant."""
+    """Leave a dead message and a subscription in each tenant."""
     with world.services.uow_factory() as uow:
         for tenant in (DEFAULT_TENANT, OTHER_TENANT):
             notice = Notice(

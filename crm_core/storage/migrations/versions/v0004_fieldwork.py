@@ -116,7 +116,7 @@ def upgrade() -> None:
         sa.Column("parts", Json(), nullable=False),
         sa.Column("labour_minutes", sa.Integer(), nullable=True),
         sa.Column("cause", sa.String(length=32), nullable=False),
-        sa.Column("item", sa.String(length=64), nullable=False),
+        sa.Column("item", sa.String(length=64), nullable=True),
         sa.Column("empties", Json(), nullable=False),
         sa.Column("trained", Json(), nullable=False),
         sa.Column("signed_by", sa.String(), nullable=False),
