@@ -122,7 +122,10 @@ def static(
 ) -> Response:
     """Return a static file; the address carries its fingerprint, so it may be kept for ever."""
     found = renderer_of(request).static_file(name)
-    headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+    headers = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
+    if found.packed and "gzip" in request.headers.get("Accept-Encoding", ""):
+        packed = headers | {"Content-Encoding": "gzip"}
+        return Response(found.packed, media_type=found.media_type, headers=packed)
     return Response(found.body, media_type=found.media_type, headers=headers)
 
 
