@@ -14,6 +14,7 @@ from crm_core.domain.catalogue import Catalogue
 from crm_core.domain.fleet import Contract, Customer, Device
 from crm_core.domain.identity import CustomerId, DeviceId, TenantId, TicketId
 from crm_core.domain.policy import PolicyBook
+from crm_core.domain.relations_policy import RelationsPolicy
 from crm_core.domain.service import Ticket, TicketState, WorkOrder, WorkOrderKind, WorkOrderState
 from crm_core.ports import TelemetryStore, TicketFilter, UnitOfWork, WorkOrderFilter
 from crm_core.relations.classes import Measured
@@ -92,13 +93,7 @@ class Measurer:
             facts.repairs[order.customer_id] += order.kind is WorkOrderKind.REPAIR and not damage
             confirmed |= dict.fromkeys(order.ticket_ids, order.confirmed_cause or "")
         for ticket in tickets_since(uow, tenant, now - _QUARTER):
-            counts = (
-                ticket.customer_id is not None
-                and ticket.category in rules.equipment_categories
-                and ticket.state not in _NOT_A_REPAIR
-                and confirmed.get(ticket.ticket_id) != rules.user_damage
-            )
-            if counts and ticket.customer_id is not None:
+            if ticket.customer_id is not None and is_repair(rules, ticket, confirmed):
                 facts.device_tickets[ticket.customer_id][ticket.device_id] += 1
 
     def _read_referrals(self, customers: Iterable[Customer], facts: _Facts) -> None:
@@ -236,6 +231,15 @@ def pages_per_month(
 def _months_back(month: date, count: int) -> date:
     number = month.year * 12 + month.month - 1 - count
     return date(number // 12, number % 12 + 1, 1)
+
+
+def is_repair(rules: RelationsPolicy, ticket: Ticket, confirmed: Mapping[TicketId, str]) -> bool:
+    """Return True for a ticket with a cause in the equipment; user damage does not count (55, settled in 1.4)."""
+    return (
+        ticket.category in rules.equipment_categories
+        and ticket.state not in _NOT_A_REPAIR
+        and confirmed.get(ticket.ticket_id) != rules.user_damage
+    )
 
 
 def tickets_since(uow: UnitOfWork, tenant: TenantId, since: datetime) -> Iterator[Ticket]:

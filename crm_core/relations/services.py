@@ -9,6 +9,7 @@ from crm_core.relations.classifier import Classifier
 from crm_core.relations.customers import CustomerDesk
 from crm_core.relations.loyalty import Loyalty
 from crm_core.relations.outcomes import Outcomes
+from crm_core.relations.prevention import Prevention
 from crm_core.relations.reminders import Reminders
 from crm_core.relations.scorecards import Scorecards
 from crm_core.relations.surveys import Surveys
@@ -28,3 +29,4 @@ class CustomerServices:
     outcomes: Outcomes
     credit: CreditDesk
     requests: RequestDesk
+    prevention: Prevention | None = None  # None without telemetry
