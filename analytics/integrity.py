@@ -49,8 +49,13 @@ def oddities(
         *_identities(devices, readings),
         *_silent(state, devices, day, policy),
         *_early_swaps(state, devices, policy),
-        *_unusual(state, devices, day, policy),
+        *(_unusual(state, devices, day, policy) if looks_at(FindingKind.UNUSUAL_USE, day) else ()),
     ]
+
+
+def looks_at(kind: FindingKind, day: int) -> bool:
+    """Return whether a kind is looked at on `day`: habits change slowly, they are compared once a week."""
+    return kind is not FindingKind.UNUSUAL_USE or day % 7 == 0
 
 
 def _date(day: float) -> str:

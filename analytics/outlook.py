@@ -27,6 +27,7 @@ _LATELY: Final = 30
 _BEFORE: Final = 90
 _MIN_PAGES: Final = 200.0  # before: fewer say nothing about a trend
 _Z: Final = 1.2816
+_WORTH_SAYING: Final = 0.05  # expected pieces
 
 
 def months_after(day: date, count: int = MONTHS) -> list[tuple[str, int, int]]:
@@ -40,67 +41,64 @@ def months_after(day: date, count: int = MONTHS) -> list[tuple[str, int, int]]:
     return made
 
 
-@dataclass(slots=True)
-class _Sum:
-    """Expected number and variance of independent needs."""
-
-    mean: float = 0.0
-    variance: float = 0.0
-
-    def add(self, expected: float) -> None:
-        self.mean += expected
-        self.variance += max(expected * (1.0 - min(expected, 1.0)), 0.0) + max(expected - 1.0, 0.0) * 0.3
-
-    def row(self) -> Row:
-        spread = _Z * float(np.sqrt(self.variance))
-        return {
-            "p10": max(0, round(self.mean - spread)), "p50": round(self.mean), "p90": round(self.mean + spread),
-            "expected": round(self.mean, 2),
-        }  # fmt: skip
-
-
 def demand(
-    supplies: Sequence[SupplyForecast], lives: Sequence[LifeForecast], models: Mapping[str, str], yields: Mapping[tuple[str, str], float],
-    as_of: date,
+    supplies: Sequence[SupplyForecast], lives: Sequence[LifeForecast], models: Mapping[str, str],
+    yields: Mapping[tuple[str, str], float], as_of: date,
 ) -> list[Row]:  # fmt: skip
     """Return supplies, parts and devices needed by month, each with P10, P50, P90.
 
-    `models` names the model of each device, `yields` the pages that one cartridge of a device's supply gives.
+    `models` names the model of each device, `yields` the pages that one cartridge of a device's supply gives. A supply may
+    be needed again within a month; a part or device is counted once.
     """
-    months = months_after(as_of)
-    sums: dict[tuple[str, str, str, str], _Sum] = {}
+    keys: list[tuple[str, str, str]] = []
+    quantiles: list[tuple[float, float, float]] = []
+    lasts: list[float] = []  # days that the next one lasts
     for supply in supplies:
-        if supply.days_to_empty is None:
-            continue
-        quantiles = (supply.days_to_empty.p10, supply.days_to_empty.p50, supply.days_to_empty.p90)
-        per_day = supply.pages_per_day.p50 if supply.pages_per_day else 0.0
-        each = yields.get((str(supply.device_id), supply.supply_index), 0.0)
-        lasts = each / per_day if per_day > 0 and each > 0 else 3650.0
-        item = " ".join(word for word in (supply.kind, supply.colour) if word) or supply.supply_index
-        for month, first, last in months:
-            before, by = (
-                float(chance_before(quantiles, max(first, 0.0))),
-                float(chance_before(quantiles, last)),
-            )
-            again = (before + 0.5 * (by - before)) * (last - first) / max(lasts, 1.0)
-            sums.setdefault((month, "supply", item, models.get(supply.device_id, "?")), _Sum()).add(
-                by - (before if first > 0 else 0.0) + again
-            )
+        days = supply.days_to_empty
+        if days is not None:
+            per_day = supply.pages_per_day.p50 if supply.pages_per_day else 0.0
+            each = yields.get((str(supply.device_id), supply.supply_index), 0.0)
+            item = " ".join(word for word in (supply.kind, supply.colour) if word) or supply.supply_index
+            keys.append(("supply", item, models.get(supply.device_id, "?")))
+            quantiles.append((days.p10, days.p50, days.p90))
+            lasts.append(each / per_day if per_day > 0 and each > 0 else np.inf)
     for life in lives:
-        if life.days_to_replacement is None:
-            continue
         days = life.days_to_replacement
-        what = "device" if life.component == "device" else "part"
-        for month, first, last in months:
-            by = float(chance_before((days.p10, days.p50, days.p90), last))
-            before = float(chance_before((days.p10, days.p50, days.p90), first)) if first > 0 else 0.0
-            key = (month, what, life.component, models.get(life.device_id, "?"))
-            sums.setdefault(key, _Sum()).add(by - before)
-    return [
-        {"month": month, "what": what, "item": item, "model": model, **total.row()}
-        for (month, what, item, model), total in sorted(sums.items())
-        if total.mean >= 0.05
-    ]
+        if days is not None:
+            what = "device" if life.component == "device" else "part"
+            keys.append((what, life.component, models.get(life.device_id, "?")))
+            quantiles.append((days.p10, days.p50, days.p90))
+            lasts.append(np.inf)
+    if not keys:
+        return []
+    return _demand_rows(keys, np.array(quantiles), np.array(lasts), as_of)
+
+
+def _demand_rows(
+    keys: list[tuple[str, str, str]], quantiles: Floats, lasts: Floats, as_of: date
+) -> list[Row]:
+    """Return the sums of all needs by month and kind; the variance is that of independent needs."""
+    numbers = {key: at for at, key in enumerate(sorted(set(keys)))}
+    group = np.array([numbers[key] for key in keys])
+    rows: list[Row] = []
+    for month, first, last in months_after(as_of):
+        before = chance_before(quantiles, first) if first > 0 else np.zeros(len(quantiles))
+        by = chance_before(quantiles, last)
+        once = by - before
+        again = (before + 0.5 * once) * (last - max(first, 0)) / np.maximum(lasts, 1.0)
+        mean = np.bincount(group, once + again, len(numbers))
+        variance = np.bincount(group, once * (1.0 - once) + 0.3 * again, len(numbers))
+        for (what, item, model), at in numbers.items():
+            if mean[at] >= _WORTH_SAYING:
+                spread = _Z * float(np.sqrt(variance[at]))
+                rows.append(
+                    {
+                        "month": month, "what": what, "item": item, "model": model,
+                        "p10": max(0, round(mean[at] - spread)), "p50": round(mean[at]), "p90": round(mean[at] + spread),
+                        "expected": round(float(mean[at]), 2),
+                    }
+                )  # fmt: skip
+    return rows
 
 
 def idle_devices(

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from analytics.drift import drifted
 from analytics.features import FleetState, day_number
-from analytics.integrity import Oddity, oddities
+from analytics.integrity import Oddity, looks_at, oddities
 from analytics.model_registry import ModelRegistry
 from analytics.outlook import CustomerFacts, churn, demand, idle_devices, volumes
 from analytics.part_fits import ConfirmedFailure
@@ -175,7 +175,10 @@ class QualityNight:
             if before is None or before.state is FindingState.GONE:
                 self._ask_for_check(uow, oddity, device, as_of)
         for key, before in known.items():
-            if key not in present and before.state is not FindingState.GONE:
+            looked = looks_at(before.kind, day_number(as_of))
+            if before.kind is FindingKind.COVERAGE:  # stands until another model serves
+                looked = self._registry.champion_id("supplies") is not None
+            if looked and key not in present and before.state is not FindingState.GONE:
                 uow.quality.findings.save(replace(before, state=FindingState.GONE))
 
     def _finding(self, oddity: Oddity, device: Device | None, as_of: date) -> Finding:

@@ -15,7 +15,7 @@ from crm_core.domain.forecast import Interval
 _SVG: Final = '<svg class="{cls}" viewBox="0 0 {w} {h}" role="img" aria-label="{title}" preserveAspectRatio="{ratio}"><title>{title}</title>{body}</svg>'
 
 
-def _picture(
+def picture(
     cls: str, width: float, height: float, title: str, body: str, *, stretch: bool = False
 ) -> Markup:
     """Return the SVG element; `stretch` lets it fill its box in both directions."""
@@ -40,7 +40,7 @@ def sparkline(values: Sequence[float | None], title: str, *, width: int = 240, h
             continue
         runs[-1].append((position * step, height - 3 - (height - 6) * max(value, 0) / top))
     body = "".join(_run(run, height) for run in runs if run)
-    return _picture("spark", width, height, title, body, stretch=True)
+    return picture("spark", width, height, title, body, stretch=True)
 
 
 def _run(points: Sequence[tuple[float, float]], height: float) -> str:
@@ -73,7 +73,7 @@ def interval_strip(interval: Interval, title: str, *, horizon: float = 28.0) -> 
         f'{weeks}<rect class="band{soon}" x="{low:.1f}" y="5" width="{max(high - low, 3):.1f}" height="8" rx="4"/>'
         f'<circle class="mid{soon}" cx="{min(max(mid, 4), width - 4):.1f}" cy="9" r="4"/>'
     )
-    return _picture("strip", width, height, title, body)
+    return picture("strip", width, height, title, body)
 
 
 def level_fan(
@@ -99,7 +99,7 @@ def level_fan(
     if level is not None and interval is not None:
         body += _fan(level, interval, past, ahead, height, horizon=max(len(history) - 1, 14))
     body += f'<path class="today" d="M{past:g} 0V{height:g}"/>'
-    return _picture("fan", width, height, title, body)
+    return picture("fan", width, height, title, body)
 
 
 def _fan(level: float, interval: Interval, past: float, ahead: float, height: float, *, horizon: int) -> str:
@@ -151,7 +151,7 @@ def difference_bars(rows: Sequence[tuple[str, float, float, float]], title: str)
             f'<circle class="mid" cx="{zero + half * middle / most:.1f}" cy="{y:.1f}" r="4"/>'
             f'<text x="{width - 44:.1f}" y="{y + 4:.1f}">{100 * middle:+.1f} %</text>'
         )
-    return _picture("differences", width, height * len(rows), title, body)
+    return picture("differences", width, height * len(rows), title, body)
 
 
 def shares(parts: Sequence[tuple[str, int]], title: str) -> Markup:
@@ -169,7 +169,7 @@ def shares(parts: Sequence[tuple[str, int]], title: str) -> Markup:
             f'<rect class="{escape(name)}" x="{x:.1f}" y="0" width="{part:.1f}" height="{height:g}" rx="3"/>'
         )
         x += part + gap
-    return _picture("shares", width, height, title, body, stretch=True)
+    return picture("shares", width, height, title, body, stretch=True)
 
 
 def bars(values: Sequence[float], title: str, *, width: int = 360, height: int = 72) -> Markup:
@@ -186,7 +186,7 @@ def bars(values: Sequence[float], title: str, *, width: int = 360, height: int =
             f'<rect class="bar{last}" x="{position * slot + slot * 0.14:.1f}" y="{height - tall:.1f}" '
             f'width="{slot * 0.72:.1f}" height="{tall:.1f}" rx="1.5"/>'
         )
-    return _picture("bars", width, height, title, body, stretch=True)
+    return picture("bars", width, height, title, body, stretch=True)
 
 
 def risk_bar(probability: float, title: str) -> Markup:
@@ -197,7 +197,7 @@ def risk_bar(probability: float, title: str) -> Markup:
         f'<rect class="track" x="0" y="3" width="{width:g}" height="6" rx="3"/>'
         f'<rect class="fill" x="0" y="3" width="{max(filled, 3):.1f}" height="6" rx="3"/>'
     )
-    return _picture("risk", width, 12, title, body)
+    return picture("risk", width, 12, title, body)
 
 
 def meter(percent: float | None, cls: str, title: str) -> Markup:
@@ -211,4 +211,4 @@ def meter(percent: float | None, cls: str, title: str) -> Markup:
             f'<rect class="track" width="{width:g}" height="{height:g}" rx="5"/>'
             f'<rect class="fill {escape(cls)}" width="{filled:.1f}" height="{height:g}" rx="5"/>'
         )
-    return _picture("meter", width, height, title, body, stretch=True)
+    return picture("meter", width, height, title, body, stretch=True)
