@@ -367,9 +367,11 @@ class Changes:
 
     def taken(self) -> "Changes":
         """Return what was noted and forget it."""
-        noted = Changes(dict(self.tickets), dict(self.work_orders))
-        self.tickets.clear()
-        self.work_orders.clear()
+        noted = Changes(self.tickets, self.work_orders)
+        if self.tickets:
+            self.tickets = {}
+        if self.work_orders:
+            self.work_orders = {}
         return noted
 
 

@@ -67,6 +67,7 @@ class Simulation(Promises):
         self._truth_next: set[str] = set()
         self._spoke: dict[str, bool] = {}
         self.end = T0 + timedelta(days=days)
+        self._checked = {}
         self._set_up()
 
     def _crashing(self) -> Any:
@@ -287,8 +288,8 @@ class Simulation(Promises):
         if outcome is not Outcome.FIXED or self.random.random() < 0.15:
             return  # nothing is better, whatever the report says
         with self.store() as uow:
-            causes = [uow.tickets.get(TENANT, each).cause for each in ticket_ids]
-        for cause in causes:
-            fault = self.active[device_id].get(cause)
+            tickets = [uow.tickets.get(TENANT, each) for each in ticket_ids]
+        for ticket in tickets:
+            fault = self.active[ticket.device_id].get(ticket.cause)
             if fault is not None:
                 self._over(fault)
