@@ -23,10 +23,14 @@ class Health(Output):
 
 
 class Readiness(Output):
-    """Whether each part can serve; the value is 'ok' or says what is wrong."""
+    """Whether each part can serve; the value is 'ok' or says what is wrong.
+
+    `notes` say what does not keep the process from serving: the MQTT protocol in use, agents that are off-line, the disk.
+    """
 
     status: str
     parts: dict[str, str]
+    notes: dict[str, str]
 
 
 @router.get("/healthz", summary="Is the process alive")
@@ -51,7 +55,8 @@ def readyz(request: Request, _rule: Annotated[None, Depends(Public("probes have 
         except DrumbeatError as error:
             parts[name] = str(error)[:200] or type(error).__name__
     ready = all(state == "ok" for state in parts.values())
-    body = Readiness(status="ok" if ready else "not ready", parts=parts)
+    notes = dict(services_of(request).notes())
+    body = Readiness(status="ok" if ready else "not ready", parts=parts, notes=notes)
     return JSONResponse(body.model_dump(), 200 if ready else 503)
 
 
