@@ -51,7 +51,7 @@ class Registry:
         return device
 
     def save_customer(self, customer: Customer) -> Customer:
-        """Add or change a customer; a company needs the name of a contact (requirement 54)."""
+        """Add or change a customer as it is; `relations.customers` keeps the rules of files (requirement 54)."""
         checked_identifier(customer.customer_id, "customer id")
         if not customer.name.strip():
             raise InvalidValue("a customer needs a name")

@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "jobs": ("jobs", "List the recurring jobs, or run one now."),
     "probe": ("probe", "Read one printer once and show what it says."),
     "discover": ("discover", "Find printers in networks and register them."),
+    "customer": ("customer", "Show customers with their classes; classify them."),
     "device": ("device", "Register, list and retire devices."),
     "simulate": ("simulate", "Serve simulated or recorded printers over SNMP and MQTT."),
     "backtest": ("backtest", "Check forecasts against what happened, on history files."),

@@ -65,6 +65,7 @@ def _axis(take: Taker, name: str) -> AxisRule:
     return AxisRule(
         name=name,
         default=take.text(f"{table}.default"),
+        unmeasured=(take.text(f"{table}.unmeasured") if "unmeasured" in take.names_under(table) else None),
         hold_up=take.duration(f"{table}.hold_up"),
         hold_down=take.duration(f"{table}.hold_down"),
         classes=tuple(

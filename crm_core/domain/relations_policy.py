@@ -33,7 +33,7 @@ class ClassRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AxisRule:
-    """One axis: its classes, highest first, and the one for everybody else.
+    """One axis: its classes, highest first, and the one for everybody else (`unmeasured`: of whom nothing is known).
 
     `attribute` names a measure whose word is the class. A better class counts after `hold_up` of unbroken
     computation, a lesser one after `hold_down`.
@@ -42,6 +42,7 @@ class AxisRule:
     name: str
     classes: tuple[ClassRule, ...] = ()
     default: str = "unknown"
+    unmeasured: str | None = None
     attribute: str | None = None
     hold_up: timedelta = timedelta()
     hold_down: timedelta = timedelta()

@@ -56,7 +56,10 @@ def classify(axis: AxisRule, subject: Subject) -> Verdict:
         if not blocked:
             return Verdict(rule.name, (*reached, *caps))
         caps += [_capping(reason, rule) for reason in blocked]
-    return Verdict(axis.default, (*_looked_at(axis, subject), *caps))
+    looked_at = _looked_at(axis, subject)
+    if not looked_at and axis.unmeasured is not None:
+        return Verdict(axis.unmeasured, ())
+    return Verdict(axis.default, (*looked_at, *caps))
 
 
 def classify_all(policy: RelationsPolicy, subject: Subject) -> dict[str, Verdict]:

@@ -115,7 +115,7 @@ def test_credit(measures, expected):
         ({"device_tickets_90d": 2, "repairs_12m": 2}, "regular"),
         ({"device_tickets_90d": 0, "repairs_12m": 1}, "occasional"),
         ({"device_tickets_90d": 0, "repairs_12m": 0}, "occasional"),
-        ({}, "regular"),
+        ({}, "unknown"),
     ],
 )
 def test_repair_history(measures, expected):
@@ -127,6 +127,11 @@ def test_repair_history(measures, expected):
 )
 def test_rental_frequency(days, expected):
     assert class_of("frequency", days_between_rentals=days) == expected
+
+
+def test_nothing_is_guessed_of_what_was_never_measured():
+    assert class_of("volume") == "unknown"
+    assert class_of("term") == "unknown"
 
 
 def test_attributes_are_their_word_and_unknown_without_one():
