@@ -329,7 +329,9 @@ class DatagramEngine:
         """Drain the sockets, then repeat or fail what waited too long."""
         self._sweep = None
         for sock in list(self._sockets.values()):
-            self._readable(sock, max(_DRAIN_AT_ONCE, 2 * self._window))  # all that can wait there, but no flood
+            self._readable(
+                sock, max(_DRAIN_AT_ONCE, 2 * self._window)
+            )  # all that can wait there, but no flood
         now = monotonic()
         while self._heap and (self._heap[0][0] <= now or self._heap[0][1] not in self._pending):
             _, number = heapq.heappop(self._heap)

@@ -4,6 +4,7 @@ Everything here can be read again from the database; it is dropped whenever anot
 transaction was rolled back.
 """
 
+import zlib
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
@@ -33,6 +34,25 @@ class Content:
     content: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """The row that holds a content, and enough of the content to know it again: 96 bits instead of some kilobytes."""
+
+    day: int
+    row: int
+    mark: tuple[int, int]
+
+
+def sealed(day: int, row: int, content: bytes) -> Seal:
+    """Return the seal of a content."""
+    return Seal(day, row, mark_of(content))
+
+
+def mark_of(content: bytes) -> tuple[int, int]:
+    """Return two independent checksums (SipHash with this process's key, CRC-32): chance and malice repeat neither."""
+    return hash(content), zlib.crc32(content)
+
+
 @dataclass(slots=True)
 class DeviceMemory:
     """One device as the writer knows it. `newest_order` is (-1, "") while no reading of it is stored."""
@@ -40,7 +60,7 @@ class DeviceMemory:
     row: int
     site_id: str | None
     newest_order: tuple[int, str] = (-1, "")
-    newest: Content | None = None
+    newest: Seal | None = None
     said: DeviceReading | None = None  # the newest reading, unless it was stored by another life
     newest_state: tuple[object, ...] = ()
     frame: Content | None = None

@@ -13,7 +13,7 @@ import msgspec
 
 from collector.sequences import SequenceRanges
 from collector.stores.daily import DayRollup, is_jam, order_of
-from collector.stores.device_cache import Boot, Content, DeviceCache, DeviceMemory
+from collector.stores.device_cache import Boot, Content, DeviceCache, DeviceMemory, Seal, mark_of, sealed
 from collector.stores.influx_lines import event_line, landing_lines, pack_lines
 from collector.stores.reading_codec import MS_PER_DAY, at_ms, at_us, content_of, instant_of, pack
 from collector.stores.sqlite_batch import (
@@ -148,24 +148,24 @@ class SqliteWriter:
         reading: DeviceReading,
         place: tuple[int, int, int, int],
         newer: bool,
-    ) -> Content:
+    ) -> Seal:
         """Add the row of a reading to the batch; return the row that holds its content."""
         day, when_us, when_ms, boot = place
         row = self._next_row_of(day)
         self._next_row[day] = row + 1
         content = content_of(reading)
-        newest = device.newest
+        newest, mark = device.newest, mark_of(content)
         ref: int | None
         body: bytes | None
-        if newer and newest is not None and newest.day == day and newest.content == content:
+        if newer and newest is not None and newest.day == day and newest.mark == mark:
             held, ref, body = newest, newest.row, None
         else:
-            held = Content(day, row, content)
+            held = Seal(day, row, mark)
             frame = self._frame(batch, device, day)
             ref, body = (None, None) if frame is None else (frame.row, pack(content, frame.content))
             if body is None or len(body) * 3 > len(content):
                 ref, body = None, pack(content, None)
-                device.frame = held
+                device.frame = Content(day, row, content)
         batch.rows.setdefault(day, []).append(
             (row, device.row, when_ms, boot, reading.seq or 0, when_us - when_ms * 1000,
              self._origin(reading.source, reading.site_id), ref, body)
@@ -178,7 +178,7 @@ class SqliteWriter:
         device: DeviceMemory,
         reading: DeviceReading,
         order: tuple[int, str],
-        held: Content,
+        held: Seal,
     ) -> None:
         if device.said is not None and shares_grounds(reading, device.said):
             device.newest_state = (
@@ -327,7 +327,8 @@ class SqliteWriter:
         memory = DeviceMemory(row, site)
         if at is not None:
             memory.newest_order = (at, tie)
-            memory.newest = content_in_row(self._db, day, newest_row)
+            held = content_in_row(self._db, day, newest_row)
+            memory.newest = None if held is None else sealed(held.day, held.row, held.content)
         return memory
 
     def boot(self, device: DeviceMemory, boot_id: str, now_ms: int) -> Boot:

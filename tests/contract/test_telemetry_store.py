@@ -85,7 +85,7 @@ def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeS
         journal = sqlite(lines=True)
         return InfluxTelemetryStore(server, journal, InfluxForwarder(Outbox(journal, clock), server))
 
-    makers: dict[str, MakeStore] = {"memory": MemoryTelemetryStore, "sqlite": sqlite}
+    makers: dict[str, MakeStore] = {"memory": lambda: MemoryTelemetryStore(clock), "sqlite": sqlite}
     if request.param.startswith("influxdb"):
         port = request.getfixturevalue("client_port" if "client" in request.param else "influx_port")
         makers[request.param] = partial(influx, port)

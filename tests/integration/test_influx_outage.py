@@ -33,7 +33,7 @@ def poll(store: SqliteTelemetryStore, devices: int, number: int) -> None:
 
 def outage(folder: Path, devices: int) -> None:
     clock = SystemClock()
-    store = SqliteTelemetryStore(folder / "t.sqlite", clock, lines=True, devices_in_mind=2000)
+    store = SqliteTelemetryStore(folder / "t.sqlite", clock, lines=True)
     daemon = influxd(requires_server("influxd"), folder / "influx")
     server = InfluxServer(InfluxEndpoint(url=f"http://127.0.0.1:{daemon.port}", database="bench"))
     forwarder = InfluxForwarder(Outbox(store, clock), server, retry_seconds=0.01, longest_seconds=0.05)

@@ -246,7 +246,7 @@ def test_ticket_says_why_it_is_due_then(client):
 def test_probes_and_metrics(client):
     visitor = client()
     assert visitor.get("/healthz").json()["status"] == "ok"
-    assert visitor.get("/readyz").json() == {"status": "ok", "parts": {"crm": "ok"}}
+    assert visitor.get("/readyz").json() == {"status": "ok", "parts": {"crm": "ok"}, "notes": {}}
     client("admin").get("/api/v1/devices/c3525-01")
     text = visitor.get("/metrics").text
     assert 'route="/api/v1/devices/{device_id}"' in text
