@@ -5,7 +5,7 @@ together, and those that run out soon are brought along.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -14,13 +14,11 @@ from crm_core.conditions import FaultCodes
 from crm_core.domain.catalogue import Catalogue
 from crm_core.domain.errors import Conflict, IllegalTransition, InvalidValue
 from crm_core.domain.fleet import DeviceBundle
-from crm_core.domain.forecast import SupplyForecast
 from crm_core.domain.identity import DeviceId, TechnicianId, TenantId, WorkOrderId
 from crm_core.domain.messages import packed
 from crm_core.domain.policy import PolicyBook
 from crm_core.domain.service import (
     ClockKind,
-    PartNeed,
     Technician,
     Ticket,
     TicketLevel,
@@ -32,12 +30,12 @@ from crm_core.domain.service import (
 from crm_core.guides import guide_keys
 from crm_core.ports import (
     Clock,
-    DeviceForecasts,
     TicketFilter,
     UnitOfWork,
     UnitOfWorkFactory,
     WorkOrderFilter,
 )
+from crm_core.stock.needs import PartNeeds, merged
 from crm_core.ticket_states import MACHINE, Move, moved
 
 #: In progress without an order: the repair failed, another visit is needed.
@@ -103,6 +101,56 @@ def _covers(technician: Technician, region: str) -> bool:
     return "*" in technician.regions or region in technician.regions
 
 
+class _Visits:
+    """The visits that have not begun, by device and site: what further tickets may join."""
+
+    def __init__(self, orders: Iterable[WorkOrder], staff: _Staff, most: int) -> None:
+        self.staff = staff
+        self._most = most
+        self._orders = {order.work_order_id: order for order in orders if order.kind in _VISITS}
+
+    def note(self, order: WorkOrder) -> None:
+        """Remember a visit as it is now; one that was called off is left out."""
+        self._orders[order.work_order_id] = order
+        if order.state is WorkOrderState.CANCELLED:
+            del self._orders[order.work_order_id]
+
+    def joinable(self, bundle: DeviceBundle, kinds: set[WorkOrderKind]) -> WorkOrder | None:
+        """Return the visit to join: at the device any; at the site deliveries of deliveries, and inspections any."""
+        device = bundle.device
+        for order in self._orders.values():
+            if order.device_id == device.device_id:
+                return order
+        for order in self._orders.values() if device.site_id is not None else ():
+            if order.site_id != device.site_id or len(order.ticket_ids) >= self._most:
+                continue
+            deliveries = kinds == {WorkOrderKind.SUPPLY} and order.kind is WorkOrderKind.SUPPLY
+            looks = kinds == {WorkOrderKind.INSPECTION}
+            if (deliveries or looks) and self._is_able(order, bundle):
+                return order
+        return None
+
+    def inspections_at(self, order: WorkOrder) -> list[WorkOrder]:
+        """Return the inspections of other devices at the order's site that wait for nobody else."""
+        if order.site_id is None or order.kind is WorkOrderKind.INSPECTION:
+            return []
+        return [
+            each
+            for each in self._orders.values()
+            if each.kind is WorkOrderKind.INSPECTION
+            and each.site_id == order.site_id
+            and each.technician_id in (None, order.technician_id)
+            and each.planned_start is None
+        ]
+
+    def _is_able(self, order: WorkOrder, bundle: DeviceBundle) -> bool:
+        """Return True if the order's technician, when there is one, has the skill for the device."""
+        for technician in self.staff.technicians:
+            if technician.technician_id == order.technician_id:
+                return _has_skill(technician, bundle.device.vendor or "?")
+        return order.technician_id is None
+
+
 class Dispatcher:
     """Turns tickets into work orders and gives them to technicians."""
 
@@ -117,8 +165,8 @@ class Dispatcher:
         self._uow_factory = uow_factory
         self._clock = clock
         self._policy = policy
-        self._catalogue = catalogue
         self._book = book
+        self._needs = PartNeeds(policy, catalogue)
 
     def dispatch(self, tenant: TenantId) -> DispatchReport:
         """Give every ticket that waits for a plan its work order, and every order without a technician one.
@@ -136,10 +184,10 @@ class Dispatcher:
                 by_device: dict[DeviceId, list[Ticket]] = defaultdict(list)
                 for ticket in reversed(waiting):
                     by_device[ticket.device_id].append(ticket)
-                open_orders = {order.device_id: order for order in active if order.state in _NOT_STARTED}
+                waiting_orders = [order for order in active if order.state in _NOT_STARTED]
+                visits = _Visits(waiting_orders, staff, self._policy.stock.tickets_per_visit)
                 for device_id, tickets in by_device.items():
-                    bundle = uow.devices.bundle(tenant, device_id)
-                    self._plan(uow, tickets, open_orders.get(device_id), bundle, staff, report)
+                    self._plan(uow, tickets, visits, uow.devices.bundle(tenant, device_id), report)
                 self._assign_waiting(
                     uow, [each for each in active if each.technician_id is None], staff, report
                 )
@@ -187,21 +235,41 @@ class Dispatcher:
         self,
         uow: UnitOfWork,
         tickets: Sequence[Ticket],
-        present: WorkOrder | None,
+        visits: _Visits,
         bundle: DeviceBundle,
-        staff: _Staff,
         report: DispatchReport,
     ) -> None:
         """Make the orders of one device: one for all that needs a visit, and one for each that needs a call."""
-        visits = [ticket for ticket in tickets if kind_of(ticket) in _VISITS]
+        asked = [ticket for ticket in tickets if kind_of(ticket) in _VISITS]
         calls = [ticket for ticket in tickets if kind_of(ticket) not in _VISITS]
-        if visits and present is not None and present.kind in _VISITS:
-            self._extend(uow, present, visits, bundle)
-            report.extended += 1
-        elif visits:
-            self._create(uow, visits, bundle, staff, report)
+        if asked:
+            kinds = {kind_of(ticket) for ticket in asked}
+            present = visits.joinable(bundle, kinds)
+            if present is not None:
+                visits.note(self._extend(uow, present, asked, bundle))
+                report.extended += 1
+            else:
+                made = self._create(uow, asked, bundle, visits.staff, report)
+                visits.note(self._with_inspections(uow, made, visits))
         for ticket in calls:
-            self._create(uow, [ticket], bundle, staff, report)
+            self._create(uow, [ticket], bundle, visits.staff, report)
+
+    def _with_inspections(self, uow: UnitOfWork, order: WorkOrder, visits: _Visits) -> WorkOrder:
+        """Let a new visit take along the inspections that wait at its site: who comes anyway looks at them too."""
+        for waiting in visits.inspections_at(order):
+            note = f"{waiting.note}\nW-{order.work_order_id:06d}".strip()
+            visits.note(uow.work_orders.save(replace(waiting, state=WorkOrderState.CANCELLED, note=note)))
+            own = [replace(need, device_id=need.device_id or waiting.device_id) for need in waiting.parts]
+            order = uow.work_orders.save(
+                replace(
+                    order,
+                    ticket_ids=(*order.ticket_ids, *waiting.ticket_ids),
+                    due_at=min(order.due_at, waiting.due_at),
+                    parts=merged(order.parts, own),
+                    guide_keys=tuple(dict.fromkeys((*order.guide_keys, *waiting.guide_keys))),
+                )
+            )
+        return order
 
     def _create(
         self,
@@ -210,7 +278,7 @@ class Dispatcher:
         bundle: DeviceBundle,
         staff: _Staff,
         report: DispatchReport,
-    ) -> None:
+    ) -> WorkOrder:
         first = tickets[0]
         kind = min((kind_of(ticket) for ticket in tickets), key=_DEMANDING.index)
         technician, reason = staff.best_for(bundle, kind)
@@ -228,7 +296,7 @@ class Dispatcher:
                 assigned_reason=reason,
                 created_at=self._clock.now(),
                 due_at=self._due(tickets, kind),
-                parts=self._parts(uow, tickets, bundle),
+                parts=self._needs.of(uow, tickets, bundle, first.device_id),
                 guide_keys=guide_keys(tickets),
             )
         )
@@ -238,13 +306,14 @@ class Dispatcher:
         if technician is not None:
             staff.load[technician.technician_id] += 1
         self._mark_planned(uow, tickets, order)
+        return order
 
     def _extend(
         self, uow: UnitOfWork, order: WorkOrder, tickets: Sequence[Ticket], bundle: DeviceBundle
-    ) -> None:
-        """Let a visit that has not begun serve further tickets of the same device."""
+    ) -> WorkOrder:
+        """Let a visit that has not begun serve further tickets of the same device or site."""
         kind = min((order.kind, *(kind_of(ticket) for ticket in tickets)), key=_DEMANDING.index)
-        parts = _merged(order.parts, self._parts(uow, tickets, bundle))
+        parts = merged(order.parts, self._needs.of(uow, tickets, bundle, order.device_id))
         keys = dict.fromkeys((*order.guide_keys, *guide_keys(tickets)))
         saved = uow.work_orders.save(
             replace(
@@ -257,6 +326,7 @@ class Dispatcher:
             )
         )
         self._mark_planned(uow, tickets, saved)
+        return saved
 
     def _mark_planned(self, uow: UnitOfWork, tickets: Iterable[Ticket], order: WorkOrder) -> None:
         for ticket in tickets:
@@ -310,64 +380,6 @@ class Dispatcher:
         ]
         return min(due) if due else self._clock.now() + self._policy.sla.restore[TicketLevel.L2]
 
-    def _parts(
-        self, uow: UnitOfWork, tickets: Iterable[Ticket], bundle: DeviceBundle
-    ) -> tuple[PartNeed, ...]:
-        """Return what to bring: the supply or part of each ticket, and supplies that run out soon anyway."""
-        needs: list[PartNeed] = []
-        taken: set[str] = set()
-        for ticket in tickets:
-            taken.add(ticket.cause)
-            need = self._need(ticket.detail, ticket.category, bundle)
-            if need is not None:
-                needs.append(need)
-        if any(ticket.category == "consumable" for ticket in tickets):
-            forecasts = uow.forecasts.for_device(bundle.device.tenant, bundle.device.device_id)
-            needs += self._soon_empty(forecasts, bundle, taken)
-        return _merged((), needs)
-
-    def _need(self, detail: Mapping[str, object], category: str, bundle: DeviceBundle) -> PartNeed | None:
-        component = detail.get("component")
-        if category == "consumable" and detail.get("supply_index") is not None:
-            kind, colour = _text(detail.get("kind")) or "supply", _text(detail.get("colour"))
-            number = _text(detail.get("part_number")) or self._part_number(bundle, kind, colour)
-            return PartNeed(kind=kind, colour=colour, part_number=number)
-        if category == "consumable":
-            return PartNeed(kind="toner", note=packed("tickets.part.which"))
-        if category in ("part", "failure_risk") and component:
-            return PartNeed(kind=str(component))
-        if isinstance(component, str):
-            return PartNeed(kind=component, note=packed("tickets.part.probable"))
-        return None
-
-    def _soon_empty(
-        self, forecasts: DeviceForecasts, bundle: DeviceBundle, taken: set[str]
-    ) -> Iterable[PartNeed]:
-        for row in forecasts.supplies:
-            if f"supply.{row.supply_index}" in taken or not self._is_soon_empty(row):
-                continue
-            assert row.days_to_empty is not None
-            kind = row.kind or "supply"
-            yield PartNeed(
-                kind=kind,
-                colour=row.colour,
-                part_number=self._part_number(bundle, kind, row.colour),
-                note=packed("tickets.part.soon", days=round(row.days_to_empty.p50)),
-            )
-
-    def _is_soon_empty(self, row: SupplyForecast) -> bool:
-        soon = self._policy.replenishment.raise_at_days_left
-        return row.days_to_empty is not None and (row.replenish or row.days_to_empty.p50 <= soon)
-
-    def _part_number(self, bundle: DeviceBundle, kind: str, colour: str | None) -> str | None:
-        model = self._catalogue.find(bundle.device.model_id)
-        if model is None:
-            return None
-        fitting = [
-            supply for supply in model.supplies if supply.kind == kind and supply.colour in (colour, None)
-        ]
-        return fitting[0].part_number if fitting else None
-
 
 def kind_of(ticket: Ticket) -> WorkOrderKind:
     """Return what a ticket asks for: a call, a delivery, a repair, an inspection, maintenance or a replacement."""
@@ -384,15 +396,3 @@ def kind_of(ticket: Ticket) -> WorkOrderKind:
             return WorkOrderKind.MAINTENANCE
         case _:
             return WorkOrderKind.REPAIR
-
-
-def _merged(present: Sequence[PartNeed], more: Iterable[PartNeed]) -> tuple[PartNeed, ...]:
-    """Return both without naming the same thing twice."""
-    kept: dict[tuple[str, str | None, str | None], PartNeed] = {}
-    for need in (*present, *more):
-        kept.setdefault((need.kind, need.colour, need.part_number), need)
-    return tuple(kept.values())
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None

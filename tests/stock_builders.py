@@ -26,6 +26,7 @@ def a_stock_policy(**changes: object) -> StockPolicy:
             remembered=timedelta(days=180),
         ),
         "consolidate_at_days_left": 14,
+        "tickets_per_visit": 6,
         "shelf_hint": ShelfHint.WHEN_EMPTY,
         "loan_distance_km": 60,
         "loan_decide_after": timedelta(minutes=10),

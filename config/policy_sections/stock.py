@@ -10,6 +10,7 @@ def stock_policy(take: Taker) -> StockPolicy:
     return StockPolicy(
         swaps=_swaps(take),
         consolidate_at_days_left=take.number("stock.toner.consolidate_at_days_left"),
+        tickets_per_visit=take.whole("stock.toner.tickets_per_visit", least=1, most=1000),
         shelf_hint=_hint(take),
         loan_distance_km=take.number("stock.loans.distance", most=20_000),
         loan_decide_after=take.duration("stock.loans.decide_after"),

@@ -43,6 +43,7 @@ class StockPolicy:
 
     swaps: SwapPolicy
     consolidate_at_days_left: float
+    tickets_per_visit: int  # deliveries of one site that one visit carries
     shelf_hint: ShelfHint
     loan_distance_km: float
     loan_decide_after: timedelta

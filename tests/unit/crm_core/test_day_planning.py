@@ -8,7 +8,7 @@ from tests.builders import T0, TENANT, a_condition, a_technician
 from tests.policies import L1, L2, L3, a_policy, a_triage_policy
 from tests.unit.crm_core.desk import HOUR, Desk
 
-TONER, FUSER = a_condition("supply.1.1", L2), a_condition("fault.fuser", L3)
+FUSER = a_condition("fault.fuser", L3)
 
 
 def planned(desk):
@@ -47,7 +47,7 @@ def test_what_was_promised_stays_when_more_comes():
     assert planner.plan(TENANT).promised == 0
     assert planned(desk) == before
     for number in (4, 5, 6):
-        desk.see(TONER, device_id=f"d{number}")
+        desk.see(a_condition(f"fault.part{number}", L3), device_id=f"d{number}")
     desk.dispatcher.dispatch(TENANT)
     assert planner.plan(TENANT).promised == 3
     after = planned(desk)
@@ -70,7 +70,7 @@ def test_a_day_that_is_full_says_so():
     desk = Desk(policy, devices=40)
     planner = DayPlanner(desk.uow_factory, desk.clock, desk.policy)
     for number in range(1, 41):
-        desk.see(TONER, device_id=f"d{number}")
+        desk.see(a_condition(f"fault.part{number}", L3), device_id=f"d{number}")
     desk.dispatcher.dispatch(TENANT)
     report = planner.plan(TENANT)
     assert report.planned + len(report.left_out) == len(desk.orders())

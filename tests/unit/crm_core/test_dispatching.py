@@ -21,6 +21,7 @@ from tests.builders import (
 from tests.policies import L1, L2, L3
 from tests.unit.crm_core.desk import HOUR, Desk
 
+FUSER = a_condition("fault.fuser", L3)
 TONER = a_condition(
     "supply.1.1", L2, detail={"supply_index": "1.1", "kind": "toner", "colour": "cyan", "label": "x"}
 )
@@ -28,8 +29,8 @@ TONER = a_condition(
 
 def test_each_ticket_gets_one_order_and_no_second_one():
     desk = Desk(devices=2)
-    desk.see(TONER)
-    desk.see(TONER, device_id="d2")
+    desk.see(FUSER)
+    desk.see(FUSER, device_id="d2")
     report = desk.dispatcher.dispatch(TENANT)
     assert (report.created, report.assigned, report.unassigned) == (2, 2, 0)
     assert desk.dispatcher.dispatch(TENANT).created == 0
@@ -122,7 +123,7 @@ def test_region_and_skill_decide_then_the_fewest_jobs():
         uow.technicians.save(a_technician("t4", ("north",), ("Kyocera",)))
         uow.commit()
     for number in range(1, 5):
-        desk.see(TONER, device_id=f"d{number}")
+        desk.see(FUSER, device_id=f"d{number}")
     desk.dispatcher.dispatch(TENANT)
     assert [order.technician_id for order in desk.orders()] == ["t1", "t2", "t1", "t2"]
     reason = desk.orders()[3].assigned_reason
