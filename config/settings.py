@@ -195,6 +195,7 @@ class Schedule(_Section):
     classification_at: LocalTime
     surveys_at: LocalTime
     retention_at: LocalTime
+    billing_at: LocalTime
     silence_seconds: Seconds
     time_zone: TimeZone
 

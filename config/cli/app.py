@@ -42,6 +42,7 @@ COMMANDS: Final = {
     "doctor": ("doctor", "Look over the installation: secrets, backups, accounts, stores, silent devices."),
     "backup": ("backup", "Write everything a firm would miss into one file."),
     "restore": ("backup", "Put a backup back into the data folder."),
+    "invoice": ("invoice", "Preview and write invoices, and list them."),
     "audit": ("audit", "Show and verify the audit chain of changes."),
     "keys": ("keys", "List and rotate the keys of personal data."),
     "personal": ("personal", "Export or erase the personal data of a customer; apply retention."),

@@ -13,6 +13,7 @@ from typing import Final
 
 from config.clock import VirtualClock
 from config.demo.looks import Looks
+from config.demo.money import MoneyDays
 from config.demo.staff import Job, Staff
 from config.wiring.analysing import Desk, forecast_round, silence_round, triage_round
 from config.wiring.core import Core
@@ -37,6 +38,7 @@ class History:
     clock: VirtualClock
     looks: Looks
     staff: Staff
+    money: MoneyDays | None = None
     _jobs: list[Job] = field(default_factory=list)
 
     def run(self, since: datetime, until: datetime, progress: Progress) -> None:
@@ -81,6 +83,8 @@ class History:
         self.clock.move_to(max(now, self.clock.now()))
         silence_round(self.core, self.telemetry, self.desk, LOOKS_APART)
         forecast_round(self.core, self.desk)
+        if self.money is not None:
+            self.money.end_of_day(now)
 
 
 def _midnight(instant: datetime) -> datetime:

@@ -8,9 +8,11 @@ from config.clock import VirtualClock
 from config.demo.firm import DemoNote, Firm, build_firm, new_note, read_note, save_firm
 from config.demo.history import History, Progress
 from config.demo.looks import BOOT_ID, make_looks
+from config.demo.money import MoneyDays, sign_contracts
 from config.demo.staff import Staff
 from config.settings import Settings
 from config.wiring.analysing import build_desk
+from config.wiring.billing import money_of
 from config.wiring.core import Core, open_core
 from config.wiring.telemetry import Telemetry, open_telemetry
 from crm_core.domain.errors import Conflict, InvalidConfiguration
@@ -56,6 +58,7 @@ def make_history(settings: Settings, wanted: Wanted, progress: Progress) -> Demo
         if not _is_founded(core):
             note.write(settings.general.folder)
             save_firm(core, firm)
+            sign_contracts(core, money_of(core, telemetry.store), firm)
         _live_through(core, telemetry, clock, firm, max(wanted.until, note.start), progress)
         return count_all(core, telemetry, note)
     finally:
@@ -112,7 +115,8 @@ def _live_through(
     looks = make_looks(core.settings, firm.staged, _counted(core, telemetry, firm), device_days)
     try:
         desk = build_desk(core, telemetry.store)
-        History(core, telemetry, desk, clock, looks, Staff(core, desk)).run(since, until, progress)
+        money = MoneyDays(core, money_of(core, telemetry.store))
+        History(core, telemetry, desk, clock, looks, Staff(core, desk), money).run(since, until, progress)
     finally:
         looks.close()
 
