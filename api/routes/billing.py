@@ -22,13 +22,12 @@ from api.schemas.billing import (
     MoneyReason,
     PaymentBody,
     PaymentInput,
-    PriceListBody,
-    PriceRow,
     RepairBalanceBody,
     RunBody,
     RunInput,
     StatementBody,
 )
+from api.schemas.charges import PriceListBody, PriceRow
 from crm_core.billing.charges import price_list
 from crm_core.domain.billing import InvoiceKind, InvoiceState, PaymentMethod
 from crm_core.domain.identity import CustomerId

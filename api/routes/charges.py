@@ -18,7 +18,7 @@ from api.access import (
 from api.language import language_of
 from api.routes.billing import CustomerKey
 from api.routes.tickets import IdempotencyKey
-from api.schemas.billing import ChargeBody, ChargeFileBody, ChargeInput, ConfirmInput, ExplainInput
+from api.schemas.charges import ChargeBody, ChargeFileBody, ChargeInput, ConfirmInput, ExplainInput
 from crm_core.billing.repair_desk import Collected
 from crm_core.domain.billing import PaymentMethod
 from crm_core.domain.charges import PartCharge, RepairCharge
