@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from api.passwords import hash_password
+from config.demo.store_room import PUDONG, STAND_BY, fill_store_room
 from config.demo.world import SignIn, Staged, World, build_world, sign_ins, user_names, user_of
 from config.wiring.core import Core
 from crm_core.domain.errors import InvalidConfiguration
+from crm_core.domain.loans import StandBy
 
 NOTE: Final = "demo.json"
 JOURNAL: Final = "visits.jsonl"
@@ -118,6 +120,8 @@ def save_firm(core: Core, firm: Firm) -> None:
             uow.devices.save_period(period)
         for user in users:
             uow.users.save(user)
+        fill_store_room(core, uow, world, core.clock.now())
+        uow.stock.save_stand_by(StandBy(tenant=core.tenant, device_id=STAND_BY, place=PUDONG))
         uow.commit()
 
 

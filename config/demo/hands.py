@@ -49,6 +49,14 @@ def help_for(device_id: str, tickets: Iterable[Ticket], at: datetime) -> Help:
     )
 
 
+def helps_for(tickets: Iterable[Ticket], at: datetime) -> tuple[Help, ...]:
+    """Return what is done at each machine of an order: one visit may serve several machines of a site."""
+    by_device: dict[str, list[Ticket]] = {}
+    for ticket in tickets:
+        by_device.setdefault(ticket.device_id, []).append(ticket)
+    return tuple(help_for(device_id, those, at) for device_id, those in by_device.items())
+
+
 @dataclass(slots=True)
 class Hands:
     """Does what a `Help` says at the machines of a fleet, and remembers it."""

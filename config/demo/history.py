@@ -12,10 +12,12 @@ from itertools import pairwise
 from typing import Final
 
 from config.clock import VirtualClock
+from config.demo.care import CareDays
 from config.demo.looks import Looks
 from config.demo.money import MoneyDays
 from config.demo.staff import Job, Staff
-from config.wiring.analysing import Desk, forecast_round, silence_round, triage_round
+from config.demo.store_room import handle_loans
+from config.wiring.analysing import Desk, forecast_round, loan_round, silence_round, swap_round, triage_round
 from config.wiring.core import Core
 from config.wiring.telemetry import Telemetry
 
@@ -39,6 +41,7 @@ class History:
     looks: Looks
     staff: Staff
     money: MoneyDays | None = None
+    care: CareDays | None = None
     _jobs: list[Job] = field(default_factory=list)
 
     def run(self, since: datetime, until: datetime, progress: Progress) -> None:
@@ -65,7 +68,7 @@ class History:
     def _order(self, at: datetime) -> None:
         """Plan what people will have done at `at`, and order the look that shows it."""
         self._jobs = self.staff.plan(at)
-        self.looks.order(at, [job.help for job in self._jobs])
+        self.looks.order(at, [one for job in self._jobs for one in job.helps])
 
     def _round(self, now: datetime, following: datetime | None) -> None:
         """Note what people did, look at the fleet once, and do what follows from it."""
@@ -77,6 +80,9 @@ class History:
         self.telemetry.ingest.land(readings)
         self.telemetry.deliver()
         triage_round(self.core, self.desk)
+        swap_round(self.core, self.desk, LOOKS_APART)
+        loan_round(self.core, self.desk)
+        handle_loans(self.core, self.desk)
 
     def _end_of_day(self, now: datetime) -> None:
         """Do the day's bookkeeping and forecast when the UTC day is complete (08:00 in Shanghai)."""
@@ -85,6 +91,8 @@ class History:
         forecast_round(self.core, self.desk)
         if self.money is not None:
             self.money.end_of_day(now)
+        if self.care is not None:
+            self.care.end_of_day(now)
 
 
 def _midnight(instant: datetime) -> datetime:

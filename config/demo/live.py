@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from config.demo.firm import DemoNote, Firm, build_firm, move_snmp_port, read_note
-from config.demo.hands import Hands, help_for
+from config.demo.hands import Hands, helps_for
 from config.demo.world import FIRST_ADDRESS
 from config.settings import Settings
 from config.supervision import Lifecycle, NamedPart
@@ -62,7 +62,8 @@ class LiveDemo:
             ]
         for order, tickets in fresh:
             self._helped.add(order.work_order_id)
-            self.hands.do(help_for(order.device_id, tickets, self.clock.now()))
+            for one in helps_for(tickets, self.clock.now()):
+                self.hands.do(one)
 
 
 def build_live(settings: Settings, clock: Clock) -> LiveDemo:

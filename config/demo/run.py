@@ -5,11 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from config.clock import VirtualClock
+from config.demo.care import CareDays
 from config.demo.firm import DemoNote, Firm, build_firm, new_note, read_note, save_firm
 from config.demo.history import History, Progress
 from config.demo.looks import BOOT_ID, make_looks
 from config.demo.money import MoneyDays, sign_contracts
 from config.demo.staff import Staff
+from config.demo.store_room import STAND_BY
 from config.settings import Settings
 from config.wiring.analysing import build_desk
 from config.wiring.billing import money_of
@@ -59,6 +61,7 @@ def make_history(settings: Settings, wanted: Wanted, progress: Progress) -> Demo
             note.write(settings.general.folder)
             save_firm(core, firm)
             sign_contracts(core, money_of(core, telemetry.store), firm)
+            CareDays(core, telemetry.store, wanted.until).found()
         _live_through(core, telemetry, clock, firm, max(wanted.until, note.start), progress)
         return count_all(core, telemetry, note)
     finally:
@@ -71,7 +74,7 @@ def count_all(core: Core, telemetry: Telemetry, note: DemoNote) -> DemoCounts:
         levels = uow.tickets.counts_by_level(core.tenant, open_only=False)
         forecasts = uow.forecasts.count(core.tenant)
         orders = uow.work_orders.count(core.tenant)
-        devices = len(uow.devices.all(core.tenant))
+        devices = sum(each.device_id != STAND_BY for each in uow.devices.all(core.tenant))
     return DemoCounts(
         devices=devices,
         readings=telemetry.store.stats(core.tenant).readings,
@@ -116,7 +119,10 @@ def _live_through(
     try:
         desk = build_desk(core, telemetry.store)
         money = MoneyDays(core, money_of(core, telemetry.store))
-        History(core, telemetry, desk, clock, looks, Staff(core, desk), money).run(since, until, progress)
+        care = CareDays(core, telemetry.store, until)
+        History(core, telemetry, desk, clock, looks, Staff(core, desk), money, care).run(
+            since, until, progress
+        )
     finally:
         looks.close()
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from config.demo.hands import Help, help_for
+from config.demo.hands import Help, helps_for
 from config.wiring.analysing import Desk
 from config.wiring.core import Core
 from crm_core.domain.identity import WorkOrderId
@@ -29,13 +29,13 @@ JOBS_A_ROUND: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A work order that will be done, with what its technician will do at the machine."""
+    """A work order that will be done, with what its technician will do at the machines."""
 
     order_id: WorkOrderId
     actor: str
     by_phone: bool
     cause: str | None
-    help: Help
+    helps: tuple[Help, ...]
 
 
 @dataclass(slots=True)
@@ -67,7 +67,7 @@ class Staff:
                             actor,
                             order.kind is WorkOrderKind.PHONE,
                             tickets[0].cause if tickets else None,
-                            help_for(order.device_id, tickets, at),
+                            helps_for(tickets, at),
                         )
                     )
         return jobs
