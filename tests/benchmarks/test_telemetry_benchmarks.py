@@ -1,6 +1,7 @@
 """Figures of the way of a reading: both sides in one run, the ratio is what counts on a shared machine.
 
-Figures are printed beside their goals and not asserted: a busy machine is no bug.
+Ratios of two sides in one run are asserted, the best of up to three rounds; durations are printed beside their goals and not
+asserted: a busy machine is no bug.
 """
 
 import itertools
@@ -48,6 +49,11 @@ def seconds_of(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
+def until_held(measure: Callable[[], bool], rounds: int = 3) -> None:
+    """Measure until the goals are reached, at most `rounds` times: others may take the processor from one side."""
+    assert any(measure() for _ in range(rounds))
+
+
 @pytest.mark.server
 def test_mqtt_to_durable_store(tmp_path: Path) -> None:
     """Both drain a session that the broker kept, so no publisher takes part; the peer writes into a real InfluxDB."""
@@ -70,25 +76,31 @@ def test_mqtt_to_durable_store(tmp_path: Path) -> None:
 
 @pytest.mark.server
 def test_durable_ingest_against_influxdb(tmp_path: Path) -> None:
-    count = 10_000
+    count, rounds = 10_000, itertools.count()
     landings = [Landing(reading=parts.bench_reading(f"d{n % 2000}", n // 2000)) for n in range(count)]
-    rates = {}
-    for name, lines in (("off", False), ("on", True)):
-        store = SqliteTelemetryStore(tmp_path / f"{name}.sqlite", SystemClock(), lines=lines)
-        rates[name] = count / seconds_of(
-            lambda store=store: [store.append(landings[at : at + 1000]) for at in range(0, count, 1000)]
-        )
-        store.close()
     points = parts.wide_lines(count)
-    with running(influxd(requires_server("influxd"), tmp_path / "influx")) as daemon:
-        server = InfluxServer(InfluxEndpoint(url=f"http://127.0.0.1:{daemon.port}", database="bench"))
+
+    def ours(*, lines: bool) -> float:
+        store = SqliteTelemetryStore(tmp_path / f"{next(rounds)}.sqlite", SystemClock(), lines=lines)
+        seconds = seconds_of(lambda: [store.append(landings[at : at + 1000]) for at in range(0, count, 1000)])
+        store.close()
+        return count / seconds
+
+    def theirs(port: int) -> float:
+        server = InfluxServer(InfluxEndpoint(url=f"http://127.0.0.1:{port}", database=f"bench{next(rounds)}"))
         server.prepare()
-        theirs = count / seconds_of(
-            lambda: [server.write(points[at : at + 1000]) for at in range(0, count, 1000)]
-        )
+        seconds = seconds_of(lambda: [server.write(points[at : at + 1000]) for at in range(0, count, 1000)])
         server.close()
-    print(f"\ndurable ingest: {rates['off']:,.0f} readings/s, with outbox {rates['on']:,.0f}, InfluxDB 1.6 by HTTP "
-          f"{theirs:,.0f}; ratios {rates['off'] / theirs:.1f} (goal 4) and {rates['on'] / theirs:.1f} (goal 2)")  # fmt: skip
+        return count / seconds
+
+    def held() -> bool:
+        peer, off, on = theirs(daemon.port), ours(lines=False), ours(lines=True)
+        print(f"\ndurable ingest: {off:,.0f} readings/s, with outbox {on:,.0f}, InfluxDB 1.6 by HTTP {peer:,.0f}; ratios "
+              f"{off / peer:.1f} (goal 4) and {on / peer:.1f} (goal 2)")  # fmt: skip
+        return off / peer >= 4 and on / peer >= 2
+
+    with running(influxd(requires_server("influxd"), tmp_path / "influx")) as daemon:
+        until_held(held)
 
 
 def test_line_protocol_against_the_client() -> None:
@@ -106,11 +118,15 @@ def test_line_protocol_against_the_client() -> None:
         return point.to_line_protocol()
 
     assert ours() == theirs()
-    mine = min(seconds_of(lambda: [ours() for _ in range(5000)]) for _ in range(5))
-    peer = min(seconds_of(lambda: [theirs() for _ in range(1000)]) for _ in range(5)) * 5
-    print(
-        f"\nline protocol, 30 fields: {5000 / mine:,.0f} lines/s, Point {5000 / peer:,.0f}; ratio {peer / mine:.1f} (goal 8)"
-    )
+
+    def held() -> bool:
+        mine = min(seconds_of(lambda: [ours() for _ in range(5000)]) for _ in range(5))
+        peer = min(seconds_of(lambda: [theirs() for _ in range(1000)]) for _ in range(5)) * 5
+        print(f"\nline protocol, 30 fields: {5000 / mine:,.0f} lines/s, Point {5000 / peer:,.0f}; ratio {peer / mine:.1f} "
+              f"(goal 8)")  # fmt: skip
+        return peer / mine >= 8
+
+    until_held(held)
 
 
 def test_fleet_health_of_a_hundred_thousand(tmp_path: Path) -> None:
