@@ -57,6 +57,7 @@ from api.routes import (
     dead_letters,
     devices,
     events,
+    exchange,
     exports,
     fleet,
     foresight,
@@ -81,6 +82,7 @@ from api.routes import (
 from api.services import ApiServices
 from api.sign_in_guard import SignInGuard
 from crm_core.domain.errors import DrumbeatError
+from crm_core.exchange.sheets import MOST_BYTES
 
 _log = logging.getLogger("drumbeat.api")
 _TEMPLATES: Final = Path(__file__).parent / "pages" / "templates"
@@ -128,6 +130,7 @@ def create_app(services: ApiServices) -> FastAPI:
         insight,
         requests,
         exports,
+        exchange,
         jobs,
         accounts,
         policy,
@@ -166,7 +169,12 @@ def create_app(services: ApiServices) -> FastAPI:
     _answer_errors(app)
     memory = AnswerMemory(services.uow_factory, services.clock)
     app.add_middleware(Idempotency, memory=memory, answer_problem=_answer_in(app))
-    app.add_middleware(BodyLimit, max_bytes=services.settings.max_body_bytes, answer_problem=_answer_in(app))
+    app.add_middleware(
+        BodyLimit,
+        max_bytes=services.settings.max_body_bytes,
+        larger={f"{API_PREFIX}/exchange/imports/": MOST_BYTES},
+        answer_problem=_answer_in(app),
+    )
     app.add_middleware(RateLimit, limits=services.settings.rate_limits, answer_problem=_answer_in(app))
     app.add_middleware(GZipMiddleware, minimum_size=600, compresslevel=6)
     app.add_middleware(RequestFrame, metrics=metrics, secure=services.settings.secure_cookies)

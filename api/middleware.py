@@ -7,7 +7,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -144,10 +144,15 @@ class BodyLimit:
     """
 
     def __init__(
-        self, app: ASGIApp, max_bytes: int, answer_problem: Callable[[Scope, Problem], Response]
+        self,
+        app: ASGIApp,
+        max_bytes: int,
+        answer_problem: Callable[[Scope, Problem], Response],
+        larger: Mapping[str, int] | None = None,
     ) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._larger = larger or {}  # beginning of a path -> limit, for uploads of files
         self._answer_problem = answer_problem
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -155,12 +160,13 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         stated = Headers(scope=scope).get("Content-Length", "")
-        if stated.isascii() and stated.isdigit() and int(stated[:20]) > self._max_bytes:
+        most = next((n for path, n in self._larger.items() if scope["path"].startswith(path)), self._max_bytes)
+        if stated.isascii() and stated.isdigit() and int(stated[:20]) > most:
             await self._refuse(scope, receive, send)
             return
-        await self._counted(scope, receive, send)
+        await self._counted(scope, receive, send, most)
 
-    async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _counted(self, scope: Scope, receive: Receive, send: Send, most: int) -> None:
         """Let the request through while its body stays small; once it is too large nothing but 413 goes out."""
         seen, exceeded, started = 0, False, False
 
@@ -168,7 +174,7 @@ class BodyLimit:
             nonlocal seen, exceeded
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > self._max_bytes:
+            if seen > most:
                 exceeded = True
                 raise Problem("too_large")
             return message

@@ -19,6 +19,7 @@ from crm_core.domain.policy import PolicyBook
 from crm_core.fieldwork.services import FieldworkServices
 from crm_core.fleet_health import FleetHealth
 from crm_core.ports import Clock, TelemetryStore, UnitOfWorkFactory
+from crm_core.exchange.desk import ExchangeDesk
 from crm_core.ports.policy import PolicyDesk, ReplayDesk
 from crm_core.registry import Registry
 from crm_core.relations.services import CustomerServices
@@ -152,6 +153,7 @@ class ApiServices:
     subjects: DataSubjects
     policies: PolicyDesk
     replays: ReplayDesk
+    exchange: ExchangeDesk
     money: MoneyServices
     customers: CustomerServices
     verify_audit: Callable[[TenantId], ChainReport]

@@ -21,6 +21,7 @@ from config.replay_desk import ReplayDesk
 from config.supervision import Supervisor
 from config.wiring.analysing import Desk
 from config.wiring.core import Core, open_lock
+from config.wiring.exchanging import build_exchange, land_in_store
 from config.wiring.customers import customers_of
 from config.wiring.dead_letters import DeadLetterDesk
 from config.wiring.telemetry import Telemetry
@@ -65,6 +66,7 @@ def build_api(
         customers=customers_of(core, store, public_url),
         money=build_money(core.uow_factory, reading, store, core.clock, core.policy),
         policies=core.shelf,
+        exchange=build_exchange(core, land_in_store(store)),
         replays=ReplayDesk(
             PolicyReplay(store, reading, core.catalogue, core.shelf, core.clock), core.shelf, check_request
         ),

@@ -26,11 +26,13 @@ from collector.replay import Replayer
 from collector.stores.sqlite import SqliteTelemetryStore
 from config.catalogue_files import load_catalogue
 from config.clock import VirtualClock
+from config.exchange_files import load_mappings
 from config.fault_code_files import load_fault_codes
 from config.locale_files import load_messages
 from config.policy_files import POLICY, load_policies, policy_on
 from config.policy_shelf import PolicyShelf
 from config.replay_desk import ReplayDesk
+from config.wiring.exchanging import land_in_store
 from config.wiring.customers import build_customers
 from config.wiring.dead_letters import DeadLetterDesk
 from crm_core.billing.services import build_money
@@ -55,6 +57,8 @@ from crm_core.domain.money import Money
 from crm_core.domain.notices import Channel, Notice, NoticeState, ReceiverKind, Webhook
 from crm_core.domain.service import Incident, IncidentKind, Role, Technician, User
 from crm_core.fieldwork.services import build_fieldwork
+from crm_core.exchange.desk import ExchangeDesk
+from crm_core.exchange.importing import Importer
 from crm_core.fleet_health import FleetHealth
 from crm_core.ports import Landing
 from crm_core.registry import Registry
@@ -175,6 +179,13 @@ def open_world(folder: Path, settings: ApiSettings | None = None) -> World:
         customers=build_customers(uow_factory, clock, policy, knowledge.catalogue, store),
         money=build_money(uow_factory, readers, store, clock, policy),
         policies=shelf,
+        exchange=ExchangeDesk(
+            Importer(
+                uow_factory, personal, knowledge.catalogue, clock, land_in_store(store), lambda: (Decimal("0.1"), Decimal("0.5"))
+            ),
+            load_mappings(),
+            readers,
+        ),
         replays=ReplayDesk(
             PolicyReplay(store, readers, knowledge.catalogue, shelf, clock), shelf, check_request
         ),
