@@ -34,8 +34,16 @@ function pressOnce() {
   });
 }
 
+// What scrolls sideways can be reached and moved by keyboard.
+function focusScrollers() {
+  for (const each of document.querySelectorAll(".scroll")) {
+    if (each.scrollWidth > each.clientWidth || each.scrollHeight > each.clientHeight) each.tabIndex = 0;
+  }
+}
+
 refreshLivePage();
 pressOnce();
+focusScrollers();
 if (document.querySelector(".sync")) {
   import(document.body.dataset.offline).then((offline) => {
     offline.start();
