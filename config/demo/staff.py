@@ -16,6 +16,7 @@ from config.wiring.analysing import Desk
 from config.wiring.core import Core
 from crm_core.domain.identity import WorkOrderId
 from crm_core.domain.service import WorkOrder, WorkOrderKind, WorkOrderState
+from crm_core.fieldwork.evidence import REQUIRED, VisitNotes
 from crm_core.ports import WorkOrderFilter
 
 OPEN_ORDERS: Final = frozenset({WorkOrderState.ASSIGNED, WorkOrderState.EN_ROUTE, WorkOrderState.ON_SITE})
@@ -82,6 +83,9 @@ class Staff:
                 continue
             if not job.by_phone:
                 desk.arrive(tenant, job.order_id, actor=job.actor)
+            if order.kind in REQUIRED:
+                notes = VisitNotes(checks=REQUIRED[order.kind])
+                self.desk.fieldwork.evidence.note(tenant, job.order_id, notes, actor=job.actor)
             desk.done(tenant, job.order_id, actor=job.actor, confirmed_cause=job.cause)
 
 
