@@ -8,8 +8,10 @@ from decimal import Decimal
 from collector.stores.memory import MemoryTelemetryStore
 from crm_core.agreements.contract_desk import ContractDesk, Draft
 from crm_core.agreements.contract_devices import ContractDevices
+from crm_core.billing.accounts import Accounts
 from crm_core.billing.payments import PaymentDesk
 from crm_core.billing.plans import PlanDesk
+from crm_core.billing.repair_desk import RepairDesk
 from crm_core.billing.run import BillingRun
 from crm_core.domain.billing import BillingPlan, PageTariff
 from crm_core.domain.contracts import Agreement, ContractLine, PagePool, PriceConsent
@@ -84,6 +86,8 @@ class MoneyWorld:
         self.desk = ContractDesk(self.uow_factory, self.clock, self.policy)
         self.devices = ContractDevices(self.uow_factory, self.clock, self.policy)
         self.billing = BillingRun(self.uow_factory, self.store, self.clock, self.policy)
+        self.accounts = Accounts(self.uow_factory, self.clock, self.policy)
+        self.repairs = RepairDesk(self.uow_factory, self.clock, self.policy)
         self.payments = PaymentDesk(self.uow_factory, self.clock, self.policy)
 
     def customer(self, customer_id: str = "c1") -> None:
