@@ -32,5 +32,5 @@ def load_knowledge(settings: Settings) -> Knowledge:
     return Knowledge(
         catalogue=load_catalogue(catalogue_folder),
         fault_codes=load_fault_codes(catalogue_folder),
-        policies=load_policies(Path(settings.policy.folder or POLICY)),
+        policies=load_policies(Path(settings.policy.folder or POLICY), settings.general.folder / "policy"),
     )

@@ -3,7 +3,7 @@
 What the law wants kept (invoices, payments, the audit chain) stays; it names the customer only by id.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final
@@ -19,21 +19,9 @@ from crm_core.domain.trust_policy import RetentionPolicy
 from crm_core.domain.wire import instant_to_json
 from crm_core.ports import Clock, TicketFilter, UnitOfWork, UnitOfWorkFactory
 from crm_core.trust.personal import PersonalData
+from crm_core.trust.places import ERASED, PersonalPlace, relations_places
 
-ERASED: Final = "(erased)"
 FORMAT: Final = "drumbeat.personal-export/1"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PersonalPlace:
-    """Another area that keeps personal data of a customer: how to give it out, and how to erase it.
-
-    `give_out` returns rows that JSON can hold; `erase` removes or empties them and returns how many.
-    """
-
-    name: str
-    give_out: Callable[[UnitOfWork, TenantId, CustomerId], Sequence[Any]]
-    erase: Callable[[UnitOfWork, TenantId, CustomerId], int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +41,12 @@ class DataSubjects:
         uow_factory: UnitOfWorkFactory,
         personal: PersonalData,
         clock: Clock,
-        places: Sequence[PersonalPlace] = (),
+        places: Sequence[PersonalPlace] | None = None,
     ) -> None:
         self._uow_factory = uow_factory
         self._personal = personal
         self._clock = clock
-        self._places = tuple(places)
+        self._places = relations_places() if places is None else tuple(places)
 
     def export(self, tenant: TenantId, customer_id: CustomerId, reason: str) -> dict[str, Any]:
         """Return everything personal that is kept about a customer, in full; the export is kept in the audit chain."""
@@ -144,7 +132,19 @@ class DataSubjects:
         tenant, customer_id = customer.tenant, customer.customer_id
         fields = sum(self._personal.remove(uow, tenant, subject) for subject in self._subjects(customer_id))
         rows = sum(place.erase(uow, tenant, customer_id) for place in self._places)
-        uow.customers.save(replace(customer, name=ERASED, contact_name=None, phone=None, email=None))
+        uow.customers.save(
+            replace(
+                customer,
+                name=ERASED,
+                contact_name=None,
+                phone=None,
+                email=None,
+                consents=(),
+                company=None,
+                person=None,
+                referred_by=None,
+            )
+        )
         for site in uow.sites.all(tenant):
             if site.customer_id == customer_id:
                 uow.sites.save(replace(site, name=ERASED, address="", access_notes=""))

@@ -11,6 +11,7 @@ from config.cli.app import _run
 from config.clock import SystemClock
 from config.settings import load_settings
 from config.wiring.core import open_core
+from crm_core.domain.customer_files import Contact
 from crm_core.domain.errors import InvalidConfiguration
 from crm_core.domain.fleet import Contract, Customer
 from crm_core.domain.money import Money
@@ -33,6 +34,9 @@ def core(settings):
     core = open_core(settings, SystemClock())
     with core.uow_factory() as uow:
         uow.customers.save(Customer(tenant=core.tenant, customer_id="anna", name="安娜"))
+        uow.relations.contacts.add(
+            Contact(tenant=core.tenant, contact_id=0, customer_id="anna", name="Bob", phone="021-777")
+        )
         core.personal.put(uow, core.tenant, ANNA, "identity_number", NUMBER)
         uow.commit()
     return core
@@ -94,12 +98,15 @@ def test_export_and_erasure_by_command(core, capsys, tmp_path):
     assert (
         _run(["personal", "export", "anna", "--reason", "asked", "--out", str(tmp_path / "anna.json")]) == 0
     )
+    assert "021-777" in (tmp_path / "anna.json").read_text(encoding="utf-8")
     assert NUMBER in (tmp_path / "anna.json").read_text(encoding="utf-8")
     assert (tmp_path / "anna.json").stat().st_mode & 0o077 == 0
     assert _run(["personal", "erase", "anna", "--reason", "asked", "--yes", "--json"]) == 0
     with core.uow_factory() as uow:
         assert core.personal.shown(uow, core.tenant, ANNA) == {}
         assert uow.customers.get(core.tenant, "anna").name == "(erased)"
+        (contact,) = uow.relations.contacts.where(core.tenant, customer_id="anna")
+        assert (contact.name, contact.phone, contact.active) == ("(erased)", None, False)
     assert _run(["audit", "verify"]) == 0
 
 
