@@ -59,6 +59,7 @@ from api.routes import (
     events,
     exchange,
     exports,
+    fieldwork,
     fleet,
     foresight,
     incidents,
@@ -120,6 +121,7 @@ def create_app(services: ApiServices) -> FastAPI:
         tickets,
         ticket_moves,
         notices,
+        fieldwork,
         work_orders,
         contracts,
         billing,
@@ -172,7 +174,10 @@ def create_app(services: ApiServices) -> FastAPI:
     app.add_middleware(
         BodyLimit,
         max_bytes=services.settings.max_body_bytes,
-        larger={f"{API_PREFIX}/exchange/imports/": MOST_BYTES},
+        larger={
+            f"{API_PREFIX}/exchange/imports/": MOST_BYTES,
+            f"{API_PREFIX}/attachments/": services.policy.fieldwork.photo_bytes_most + 1,
+        },
         answer_problem=_answer_in(app),
     )
     app.add_middleware(RateLimit, limits=services.settings.rate_limits, answer_problem=_answer_in(app))

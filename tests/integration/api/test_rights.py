@@ -61,6 +61,9 @@ OBJECTS = {
     "kind": {"own": "customer", "foreign": "customer", "absent": "customer"},
     "incident_id": {"own": "1", "foreign": "2", "absent": "99999"},
     "letter_id": {"own": "1", "foreign": "99998", "absent": "99999"},
+    "attachment_id": {"own": "1", "foreign": "2", "absent": "99999"},
+    "estimate_id": {"own": "1", "foreign": "2", "absent": "99999"},
+    "plan_id": {"own": "1", "foreign": "2", "absent": "99999"},
     "token_id": {"own": "a" * 64, "foreign": "b" * 64, "absent": "c" * 64},
     **CARE_OBJECTS,
     **STOCK_OBJECTS,
@@ -97,6 +100,8 @@ BODIES = CARE_BODIES | STOCK_BODIES | {
     "MoveInput": {"move": "propose"}, "MergeInput": {"into": 1, "reason": "same"}, "LinkInput": {"ticket_id": 1},
     "SpokenInput": {"channel": "phone", "text": "we come at nine"}, "ReceiverInput": {"addresses": []},
     "WebhookInput": {"url": "https://example.org/hook", "events": ["ticket.*"]},
+    "VisitInput": {}, "EstimateInput": {"item": "fuser"}, "EstimateDecision": {"accepted": False},
+    "CarePlanInput": {"device_id": "c3525-01", "name": "rights"}, "CareSwitch": {"active": True},
     "ReplayInput": {"since": "2026-01-01T00:00:00Z"},
     "PersonalSearch": {"field": "identity_number", "value": "11010519491231002X"},
 }  # fmt: skip

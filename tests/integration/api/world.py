@@ -41,6 +41,7 @@ from crm_core.domain.accounts import SignInAlarm
 from crm_core.domain.catalogue import Catalogue
 from crm_core.domain.errors import NotFound
 from crm_core.domain.fault_codes import FaultCodeBook
+from crm_core.domain.fieldwork import MaintenancePlan
 from crm_core.domain.fleet import Contract, Customer, CustomerTier, Device, Site, SnmpAddress
 from crm_core.domain.forecast import Forecast
 from crm_core.domain.identity import (
@@ -392,6 +393,13 @@ def _notices(world: World) -> None:
                 text_key="notices.test", created_at=NOW, due_at=NOW, state=NoticeState.DEAD,
             )  # fmt: skip
             uow.notices.add([notice])
+            device = "c3525-01" if tenant == DEFAULT_TENANT else "rival-01"
+            uow.fieldwork.plans.add(
+                MaintenancePlan(
+                    tenant=tenant, device_id=DeviceId(device), every_pages=None, every_days=90,
+                    last_at=NOW - timedelta(days=45), last_count=None,
+                )
+            )  # fmt: skip
             uow.notices.save_webhook(
                 Webhook(
                     tenant=tenant, url="https://example.org/h", secret="s", events=("*",), created_at=NOW, created_by="x"
