@@ -21,6 +21,7 @@ from crm_core.domain.identity import CustomerId
 from crm_core.domain.relations import Complaint, Survey
 from crm_core.ports import TelemetryStore, UnitOfWork
 from crm_core.relations.care import Spoken
+from crm_core.relations.reminders import open_tasks
 from crm_core.relations.services import CustomerServices
 from crm_core.relations.surveys import Answer
 
@@ -29,6 +30,18 @@ _TALK_DAYS: Final = (6, 17)  # of a month; the second one only for core customer
 _VISIT_MONTHS: Final = (2, 5, 8, 11)
 _SECONDS_TO_WRITE: Final = 3600
 _ACTION_DAYS: Final = 7
+_DONE_WITHOUT_CHOICE: Final = frozenset(
+    {
+        "hand_over",
+        "contact",
+        "visit",
+        "head_review",
+        "check_task",
+        "care_plan_task",
+        "calibration_task",
+        "survey_call_back",
+    }
+)
 
 
 @dataclass(slots=True)
@@ -86,6 +99,7 @@ class CareDays:
         if now.day in _TALK_DAYS:
             self._talk(now)
         if now.weekday() == 0:
+            self._finish_tasks(now)
             self._customers.surveys.ask_visits(self.core.tenant)
             self._answer()
         days_left = (self.until - now).days
@@ -120,6 +134,16 @@ class CareDays:
                     choice,
                     by="specialist",
                     expected_version=request.version,
+                )
+
+    def _finish_tasks(self, now: datetime) -> None:
+        """Let people do most of what is due; the rest is what a user of the demonstration finds."""
+        with self.core.uow_factory() as uow:
+            due = [task for task in open_tasks(uow, self.core.tenant) if task.due_at <= now]
+        for task in due:
+            if task.kind in _DONE_WITHOUT_CHOICE and _luck(f"task:{task.task_id}") % 4:
+                self._customers.care.finish(
+                    self.core.tenant, task.task_id, by=task.owner or task.role, note=self._told["done"]
                 )
 
     def _talk(self, now: datetime) -> None:
@@ -227,7 +251,11 @@ def _lead(core: Core, told: Mapping[str, Any]) -> Customer:
         phone=told["phone"],
         source=CustomerSource(told["source"]),
         consents=(Consent.MARKETING,),
-        company=CompanyFile(start_up=told["start_up"]),
+        company=CompanyFile(
+            start_up=told["start_up"],
+            founded_year=told.get("founded_year"),
+            registered_capital=told.get("registered_capital"),
+        ),
     )
 
 

@@ -115,7 +115,10 @@ class Classifier:
                 uow.relations.classes.save(kept)
             return None
         if row is not None:
-            hold = axis.hold_up if axis.rank(verdict.value) < axis.rank(row.value) else axis.hold_down
+            better = axis.rank(verdict.value) < axis.rank(row.value)
+            hold = axis.hold_up if better else axis.hold_down
+            if row.value == axis.unmeasured:
+                hold = timedelta()  # what is known for the first time replaces no promise
             since = row.candidate_since if row.candidate == verdict.value else None
             if hold > timedelta() and (since is None or now - since < hold):
                 if since is None:

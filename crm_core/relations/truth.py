@@ -51,7 +51,11 @@ def wilson(met: int, of: int) -> tuple[Decimal, Decimal]:
     spread = _Z95 * math.sqrt(share * (1 - share) / of + _Z95**2 / (4 * of**2))
     middle, scale = share + _Z95**2 / (2 * of), 1 + _Z95**2 / of
     low, high = max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
-    return tuple(Decimal(str(100 * each)).quantize(Decimal("0.1")) for each in (low, high))  # type: ignore[return-value]  # two of two
+    return _percent(low), _percent(high)
+
+
+def _percent(share: float) -> Decimal:
+    return Decimal(str(100 * share)).quantize(Decimal("0.1"))
 
 
 def truth_of(
