@@ -15,6 +15,7 @@ from starlette.types import Scope
 
 from api.idempotency import AnswerMemory, Idempotency
 from api.middleware import FRAME_HEADERS, BodyLimit, HttpMetrics, RequestFrame
+from api.oidc import oidc_client
 from api.openapi import describe
 from api.overview_cache import OverviewCache
 from api.pages import (
@@ -28,6 +29,7 @@ from api.pages import (
     money_pages,
     my_pages,
     notice_pages,
+    oidc_pages,
     policy_pages,
     quality_of_service,
     stock_pages,
@@ -111,6 +113,7 @@ def create_app(services: ApiServices) -> FastAPI:
     )
     app.state.event_feeds = {}
     app.state.open_streams = set()
+    app.state.oidc = oidc_client(services.settings)
     app.state.overviews = OverviewCache(services.fleet_health)
     app.state.renderer = Renderer(services, _TEMPLATES, _STATIC)
     for module in (
@@ -156,6 +159,7 @@ def create_app(services: ApiServices) -> FastAPI:
         insight_pages,
         desk_pages,
         entry_pages,
+        oidc_pages,
         fleet_pages,
         foresight_pages,
         money_pages,

@@ -16,10 +16,10 @@ from crm_core.domain.catalogue import Catalogue
 from crm_core.domain.identity import DEFAULT_TENANT, TenantId
 from crm_core.domain.messages import Messages
 from crm_core.domain.policy import PolicyBook
+from crm_core.exchange.desk import ExchangeDesk
 from crm_core.fieldwork.services import FieldworkServices
 from crm_core.fleet_health import FleetHealth
 from crm_core.ports import Clock, TelemetryStore, UnitOfWorkFactory
-from crm_core.exchange.desk import ExchangeDesk
 from crm_core.ports.policy import PolicyDesk, ReplayDesk
 from crm_core.registry import Registry
 from crm_core.relations.services import CustomerServices
@@ -103,6 +103,17 @@ class GuardSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OidcSettings:
+    """An identity provider. The claim `name_claim` must be the name of an account; `label` stands on the button."""
+
+    issuer: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    name_claim: str = "preferred_username"
+    label: str = "OpenID Connect"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimits:
     """Requests a minute; a caller may use a tenth of a minute's worth at once, but at least 60. 0 means no limit."""
 
@@ -127,6 +138,7 @@ class ApiSettings:
     sign_in: GuardSettings = GuardSettings()
     rate_limits: RateLimits = RateLimits()
     event_streams: int = 200  # open at once in a process
+    oidc: OidcSettings | None = None
     private_webhooks: bool = False  # webhooks may call private networks and plain http
     tenant: TenantId = DEFAULT_TENANT  # whose people sign in at the form
     sign_in_hint: tuple[

@@ -183,6 +183,16 @@ class Api(_Section):
         return bool(self.tls_certificate)
 
 
+class Oidc(_Section):
+    """An identity provider with which people may sign in; none when `issuer` is empty."""
+
+    issuer: HttpUrl
+    client_id: str
+    client_secret: Secret
+    name_claim: Annotated[str, Field(pattern=r"^[A-Za-z0-9_:/.-]{1,128}$")]
+    label: Annotated[str, Field(min_length=1, max_length=64)]
+
+
 class Schedule(_Section):
     """When recurring work runs; times of day are in `time_zone`."""
 
@@ -231,6 +241,7 @@ class Settings(BaseSettings):
     influxdb: Influxdb
     crm: Crm
     api: Api
+    oidc: Oidc
     schedule: Schedule
     notices: Notices
     policy: Policy
@@ -252,6 +263,8 @@ class Settings(BaseSettings):
     def _consistent(self) -> Self:
         if self.mqtt.tls and self.mqtt.broker == "embedded":
             raise ValueError('mqtt.tls: the embedded broker speaks plain MQTT; set mqtt.broker = "external"')
+        if self.oidc.issuer and not (self.oidc.client_id and self.oidc.client_secret):
+            raise ValueError("oidc.client_id and oidc.client_secret: the provider at oidc.issuer needs both")
         if bool(self.api.tls_certificate) != bool(self.api.tls_key):
             raise ValueError("api.tls_certificate and api.tls_key belong together: set both or none")
         return self

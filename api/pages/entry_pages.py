@@ -71,6 +71,8 @@ def _sign_in_page(
         name=name,
         failure=failure,
         hint=services.settings.sign_in_hint,
+        provider=services.settings.oidc.label if services.settings.oidc else None,
+        provider_href=f"/sign-in/oidc?{urlencode({'next': target})}",
     )
     if problem:
         response.headers.update(problem_headers(problem))

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from analytics.policy_replay.service import PolicyReplay, check_request
 from api.app import create_app
-from api.services import ApiServices, ApiSettings, GuardSettings, RateLimits
+from api.services import ApiServices, ApiSettings, GuardSettings, OidcSettings, RateLimits
 from collector.replay import Replayer
 from config.audit_anchors import verify as verify_audit
 from config.cli.common import version
@@ -21,9 +21,9 @@ from config.replay_desk import ReplayDesk
 from config.supervision import Supervisor
 from config.wiring.analysing import Desk
 from config.wiring.core import Core, open_lock
-from config.wiring.exchanging import build_exchange, land_in_store
 from config.wiring.customers import customers_of
 from config.wiring.dead_letters import DeadLetterDesk
+from config.wiring.exchanging import build_exchange, land_in_store
 from config.wiring.telemetry import Telemetry
 from crm_core.billing.services import build_money
 from crm_core.domain.errors import InvalidConfiguration
@@ -92,6 +92,7 @@ def build_api(
                 per_address=settings.api.requests_per_minute_anonymous,
             ),
             private_webhooks=settings.notices.private_webhooks,
+            oidc=OidcSettings(**settings.oidc.model_dump()) if settings.oidc.issuer else None,
             tenant=core.tenant,
             sign_in_hint=sign_in_hint,
         ),
