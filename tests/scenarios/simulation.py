@@ -17,7 +17,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from crm_core.dispatching import Dispatcher
-from crm_core.domain.errors import DrumbeatError
+from crm_core.domain.errors import Conflict, DrumbeatError
 from crm_core.domain.service import (
     Condition,
     Signal,
@@ -25,14 +25,17 @@ from crm_core.domain.service import (
     TicketState,
     WorkOrderState,
 )
+from crm_core.domain.stock import SUPPLIER, inside, shelf_at, van_of
 from crm_core.ports import TicketFilter, WorkOrderFilter
 from crm_core.servicedesk import Outcome, ServiceDesk
+from crm_core.stock.visit_parts import VisitParts
 from crm_core.storage.memory import make_memory_uow_factory
 from crm_core.ticket_states import PAUSING, Move
 from crm_core.triage import Triage
 from tests.builders import T0, TENANT, ManualClock, a_condition, a_customer, a_device, a_site, a_technician
 from tests.policies import L1, L2, L3, a_book, a_catalogue
 from tests.scenarios.simulation_checks import POLICY, Broken, Fault, Promises
+from tests.stock_builders import WAREHOUSE, a_move, an_item
 
 CAUSES = {
     "fault.fuser": L3, "fault.motor": L3, "jam.any": L1, "cover.1.1": L1, "supply.1.1": L2, "supply.1.10": L2,
@@ -83,10 +86,13 @@ class Simulation(Promises):
         return work
 
     def _set_up(self) -> None:
+        self.store.on_commit(VisitParts(self.clock))
         with self.store() as uow:
             uow.customers.save(a_customer())
             uow.sites.save(a_site())
             uow.technicians.save(a_technician("t1"))
+            uow.stock.save_item(an_item())
+            uow.stock.post([a_move(4, target=van_of("t1"), effect="van"), a_move(2, target=WAREHOUSE)])
             for device_id in self.device_ids:
                 uow.devices.save(a_device(device_id))
             uow.commit()
@@ -203,7 +209,10 @@ class Simulation(Promises):
 
     def _condition(self, fault: Fault) -> Condition:
         worse = fault.worse_after is not None and self.clock.now() - fault.start >= fault.worse_after
-        return a_condition(fault.cause, L3 if worse else fault.level)
+        family, _, index = fault.cause.partition(".")
+        supply = {"supply_index": index, "kind": "toner", "colour": "black", "label": "x"}
+        about = {"detail": supply} if family == "supply" else {}
+        return a_condition(fault.cause, L3 if worse else fault.level, **about)
 
     def _say(
         self,
@@ -251,7 +260,36 @@ class Simulation(Promises):
             self.dispatcher.dispatch(TENANT)
         self.crash_next = False
         self._work()
+        self._handle_stock()
         self.check()
+
+    def _handle_stock(self) -> None:
+        """Goods come and go between warehouse, van and shelf: by chance, sometimes twice, sometimes too many."""
+        draw, number = self.random, self.random.randrange(200)
+        self._use_the_shelf()
+        places = [SUPPLIER, WAREHOUSE, van_of("t1"), shelf_at("s1")]
+        source, target = draw.sample(places, 2)
+        if target == SUPPLIER or draw.random() < 0.7:
+            return
+        move = a_move(draw.randint(1, 2), source, target, effect=f"chance:{number}", at=self.clock.now())
+        with suppress(Conflict), self.store() as uow:
+            uow.stock.post([move])
+            uow.commit()
+
+    def _use_the_shelf(self) -> None:
+        """Let people at the site take what is meant for their machine, now and then."""
+        with self.store() as uow:
+            for promise in uow.stock.reservations(TENANT, place=shelf_at("s1")):
+                _, device_id, cause = promise.holder.split(":")
+                fault = self.active[device_id].get(cause)
+                if fault is None or self.random.random() < 0.8:
+                    continue
+                uow.stock.release(promise)
+                effect = f"swap:{promise.holder}:{fault.start.isoformat()}"
+                uow.stock.post([a_move(1, shelf_at("s1"), inside(device_id), effect=effect)])
+                uow.commit()
+                self._over(fault)
+                return
 
     # --- people ---
 

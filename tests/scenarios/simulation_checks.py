@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from crm_core.domain.service import OPEN_STATES, ClockKind, Ticket, TicketLevel, TicketState
+from crm_core.domain.stock import is_external
 from crm_core.ports import TicketFilter, UnitOfWorkFactory
 from crm_core.sla import recomputed
 from crm_core.ticket_states import PAUSING, Move, last_event, pauses_of
@@ -93,11 +94,34 @@ class Promises:
             elif fault.end is not None and now - fault.end > GONE_WITHIN:
                 self._check_gone(by_key.get(key))
         for ticket in tickets:
-            if self._checked.get(ticket.ticket_id) is not ticket:  # entities are frozen: the same one says the same
+            if (
+                self._checked.get(ticket.ticket_id) is not ticket
+            ):  # entities are frozen: the same one says the same
                 self._check_ticket(ticket)
                 self._checked[ticket.ticket_id] = ticket
+        self._check_stock()
+
+    def _check_stock(self) -> None:
+        """State that books balance, that nothing owes, and that what is reserved is what was promised."""
+        with self.store() as uow:
+            rows = uow.stock.balances(TENANT)
+            promises = uow.stock.reservations(TENANT)
+        if sum(row.quantity for row in rows):
+            raise Broken("the books of stock do not balance")
+        for row in rows:
+            if row.reserved != sum(each.quantity for each in promises if each.place == row.place):
+                raise Broken("what is reserved differs from the promises")
+            if not is_external(row.place) and row.quantity < row.reserved:
+                raise Broken(f"{row.place} holds less than nothing, or less than is promised")
+
+    def _lies_there(self, fault: Fault) -> bool:
+        """Return True while a piece at the site is promised to the fault: then it needs no ticket."""
+        with self.store() as uow:
+            return bool(uow.stock.reservations(TENANT, holder=f"cover:{fault.device_id}:{fault.cause}"))
 
     def _check_covered(self, fault: Fault, ticket: Ticket | None) -> None:
+        if ticket is None and self._lies_there(fault):
+            return
         if ticket is None:
             raise Broken(f"{fault.cause} has been on since {fault.start} without a ticket")
         now = self.clock.now()

@@ -10,7 +10,9 @@ from crm_core import cause_tracks, dispatching, servicedesk, ticket_opening, tic
 from crm_core.dispatching import Dispatcher
 from crm_core.domain.errors import Conflict
 from crm_core.domain.service import TicketLevel, TicketState
+from crm_core.domain.stock import StockBalance
 from crm_core.storage import memory, memory_service
+from crm_core.storage.stock import memory as stock_memory
 from crm_core.ticket_states import Move
 from tests.scenarios.simulation import Broken, Simulation
 
@@ -192,7 +194,17 @@ def a_visit_done_is_a_ticket_closed(patch):
     )
 
 
+def places_may_owe(patch):
+    patch.setattr(stock_memory, "is_external", lambda _: True)
+
+
+def pieces_are_promised_to_everybody(patch):
+    patch.setattr(StockBalance, "free", property(lambda _: 99))
+
+
 BUGS = (
+    places_may_owe,
+    pieces_are_promised_to_everybody,
     open_ones_are_not_looked_for,
     conditions_count_at_first_sight,
     conditions_never_count,
