@@ -13,6 +13,7 @@ from config.demo.world import SignIn, Staged, World, build_world, sign_ins, user
 from config.wiring.core import Core
 from crm_core.domain.errors import InvalidConfiguration
 from crm_core.domain.loans import StandBy
+from crm_core.domain.trust import Subject, SubjectKind
 
 NOTE: Final = "demo.json"
 JOURNAL: Final = "visits.jsonl"
@@ -120,6 +121,9 @@ def save_firm(core: Core, firm: Firm) -> None:
             uow.devices.save_period(period)
         for user in users:
             uow.users.save(user)
+        for number, customer in enumerate(world.customers):
+            subject = Subject(SubjectKind.CUSTOMER, customer.customer_id)
+            core.personal.put(uow, core.tenant, subject, "registration_number", f"91310000{number:09d}X")
         fill_store_room(core, uow, world, core.clock.now())
         uow.stock.save_stand_by(StandBy(tenant=core.tenant, device_id=STAND_BY, place=PUDONG))
         uow.commit()

@@ -55,7 +55,7 @@ audit_heads: Final = Table(
 #: own memory (signals, tracks, forecasts, leases) is not watched: it is made anew from readings.
 WATCHED: Final = frozenset({
     "customers", "sites", "contracts", "devices", "installed_periods", "technicians", "tickets", "work_orders",
-    "users", "access_tokens", "personal_fields", "contacts", "file_changes", "customer_classes", "complaints",
+    "users", "access_tokens", "personal_fields", "contacts", "file_changes", "complaints",
     "credit_assessments", "rental_requests", "agreements", "agreement_devices", "billing_plans", "account_items", "invoices",
     "invoice_links", "payments", "dunning_steps", "repair_charges", "estimates", "coupons", "loyalty_entries", "loans",
     "webhooks",
