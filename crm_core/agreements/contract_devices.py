@@ -102,6 +102,9 @@ class ContractDevices:
                 raise InvalidValue("a device leaves after it came")
             closed = replace(open_one, to_at=end, end_count=end_count)
             stays = tuple(closed if row == open_one else row for row in agreement.stays)
+            device = uow.devices.find(tenant, open_one.device_id)
+            if device is not None and device.contract_id == agreement.contract_id:
+                uow.devices.save(replace(device, contract_id=None))
             saved = self._keep(
                 uow,
                 replace(agreement, stays=stays),

@@ -179,8 +179,9 @@ def run_story(world: MoneyWorld, fleet: Fleet) -> None:
     for number in range(fleet.devices):
         row, (mono, colour) = used[f"d{number:04d}"], rate(number)
         days = {"plain": 31, "silent": 31, "board": 30, "swap": 14}[fleet.kind(number)]
-        assert abs(row.mono - mono * days) <= 2, (fleet.kind(number), row)
-        assert abs(row.colour - colour * days) <= 2
+        last_hour = mono // 24 + 1  # an estimate reaches to midnight, the readings to 23:00
+        assert abs(row.mono - mono * days) <= last_hour, (fleet.kind(number), row)
+        assert abs(row.colour - colour * days) <= 1
     tell(world, fleet, shanghai(6, 1, 6), shanghai(7, 1, 6))
     june = month_end(world, fleet, shanghai(7, 1, 6))
     check_true_up(fleet, may, june)
