@@ -17,10 +17,12 @@ from api.pages.ticket_view import place_of
 from api.service_lists import ACTIVE_ORDERS, list_orders
 from api.services import ApiServices
 from api.wording import guide_steps, ticket_title
+from crm_core.domain.fieldwork import Check, VisitRecord
 from crm_core.domain.fleet import DeviceBundle
 from crm_core.domain.identity import DeviceId, WorkOrderId
-from crm_core.domain.service import PartNeed, Role, Ticket, WorkOrder, WorkOrderState
+from crm_core.domain.service import PartNeed, Role, Ticket, WorkOrder, WorkOrderKind, WorkOrderState
 from crm_core.domain.telemetry import DeviceReading
+from crm_core.fieldwork.evidence import REQUIRED
 from crm_core.ports import UnitOfWork, WorkOrderFilter
 from crm_core.servicedesk import Outcome
 
@@ -157,6 +159,37 @@ def order_context(
         "technicians": [p for p in uow.technicians.all(order.tenant) if p.active] if dispatcher else [],
         "next_move": _NEXT_MOVE.get(order.state) if mover else None,
         "outcomes": [outcome.value for outcome in Outcome],
+        **_evidence(services, uow, order, words, may_note=mover and order.state in ACTIVE_ORDERS),
+    }
+
+
+def _evidence(
+    services: ApiServices, uow: UnitOfWork, order: WorkOrder, words: Words, *, may_note: bool
+) -> dict[str, Any]:
+    """Return the points to tick, what is still missing, and the files of the visit."""
+    visit = uow.fieldwork.visit_of(order.tenant, order.work_order_id)
+    record = visit or VisitRecord(
+        tenant=order.tenant,
+        work_order_id=order.work_order_id,
+        device_id=order.device_id,
+        customer_id=order.customer_id,
+    )
+    required = REQUIRED.get(order.kind, ())
+    evidence = services.fieldwork.evidence
+    missing = evidence.missing(uow, order, record, services.clock.now()) if may_note and required else []
+    causes = (*sorted(services.policy.billing.repairs.chargeable_causes), "wear", "defect", "consumable")
+    return {
+        "may_note": may_note,
+        "missing": [words.t(f"check.{each}") for each in missing],
+        "checks": [
+            (each.value, words.t(f"check.{each}"), record.mark(each) is not None)
+            for each in required
+            if each is not Check.TEST_PRINT
+        ],
+        "causes": list(dict.fromkeys(("unknown", *causes))),
+        "visit_cause": record.cause,
+        "installs": order.kind is WorkOrderKind.INSTALLATION,
+        "files": uow.fieldwork.attachments.where(order.tenant, work_order_id=order.work_order_id),
     }
 
 

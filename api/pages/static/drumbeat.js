@@ -47,6 +47,7 @@ focusScrollers();
 if (document.querySelector(".sync")) {
   import(document.body.dataset.offline).then((offline) => {
     offline.start();
+    if (document.querySelector("#visit")) import(document.querySelector("#visit").dataset.script).then((visit) => visit.start(offline));
     if (location.pathname === "/work") offline.keepDay().catch(() => {}); // without HTTPS there is no store: pages still work
   });
 }

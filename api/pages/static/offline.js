@@ -22,23 +22,25 @@ async function sendAll() {
   for (let change = load(QUEUE)[0]; change; change = load(QUEUE)[0]) {
     let answer;
     try {
-      answer = await fetch(`/api/v1/work-orders/${change.order}/${change.step}`, {
+      answer = await fetch(change.path ?? `/api/v1/work-orders/${change.order}/${change.step}`, {
         method: "POST",
         credentials: "same-origin",
         headers: {
-          "Content-Type": "application/json",
+          "Content-Type": change.type ?? "application/json",
           "Idempotency-Key": change.key,
-          "If-Match": tags[change.order] ?? `"v${change.version}"`,
+          ...(change.path ? {} : { "If-Match": tags[change.order] ?? `"v${change.version}"` }),
           "X-CSRF-Token": root.dataset.csrf,
         },
-        body: JSON.stringify(change.body),
+        body: change.bytes ? Uint8Array.from(atob(change.bytes), (each) => each.charCodeAt(0)) : JSON.stringify(change.body),
       });
     } catch {
       return false; // no network: everything stays
     }
     if (answer.status === 401 || answer.status === 403 || answer.status === 429 || answer.status >= 500) return false;
     const rest = load(QUEUE).slice(1);
-    if (answer.ok) {
+    if (answer.ok && change.path) {
+      store(QUEUE, rest); // evidence makes no new version of the order
+    } else if (answer.ok) {
       tags[change.order] = answer.headers.get("ETag");
       store(QUEUE, rest.map((each) => (each.order === change.order ? { ...each, version: tags[change.order].replace(/\D/g, "") } : each)));
     } else {
@@ -102,12 +104,18 @@ async function step(form) {
   else advance(form, name);
 }
 
+// Let evidence of a visit wait behind the steps; answers true when it has been taken already.
+export async function enqueue(change) {
+  store(QUEUE, [...load(QUEUE), { ...change, step: change.step ?? "visit", key: crypto.randomUUID() }]);
+  return flush();
+}
+
 export function start() {
   const form = document.querySelector("form[data-change]");
   if (form && crypto.randomUUID) {
     form.addEventListener("submit", (event) => { event.preventDefault(); step(form); });
     const order = Number(form.action.match(/work-orders\/(\d+)/)[1]);
-    for (const change of load(QUEUE)) if (change.order === order) advance(form, change.step);
+    for (const change of load(QUEUE)) if (change.order === order && !change.path) advance(form, change.step);
   }
   addEventListener("online", async () => { if (load(QUEUE).length && (await flush())) location.reload(); });
   show();
