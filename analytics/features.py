@@ -8,6 +8,7 @@ an earlier day than the last one starts again from the beginning.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -20,7 +21,7 @@ from analytics.recent import DayCodes, RecentDays
 from analytics.supply_state import KNOWN, SILENT, SOME_REMAINING, SupplyState
 from analytics.usage import COUNTER32, HORIZON_DAYS, UsageState, weekday_of
 from crm_core.domain.fleet import Device
-from crm_core.domain.identity import TenantId
+from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.domain.telemetry import DailyMeters, DailySupply, TelemetryEvent
 from crm_core.ports import TelemetryStore
 
@@ -140,17 +141,23 @@ class FleetState:
         return int(block.counts.shape[1])
 
     def read(
-        self, store: TelemetryStore, devices: Mapping[str, Device], until: int
+        self, store: TelemetryStore, devices: Mapping[str, Device], until: int, *, one_by_one: bool = False
     ) -> tuple[DayBlock, dict[int, list[tuple[int, TelemetryEvent]]]]:
-        """Return the days not taken yet as dense arrays, and their events by day; new devices get their rows."""
+        """Return the days not taken yet as dense arrays, and their events by day; new devices get their rows.
+
+        With `one_by_one` only the rows of `devices` are asked for: right for a few devices of a large fleet.
+        """
         first = self._first_day_to_read(store, until)
         if first is None or first > until:
             nothing = np.zeros((len(self.device_ids), 0))
             polls, states = (np.zeros((n, 0), np.int64) for n in (len(self.device_ids), len(self.keys)))
             return DayBlock(until, nothing, nothing, polls, states, nothing), {}
-        meters = meter_frame(store.daily_meters(self.tenant, first, until))
-        supplies = supply_frame(store.daily_supplies(self.tenant, first, until))
-        events = store.events(self.tenant, day_start(first), day_start(until + 1))
+        names: list[DeviceId | None] = [DeviceId(name) for name in sorted(devices)] if one_by_one else [None]
+        span = (self.tenant, first, until)
+        meters = meter_frame(chain.from_iterable(store.daily_meters(*span, name) for name in names))
+        supplies = supply_frame(chain.from_iterable(store.daily_supplies(*span, name) for name in names))
+        instants = (self.tenant, day_start(first), day_start(until + 1))
+        events = [event for name in names for event in store.events(*instants, name)]
         known = set(devices)
         meters = meters[meters["device_id"].isin(known)]
         supplies = supplies[supplies["device_id"].isin(known)]

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from analytics.corrections import correct, is_cheaper_whole
 from analytics.device_forecasts import PartRecords, failure_forecasts, life_forecasts, use_numbers
 from analytics.features import FleetState, day_number
 from analytics.hazard import NightHazard, chances_tonight
@@ -83,6 +84,7 @@ class Forecaster:
         self._holidays = frozenset(day_number(day) for day in holidays)
         self._seed = seed
         self._states: dict[TenantId, FleetState] = {}
+        self._marks: dict[TenantId, int] = {}  # of the store's list of days that changed late
         self._ledgers: dict[TenantId, FitLedger] = {}
         self._supply_models: dict[str, SupplyModel] = {}
         self._hazards: dict[str, NightHazard] = {}
@@ -180,8 +182,19 @@ class Forecaster:
         return ModelRegistry(self._registry_dir / tenant)
 
     def _state(self, tenant: TenantId, devices: dict[str, Device], day: int) -> tuple[FleetState, int]:
+        """Return the state at the end of `day` and how many days were taken; late readings are taken in first."""
         state = self._states.get(tenant)
-        if state is None or (state.last_day is not None and state.last_day > day):
+        late = self._store.changed_days(tenant, self._marks.get(tenant, 0))
+        self._marks[tenant] = late.mark
+        if state is not None and state.last_day is not None:
+            last = state.last_day
+            changed = frozenset(str(device_id) for device_id, changed_day in late.days if changed_day <= last)
+            whole = bool(changed) and is_cheaper_whole(len(changed), len(state.device_ids))
+            if whole or last > day:
+                state = None
+            elif changed:
+                correct(state, self._store, devices, changed)
+        if state is None:
             state = self._states[tenant] = FleetState(tenant, self._priors, holidays=self._holidays)
         return state, state.advance(self._store, devices, day)
 

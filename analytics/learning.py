@@ -10,6 +10,7 @@ from datetime import date
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from analytics.evaluation import Score
 from analytics.features import FleetState, day_number, day_start
@@ -62,18 +63,29 @@ def train_all(
     started = time.monotonic()
     day = day_number(as_of)
     walk = walk_history(store, state, lessons.devices, day, state.holidays)
-    trained = (
-        train_supplies(
-            walk.supplies, state.supply.usage_row, day, seed, _supply_champion(registry), _kinds(state, lessons.devices)
-        ),
-        train_pages(walk.pages, walk.first_day),
-        _train_failures(walk, lessons, registry, seed),
-    )  # fmt: skip
+    with threadpool_limits(
+        limits=1
+    ):  # sums of several threads depend on their number: the same data, the same bits
+        trained = _fit_all(walk, lessons, registry, day, seed)
     span = {"first_day": walk.first_day, "last_day": day, "seed": seed}
     promoted = [model_id for item in trained if (model_id := _keep(registry, item, span))]
     return TrainingReport(
         tenant=state.tenant, as_of=as_of, scores=tuple(item.score for item in trained if item.score),
         promoted=tuple(promoted), notes={item.name: item.note for item in trained}, seconds=time.monotonic() - started,
+    )  # fmt: skip
+
+
+def _fit_all(
+    walk: HistoryWalk, lessons: Lessons, registry: ModelRegistry, day: int, seed: int
+) -> tuple[Trained, ...]:
+    """Fit every estimator on one walk."""
+    state = walk.state
+    return (
+        train_supplies(
+            walk.supplies, state.supply.usage_row, day, seed, _supply_champion(registry), _kinds(state, lessons.devices)
+        ),
+        train_pages(walk.pages, walk.first_day),
+        _train_failures(walk, lessons, registry, seed),
     )  # fmt: skip
 
 

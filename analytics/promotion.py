@@ -58,7 +58,7 @@ def roll(
         if len(train.day) < MIN_COMMON_ROWS or len(test.day) == 0:
             continue
         refuse_random_split(train.day, test.day, train.group, test.group, 1)
-        model = fit_supply_model(train, seed=seed, trees=trees)
+        model = fit_supply_model(train, seed=seed, trees=trees, folds=2)
         parts.append(test)
         made.append(model.predict(test.features, test.formula_days))
     return RollingRows(SupplyRows.joined(parts), np.concatenate(made)) if parts else None

@@ -175,15 +175,15 @@ def without_empty_columns(features: npt.NDArray[np.float32]) -> npt.NDArray[np.f
     return np.asarray(np.where(np.isnan(features).all(0), np.float32(0.0), features))
 
 
-def _device_folds(groups: Ints, seed: int) -> list[Bools]:
+def _device_folds(groups: Ints, seed: int, folds: int) -> list[Bools]:
     """Return which rows each fold holds back; the rows of a device stay together."""
     devices = np.random.default_rng(seed).permutation(np.unique(groups))
-    parts = np.array_split(devices, min(_FOLDS, len(devices)))
+    parts = np.array_split(devices, min(folds, len(devices)))
     return [np.isin(groups, part) for part in parts]
 
 
 def fit_supply_model(
-    rows: SupplyRows, *, seed: int = 0, trees: int = 150, median_only: bool = False
+    rows: SupplyRows, *, seed: int = 0, trees: int = 150, median_only: bool = False, folds: int = _FOLDS
 ) -> SupplyModel:
     """Fit on run-outs; each quarter of the devices in turn is held back for the conformal step, then all are trained on.
 
@@ -203,7 +203,7 @@ def fit_supply_model(
         return _outer(quantile, seed, trees).fit(features[keep], target[keep])
 
     low, high = np.empty(len(target)), np.empty(len(target))
-    for held in _device_folds(rows.group, seed):
+    for held in _device_folds(rows.group, seed, folds):
         low[held] = fit(~held & thin, QUANTILES[0]).predict(features[held])
         high[held] = fit(~held & thin, QUANTILES[2]).predict(features[held])
     near = np.expm1(base) <= _NEAR_DAYS

@@ -31,7 +31,7 @@ MIN_TEST_ROWS: Final = 100
 MIN_DEVICE_WEEKS: Final = 120
 TEST_SHARE: Final = 0.3  # of the days, the last ones
 FAR_ROWS: Final = 90.0
-MOST_ROWS: Final = 8_000  # neighbouring days teach the same: more are thinned out
+MOST_ROWS: Final = 20_000  # neighbouring days teach the same: more are thinned out
 
 
 @dataclass(slots=True)
@@ -136,7 +136,7 @@ def train_supplies(
             "supplies", None, None, f"{lives} run-outs seen in training days, {MIN_RUN_OUTS} are needed"
         )
     everything = recorder.rows(groups, last_day, every)
-    trees = int(np.clip(len(everything.day) // 60, 30, 150))
+    trees = int(np.clip(len(everything.day) // 100, 30, 150))
     rolled = roll(lambda day: recorder.rows(groups, day, every), first, last_day, seed, trees)
     if rolled is None or len(rolled.rows.day) < MIN_TEST_ROWS:
         return Trained("supplies", None, None, "too few run-outs on the days held back")
