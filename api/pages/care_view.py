@@ -181,6 +181,7 @@ def segments_context(
         reachable = sum(Consent.MARKETING in each.consents for each in inside)
         rows.append(
             {
+                "key": segment.name,
                 "name": word(words, "segment", segment.name),
                 "definition": definition,
                 "offer": word(words, "offer", segment.offer),

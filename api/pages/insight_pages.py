@@ -5,12 +5,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
-from api.access import CARE, MANAGERS, Principal, Public, check_same_origin, services_of
+from api.access import CARE, MANAGERS, SUPERVISORS, Principal, Public, check_same_origin, services_of
 from api.pages import care_view
 from api.pages.common import failure_of, renderer_of, words_of
-from api.pages.forms import Form
+from api.pages.forms import Form, checked
 from api.problem import Problem
 from api.routes.customers import customers_in_sight
 from crm_core.domain.errors import InvalidValue, NotFound
@@ -21,6 +21,8 @@ router = APIRouter(include_in_schema=False)
 
 Carer = Annotated[Principal, Depends(CARE)]
 Manager = Annotated[Principal, Depends(MANAGERS)]
+Supervisor = Annotated[Principal, Depends(SUPERVISORS)]
+SegmentKey = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Token = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{8,100}$")]
 MonthWord = Annotated[str, Query(pattern=r"^(20[0-9]{2}-(0[1-9]|1[0-2]))?$")]
 _LINK = Public("the link of a question to a customer is the key to it")
@@ -56,8 +58,17 @@ def segments_page(
         value=value,
         failure=failure,
         word=lambda family, text: care_view.word(words, family, str(text)),
+        may_offer=principal.role in SUPERVISORS.roles,
         **context,
     )
+
+
+@router.post("/segments/{segment}/offers")
+def offer(request: Request, principal: Supervisor, form: Form, segment: SegmentKey) -> Response:
+    """Bring a segment its offer: a task for each customer who agreed to offers."""
+    checked(form, principal)
+    services_of(request).customers.offers.make(principal.tenant, segment, by=principal.name)
+    return RedirectResponse("/tasks?everybody=true", 303)
 
 
 @router.get("/outcomes")

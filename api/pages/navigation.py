@@ -38,6 +38,7 @@ PLACES: Final[tuple[Place, ...]] = (
     Place("my_work", "my_work", "/work", _TECHNICIAN),
     Place("my_work", "van", "/van", _TECHNICIAN),
     Place("my_devices", "my_devices", "/my", CUSTOMERS),
+    Place("my_devices", "my_care", "/my/care", CUSTOMERS),
     Place("fleet", "fleet", "/", OFFICE),
     Place("fleet", "devices", "/devices", STAFF),
     Place("fleet", "outlook", "/outlook", OFFICE),

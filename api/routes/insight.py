@@ -24,7 +24,7 @@ from api.schemas.care import (
     TrainingBody,
     TrainingInput,
 )
-from api.schemas.customers import DryRunBody, DryRunInput, SegmentBody
+from api.schemas.customers import DryRunBody, DryRunInput, OfferedBody, SegmentBody
 from crm_core.domain.customer_files import Consent
 from crm_core.domain.relations import Training
 from crm_core.domain.relations_policy import Segment
@@ -57,6 +57,18 @@ def one_segment(
     if found is None:
         raise Problem("not_found")
     return _segment(request, principal, found, as_of)
+
+
+@router.post("/segments/{segment}/offers", summary="Bring a segment its offer", status_code=201)
+def offer(
+    request: Request,
+    principal: Annotated[Principal, Depends(SUPERVISORS)],
+    segment: SegmentKey,
+    _key: IdempotencyKey = None,
+) -> OfferedBody:
+    """Make a task for each customer of the segment who agreed to offers, once a month."""
+    made = services_of(request).customers.offers.make(principal.tenant, segment, by=principal.name)
+    return OfferedBody(made=list(made.made), already=list(made.already), opted_out=list(made.opted_out))
 
 
 @router.post("/classification/dry-run", summary="Who would move with other thresholds")

@@ -279,6 +279,14 @@ class SegmentBody(Output):
         )
 
 
+class OfferedBody(Output):
+    """What became of an offer: new tasks, those who had it this month already, those who want no offers."""
+
+    made: list[str]
+    already: list[str]
+    opted_out: list[str]
+
+
 class DryRunInput(Input):
     """Thresholds to change for a look: axis.class.measure -> value, as repair.frequent.device_tickets_90d -> 2."""
 

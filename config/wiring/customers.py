@@ -26,6 +26,7 @@ from crm_core.relations.customers import CustomerDesk
 from crm_core.relations.loyalty import Loyalty
 from crm_core.relations.measures import Measurer
 from crm_core.relations.money_facts import BillingMoney
+from crm_core.relations.offers import Offers
 from crm_core.relations.outcomes import Outcomes
 from crm_core.relations.prevention import Prevention
 from crm_core.relations.reminders import Reminders
@@ -64,6 +65,7 @@ def build_customers(
         outcomes=Outcomes(uow_factory, clock, policy, money),
         credit=CreditDesk(uow_factory, clock, policy, money),
         requests=RequestDesk(uow_factory, clock, policy, catalogue, contracts),
+        offers=Offers(uow_factory, clock, policy),
         prevention=prevention,
     )
 

@@ -8,6 +8,7 @@ from crm_core.relations.care import CareDesk
 from crm_core.relations.classifier import Classifier
 from crm_core.relations.customers import CustomerDesk
 from crm_core.relations.loyalty import Loyalty
+from crm_core.relations.offers import Offers
 from crm_core.relations.outcomes import Outcomes
 from crm_core.relations.prevention import Prevention
 from crm_core.relations.reminders import Reminders
@@ -29,4 +30,5 @@ class CustomerServices:
     outcomes: Outcomes
     credit: CreditDesk
     requests: RequestDesk
+    offers: Offers
     prevention: Prevention | None = None  # None without telemetry

@@ -211,6 +211,15 @@ def test_segments_are_reproducible_as_of_a_day(client, classified):
     assert len(row["customer_ids"]) >= len(row["reachable_ids"])
 
 
+def test_an_offer_reaches_those_who_agreed_once_a_month(client, classified):
+    path = f"{API}/segments/leads/offers"
+    first = client("supervisor").post(path).json()
+    second = client("supervisor").post(path).json()
+    assert first["made"] == second["already"]
+    assert first["opted_out"] == second["opted_out"]
+    assert client("specialist").post(path).status_code == 403
+
+
 # --- pages ---
 
 
@@ -261,3 +270,29 @@ def test_forms_of_the_pages_do_what_they_say(browser, classified, world):
     assert visitor.post("/complaints/1/close", data={**close, "version": "2"}).status_code == 303
     with world.services.read_uow_factory() as uow:
         assert uow.relations.interactions.where(DEFAULT_TENANT)[0].channel == "visit"
+
+
+def test_a_customer_asks_complains_and_proposes_on_the_own_page(browser, world):
+    visitor = browser("customer")
+    page = visitor.get("/my/care")
+    assert page.status_code == 200
+    assert "care." not in page.text
+    csrf = page.text.split('name="csrf" value="')[1].split('"')[0]
+    wish = {
+        "csrf": csrf,
+        "pages_mono": "4000",
+        "pages_colour": "0",
+        "quantity": "1",
+        "months": "36",
+        "duplex": "3",
+    }
+    assert visitor.post("/my/care/requests", data=wish).status_code == 303
+    assert visitor.post("/my/care/requests", data={**wish, "pages_mono": "many"}).status_code == 422
+    assert visitor.post("/my/care/complaints", data={"csrf": csrf, "subject": "noise"}).status_code == 303
+    assert visitor.post("/my/care/changes", data={"csrf": csrf, "phone": "021-8"}).status_code == 303
+    assert visitor.post("/my/care/changes", data={"csrf": csrf}).status_code == 422
+    with world.services.read_uow_factory() as uow:
+        assert uow.agreements.requests.where(DEFAULT_TENANT)[0].needs == {"duplex": 3}
+        assert uow.relations.complaints.where(DEFAULT_TENANT)[0].customer_id == "cust-1"
+    assert "noise" in visitor.get("/my/care").text
+    assert visitor.get("/customers/cust-1").status_code == 403
