@@ -48,6 +48,7 @@ COMMANDS: Final = {
     "personal": ("personal", "Export or erase the personal data of a customer; apply retention."),
     "import": ("exchange", "Import customers, contracts, devices or readings from CSV and XLSX."),
     "export": ("exchange", "Export lists as CSV and XLSX, in our names or another system's."),
+    "stock": ("stock", "Show what is where, and enter what came, went and was counted."),
     "policy": ("policy", "Show the figures of the business and where they come from."),
     "replay": ("replay", "Say what the past year would have been under another policy."),
     "check-config": ("check", "Check settings, policy, catalogue and texts without starting anything."),

@@ -142,7 +142,7 @@ def escalated_tickets_get_no_visit(patch):
 
 
 def nothing_is_dispatched(patch):
-    patch.setattr(Dispatcher, "_create", lambda *_: None)
+    patch.setattr(Dispatcher, "_plan", lambda *_: None)
 
 
 def pauses_do_not_count(patch):
