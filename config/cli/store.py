@@ -102,6 +102,9 @@ def summary(
     finally:
         telemetry.close()
     found = [asdict(row) for row in rows]
+    for row in found:
+        if row["mean_lowest_percent"] is not None:
+            row["mean_lowest_percent"] = round(row["mean_lowest_percent"], 1)
     if as_json:
         print_json(found)
     elif found:

@@ -1,4 +1,4 @@
-"""The password and access files that we write, on a real mosquitto with TLS: each agent stays within its site."""
+"""The settings that we ship and the files that we write, on a real mosquitto with TLS: each agent stays within its site."""
 
 import subprocess
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import pytest
 from collector.mqtt.acl import COLLECTOR, Account, write_files
 from collector.mqtt.bulk_socket import Message
 from collector.mqtt.connection import MqttConnection, MqttEndpoint
-from tests.conftest import requires_server
+from tests.conftest import PROJECT, requires_server
 from tests.telemetry_servers import mosquitto, running
 
 pytestmark = pytest.mark.server
@@ -29,13 +29,17 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 
 
 def test_agents_stay_within_their_site_and_strangers_stay_out(tmp_path: Path) -> None:
-    crt, key = certificate(tmp_path)
+    folder = tmp_path / "access"
+    folder.mkdir()
+    crt, _ = certificate(folder)
     secrets = {COLLECTOR: "c-secret", NORTH.username: "n-secret", SOUTH.username: "s-secret"}
-    passwords, acl = write_files(tmp_path / "access", [NORTH, SOUTH], secrets)
-    daemon = mosquitto(
-        requires_server("mosquitto"), tmp_path / "broker",
-        f"certfile {crt}", f"keyfile {key}", f"password_file {passwords}", f"acl_file {acl}", anonymous=False,
-    )  # fmt: skip
+    write_files(folder, [NORTH, SOUTH], secrets)
+    shipped = (
+        (PROJECT / "config/deploy/mosquitto.conf").read_text().replace("/etc/mosquitto/drumbeat", str(folder))
+    )
+    lines = [line for line in shipped.splitlines() if not line.startswith(("listener", "allow_anonymous"))]
+    assert len(lines) == len(shipped.splitlines()) - 2
+    daemon = mosquitto(requires_server("mosquitto"), tmp_path / "broker", *lines, anonymous=False)
     with running(daemon):
 
         def endpoint(name: str, secret: str | None) -> MqttEndpoint:
