@@ -38,6 +38,7 @@ THEME_COOKIE: Final = "drumbeat_theme"
 CSRF_HEADER: Final = "X-CSRF-Token"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 SCOPES: Final = ("read", "write")
+JOB_PURPOSE: Final = "job"  # of a session for one work order; its name is the order's number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,7 @@ class Principal:
     csrf: str
     scopes: tuple[str, ...]
     customer_id: CustomerId | None = None
+    only_order: int | None = None  # of a session that a work order's QR code opened
 
     @property
     def bound_to(self) -> str | None:
@@ -78,14 +80,18 @@ class Rule:
     """What a route demands: one of `roles`. As a dependency it answers the principal or raises the problem.
 
     `owned`: the route limits its answer to the customer of the account (see the top of this module).
+    `job`: the route is about one work order, so that a session from its QR code may use it.
     """
 
     roles: frozenset[Role]
     owned: bool = False
+    job: bool = False
 
     def __call__(self, request: Request) -> Principal:
         principal = authenticate(request)
         if principal.role not in self.roles or (principal.bound_to is not None and not self.owned):
+            raise Problem("forbidden")
+        if principal.only_order is not None and not self.job:
             raise Problem("forbidden")
         _check_scope(principal, request.method)
         if principal.by_cookie and request.method not in SAFE_METHODS and not is_page_form(request):
@@ -117,10 +123,12 @@ OWNED: Final = Rule(frozenset(Role), owned=True)  # to read what has a customer
 REPORTERS: Final = Rule(_STAFF | {Role.CUSTOMER}, owned=True)  # to report or ask for something
 STAFF: Final = Rule(_STAFF)
 STAFF_READ: Final = Rule(_STAFF | {Role.INTEGRATOR})
+JOB: Final = Rule(_STAFF, job=True)
 OFFICE: Final = Rule(_OFFICE)
 OFFICE_READ: Final = Rule(_OFFICE | {Role.INTEGRATOR})
 DISPATCHERS: Final = Rule(frozenset({Role.ADMIN, Role.SUPERVISOR, Role.DISPATCHER}))
 FIELD: Final = Rule(frozenset({Role.ADMIN, Role.SUPERVISOR, Role.DISPATCHER, Role.TECHNICIAN}))
+FIELD_JOB: Final = Rule(FIELD.roles, job=True)
 # --- customers and money
 CARE: Final = Rule(frozenset({Role.ADMIN, Role.MANAGER, Role.SUPERVISOR, Role.SPECIALIST}))
 MONEY: Final = Rule(_MONEY)
@@ -202,7 +210,7 @@ def principal_of_token(services: ApiServices, token: str, *, by_cookie: bool) ->
         stored, user = bearer
         if stored.expires_at <= services.clock.now():
             return None
-        if stored.purpose != ("session" if by_cookie else "api"):
+        if stored.purpose not in (("session", JOB_PURPOSE) if by_cookie else ("api",)):
             return None
         if not user.active or (by_cookie and user.role is Role.INTEGRATOR):
             return None
@@ -220,6 +228,7 @@ def principal_of_token(services: ApiServices, token: str, *, by_cookie: bool) ->
         csrf=csrf_of(token),
         scopes=stored.scopes,
         customer_id=user.customer_id,
+        only_order=int(stored.name) if stored.purpose == JOB_PURPOSE else None,
     )
 
 
@@ -347,6 +356,8 @@ def check_sees_ticket(principal: Principal, uow: UnitOfWork, ticket: Ticket) -> 
 
 def check_sees_order(principal: Principal, uow: UnitOfWork, order: WorkOrder) -> None:
     """Raise `not_found` unless the order is the account's own, the technician's, or in the office's sight."""
+    if principal.only_order not in (None, order.work_order_id):
+        raise Problem("not_found")
     if principal.bound_to is not None:
         check_owns_customer(principal, order.customer_id)
     elif principal.role is Role.TECHNICIAN:

@@ -139,6 +139,9 @@ class ApiSettings:
     rate_limits: RateLimits = RateLimits()
     event_streams: int = 200  # open at once in a process
     oidc: OidcSettings | None = None
+    job_link_lifetime: timedelta = timedelta(
+        hours=24
+    )  # of the link in a work order's QR code; zero: no such links
     private_webhooks: bool = False  # webhooks may call private networks and plain http
     tenant: TenantId = DEFAULT_TENANT  # whose people sign in at the form
     sign_in_hint: tuple[

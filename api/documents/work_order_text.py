@@ -15,9 +15,14 @@ from crm_core.ports import UnitOfWork
 
 
 def paper_of(
-    services: ApiServices, uow: UnitOfWork, order: WorkOrder, reading: DeviceReading | None, words: Words
+    services: ApiServices,
+    uow: UnitOfWork,
+    order: WorkOrder,
+    reading: DeviceReading | None,
+    words: Words,
+    link: str,
 ) -> Paper:
-    """Return the paper of a work order; what is not known is left out."""
+    """Return the paper of a work order with a QR code for `link`; what is not known is left out."""
     bundle = uow.devices.bundle(order.tenant, order.device_id)
     tickets = [uow.tickets.get(order.tenant, key) for key in order.ticket_ids]
     person = uow.technicians.find(order.tenant, order.technician_id) if order.technician_id else None
@@ -26,7 +31,7 @@ def paper_of(
         number=work_order_number(order.work_order_id),
         title=what_of(order, bundle, words),
         subtitle=f"{words.t('clock.due', at=formats.stamp(order.due_at))} · {person.name if person else words.t('order.nobody')}",
-        link=f"{services.settings.public_url}/work-orders/{order.work_order_id}",
+        link=link,
         facts=_facts(bundle, words),
         sections=_sections(order, tickets, reading, words),
         foot=words.t("paper.made", at=formats.stamp(services.clock.now())),

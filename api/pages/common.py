@@ -9,6 +9,8 @@ from api.access import (
     CUSTOMERS,
     DISPATCHERS,
     FIELD,
+    FIELD_JOB,
+    JOB,
     OFFICE,
     PEOPLE,
     STAFF,
@@ -30,6 +32,8 @@ Office = Annotated[Principal, Depends(OFFICE)]
 Supervisors = Annotated[Principal, Depends(SUPERVISORS)]
 Dispatchers = Annotated[Principal, Depends(DISPATCHERS)]
 Field = Annotated[Principal, Depends(FIELD)]
+Job = Annotated[Principal, Depends(JOB)]  # staff, and who came by the QR code of this job
+FieldJob = Annotated[Principal, Depends(FIELD_JOB)]
 
 
 def renderer_of(request: Request) -> Renderer:

@@ -86,7 +86,7 @@ def places_of(principal: Principal | None, path: str) -> list[Entry]:
 def _sections(principal: Principal | None) -> Iterator[tuple[str, list[Place]]]:
     seen: dict[str, list[Place]] = {}
     for place in PLACES:
-        if principal is not None and principal.role in place.rule.roles:
+        if principal is not None and principal.only_order is None and principal.role in place.rule.roles:
             seen.setdefault(place.section, []).append(place)
     yield from seen.items()
 

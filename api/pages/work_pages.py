@@ -7,7 +7,17 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from api.access import Principal, services_of
-from api.pages.common import Dispatchers, Field, Key, Office, Staff, failure_of, renderer_of, words_of
+from api.pages.common import (
+    Dispatchers,
+    Field,
+    FieldJob,
+    Job,
+    Key,
+    Office,
+    failure_of,
+    renderer_of,
+    words_of,
+)
 from api.pages.forms import Form, checked, version_of
 from api.pages.order_view import day_context, list_context, order_context
 from api.problem import Problem
@@ -47,7 +57,7 @@ def work_orders_page(
 
 
 @router.get("/work-orders/{work_order_id}")
-def work_order_page(request: Request, principal: Staff, work_order_id: Key) -> Response:
+def work_order_page(request: Request, principal: Job, work_order_id: Key) -> Response:
     """Show one job."""
     return _order_page(request, principal, work_order_id)
 
@@ -66,19 +76,19 @@ def _order_page(
 
 
 @router.post("/work-orders/{work_order_id}/start")
-def start(request: Request, principal: Field, form: Form, work_order_id: Key) -> Response:
+def start(request: Request, principal: FieldJob, form: Form, work_order_id: Key) -> Response:
     """Depart to the device."""
     return _step(request, principal, checked(form, principal), work_order_id, "start")
 
 
 @router.post("/work-orders/{work_order_id}/arrive")
-def arrive(request: Request, principal: Field, form: Form, work_order_id: Key) -> Response:
+def arrive(request: Request, principal: FieldJob, form: Form, work_order_id: Key) -> Response:
     """Arrive at the device."""
     return _step(request, principal, checked(form, principal), work_order_id, "arrive")
 
 
 @router.post("/work-orders/{work_order_id}/complete")
-def complete(request: Request, principal: Field, form: Form, work_order_id: Key) -> Response:
+def complete(request: Request, principal: FieldJob, form: Form, work_order_id: Key) -> Response:
     """End the visit."""
     return _step(request, principal, checked(form, principal), work_order_id, "complete")
 
@@ -100,7 +110,7 @@ def _step(
     except (Conflict, InvalidValue) as error:
         failure, status = failure_of(request, principal, error)
         return _order_page(request, principal, work_order_id, failure, status)
-    done = step == "complete" and principal.role is Role.TECHNICIAN
+    done = step == "complete" and principal.role is Role.TECHNICIAN and principal.only_order is None
     return RedirectResponse("/work" if done else f"/work-orders/{work_order_id}", 303)
 
 

@@ -7,11 +7,12 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.access import DISPATCHERS, FIELD, OWNED, STAFF, Principal, services_of
+from api.access import DISPATCHERS, FIELD_JOB, OWNED, STAFF, Principal, services_of
 from api.conditional import check_if_match, set_etag
 from api.direct_route import DirectRoute
 from api.documents.work_order import render
 from api.documents.work_order_text import paper_of
+from api.job_links import link_to_job
 from api.language import language_of
 from api.pages.formats import Formats
 from api.pages.supply_view import Words
@@ -98,7 +99,7 @@ def work_order_document(
     with services.read_uow_factory() as uow:
         order = visible_order(principal, uow, work_order_id)
         reading = services.store.newest(principal.tenant, order.device_id)
-        paper = paper_of(services, uow, order, reading, words)
+        paper = paper_of(services, uow, order, reading, words, link_to_job(services, order))
     headers = {"Content-Disposition": f'inline; filename="{paper.number}.pdf"'}
     return Response(render(paper), media_type="application/pdf", headers=headers)
 
@@ -130,7 +131,7 @@ def assign(
 def start(
     request: Request,
     response: Response,
-    principal: Annotated[Principal, Depends(FIELD)],
+    principal: Annotated[Principal, Depends(FIELD_JOB)],
     work_order_id: WorkOrderKey,
     _body: NoteInput,
     _if_match: IfMatch = None,
@@ -148,7 +149,7 @@ def start(
 def arrive(
     request: Request,
     response: Response,
-    principal: Annotated[Principal, Depends(FIELD)],
+    principal: Annotated[Principal, Depends(FIELD_JOB)],
     work_order_id: WorkOrderKey,
     _body: NoteInput,
     _if_match: IfMatch = None,
@@ -166,7 +167,7 @@ def arrive(
 def complete(
     request: Request,
     response: Response,
-    principal: Annotated[Principal, Depends(FIELD)],
+    principal: Annotated[Principal, Depends(FIELD_JOB)],
     work_order_id: WorkOrderKey,
     body: CompleteInput,
     _if_match: IfMatch = None,

@@ -87,6 +87,7 @@ def build_api(
                 window=timedelta(minutes=settings.api.sign_in_window_minutes),
                 lock_out=timedelta(minutes=settings.api.lock_out_minutes),
             ),
+            job_link_lifetime=timedelta(hours=settings.api.job_link_hours),
             rate_limits=RateLimits(
                 per_caller=settings.api.requests_per_minute,
                 per_address=settings.api.requests_per_minute_anonymous,

@@ -5,7 +5,7 @@ What the law wants kept (invoices, payments, the audit chain) stays; it names th
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -22,6 +22,7 @@ from crm_core.trust.personal import PersonalData
 from crm_core.trust.places import ERASED, PersonalPlace, relations_places
 
 FORMAT: Final = "drumbeat.personal-export/1"
+GUARD_KEPT: Final = timedelta(days=2)  # first answers live a day, locks an hour or less
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +110,7 @@ class DataSubjects:
         with self._uow_factory() as uow:
             rows = uow.trust.forget_expired_tokens(now - retention.expired_tokens)
             rows += uow.trust.forget_processed_signals(now - retention.processed_signals)
+            rows += uow.accounts.purge(now - GUARD_KEPT, now - GUARD_KEPT)
             uow.commit()
         for customer_id in self.over_retention(tenant, retention):
             try:
