@@ -8,7 +8,6 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from crm_core.agreements.price_changes import rent_of
-from crm_core.billing.credits import rent_credit
 from crm_core.billing.history import BilledPast
 from crm_core.billing.meters import MeterReader, month_start
 from crm_core.billing.monthly import MonthlyBill
@@ -30,8 +29,10 @@ from crm_core.domain.fleet import InstalledPeriod
 from crm_core.domain.identity import CustomerId, DeviceId, TenantId
 from crm_core.domain.loans import DownTime, Loan
 from crm_core.domain.messages import packed
+from crm_core.domain.money import Money
 from crm_core.domain.policy import PolicyBook
 from crm_core.ports import Clock, TelemetryStore, UnitOfWork, UnitOfWorkFactory
+from crm_core.stock.down_time import rent_credit
 
 _NEVER_BILLED: Final = frozenset({ContractState.DRAFT, ContractState.OFFERED, ContractState.SUSPENDED})
 
@@ -215,7 +216,7 @@ class BillingRun:
 
         billed = MonthlyBill(agreement, followed.stays, past, plan_of, reader).make(parts)
         terms = agreement.terms_on(parts[-1].last)
-        credit_lines = self._rent_credits(agreement, followed.stays, parts, fleet)
+        credit_lines = self._rent_credits(agreement, followed.stays, parts, fleet, earlier)
         issued = self._clock.now().astimezone(self._zone).date()
         draft = blank_invoice(
             agreement.tenant,
@@ -238,18 +239,27 @@ class BillingRun:
         return draft, [*followed.problems, *flagged]
 
     def _rent_credits(
-        self, agreement: Agreement, stays: Sequence[DeviceStay], parts: Sequence[MonthPart], fleet: _Fleet
+        self,
+        agreement: Agreement,
+        stays: Sequence[DeviceStay],
+        parts: Sequence[MonthPart],
+        fleet: _Fleet,
+        earlier: Sequence[Invoice],
     ) -> list[InvoiceLine]:
-        """Return the credits for repairs that took long and ended in the months billed (requirement 25)."""
-        begin = month_start(parts[0].month, self._zone)
+        """Return the credits for repairs that took long (requirement 25): of the months billed, and late ones once."""
+        valid = [row for row in earlier if row.state is not InvoiceState.CREDITED]
+        given = {line.rule for row in valid for line in row.lines}
+        first = min((row.period_from for row in valid), default=parts[0].month)
+        begin = month_start(min(first, parts[0].month), self._zone)
         end = month_start(month_after(parts[-1].month), self._zone)
         lines = []
         for down in fleet.down.get(agreement.contract_id, ()):
             line = self._line_of(agreement, stays, down)
-            if not begin <= down.until < end or line is None:
+            rule = f"down_time:{down.ticket_id}"
+            if not begin <= down.until < end or line is None or rule in given:
                 continue
             rent = rent_of(line, lambda plan, edition: fleet.plans[(plan, edition)])
-            amount = rent_credit(down.counted, rent, self._policy.stock.rent_credit)
+            amount = rent_credit(Money(rent), down.counted, self._policy.stock.rent_credit).amount
             if amount:
                 days = f"{down.counted / timedelta(days=1):.1f}"
                 text = packed("billing.line.rent_credit", device=down.device_id, days=days)
@@ -260,7 +270,7 @@ class BillingRun:
                         amount=-amount,
                         line_id=line.line_id,
                         device_id=down.device_id,
-                        rule=f"down_time:{down.ticket_id}",
+                        rule=rule,
                     )
                 )
         return lines
