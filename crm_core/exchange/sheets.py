@@ -148,7 +148,7 @@ def _from_xlsx(body: bytes) -> Sheet:
         book.close()
     except (
         InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, TypeError, IndexError, AttributeError,
-        OSError, SyntaxError, EOFError, NotImplementedError, OverflowError, RecursionError,
+        OSError, SyntaxError, EOFError, RuntimeError, OverflowError,
     ) as error:  # what openpyxl and its XML parser raise on damaged files  # fmt: skip
         raise InvalidValue(
             f"the XLSX cannot be read ({type(error).__name__}): save it anew or as CSV"
@@ -163,7 +163,7 @@ def _check_archive(body: bytes) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
             parts = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
+    except (zipfile.BadZipFile, ValueError, RuntimeError, OSError) as error:
         raise InvalidValue(f"the XLSX is damaged: {error}") from error
     unpacked = sum(part.file_size for part in parts)
     if len(parts) > _MOST_PARTS or unpacked > _MOST_UNPACKED or unpacked > _MOST_RATIO * max(len(body), 1):
