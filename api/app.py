@@ -96,6 +96,61 @@ _STATIC: Final = Path(__file__).parent / "pages" / "static"
 API_PREFIX: Final = "/api/v1"
 
 Handler = Callable[[Request, Any], Awaitable[Response]]
+#: Modules under the API's prefix, and modules at the root; their order is that of the documents.
+_ROUTES: Final[tuple[Any, ...]] = (
+    session,
+    fleet,
+    foresight,
+    devices,
+    tickets,
+    ticket_moves,
+    notices,
+    fieldwork,
+    work_orders,
+    contracts,
+    billing,
+    charges,
+    money_documents,
+    customers,
+    care,
+    insight,
+    requests,
+    exports,
+    exchange,
+    jobs,
+    accounts,
+    policy,
+    replays,
+    trust,
+    calendars,
+    service_reports,
+    stock,
+    incidents,
+    dead_letters,
+    security,
+    bulk,
+    events,
+)
+_PAGES: Final[tuple[Any, ...]] = (
+    operations,
+    calendar_pages,
+    care_pages,
+    insight_pages,
+    my_care_pages,
+    desk_pages,
+    entry_pages,
+    oidc_pages,
+    job_pages,
+    fleet_pages,
+    foresight_pages,
+    money_pages,
+    my_pages,
+    notice_pages,
+    policy_pages,
+    quality_of_service,
+    stock_pages,
+    work_pages,
+)
 
 
 def create_app(services: ApiServices) -> FastAPI:
@@ -118,62 +173,10 @@ def create_app(services: ApiServices) -> FastAPI:
     app.state.oidc = oidc_client(services.settings)
     app.state.overviews = OverviewCache(services.fleet_health)
     app.state.renderer = Renderer(services, _TEMPLATES, _STATIC)
-    for module in (
-        session,
-        fleet,
-        foresight,
-        devices,
-        tickets,
-        ticket_moves,
-        notices,
-        fieldwork,
-        work_orders,
-        contracts,
-        billing,
-        charges,
-        money_documents,
-        customers,
-        care,
-        insight,
-        requests,
-        exports,
-        exchange,
-        jobs,
-        accounts,
-        policy,
-        replays,
-        trust,
-        calendars,
-        service_reports,
-        stock,
-        incidents,
-        dead_letters,
-        security,
-        bulk,
-        events,
-    ):
+    for module in _ROUTES:
         app.include_router(module.router, prefix=API_PREFIX)
     app.include_router(calendars.feeds)
-    for module in (
-        operations,
-        calendar_pages,
-        care_pages,
-        insight_pages,
-        my_care_pages,
-        desk_pages,
-        entry_pages,
-        oidc_pages,
-        job_pages,
-        fleet_pages,
-        foresight_pages,
-        money_pages,
-        my_pages,
-        notice_pages,
-        policy_pages,
-        quality_of_service,
-        stock_pages,
-        work_pages,
-    ):
+    for module in _PAGES:
         app.include_router(module.router)
     describe(app)
     _answer_errors(app)
