@@ -18,15 +18,17 @@ from config.audit_anchors import verify as verify_audit
 from config.cli.common import version
 from config.link_figures import Links
 from config.replay_desk import ReplayDesk
+from config.settings import Settings
 from config.supervision import Supervisor
 from config.wiring.analysing import Desk
 from config.wiring.core import Core, open_lock
 from config.wiring.customers import customers_of
 from config.wiring.dead_letters import DeadLetterDesk
-from config.wiring.exchanging import build_exchange, land_in_store
+from config.wiring.exchanging import build_exchange
 from config.wiring.telemetry import Telemetry
 from crm_core.billing.services import build_money
 from crm_core.domain.errors import InvalidConfiguration
+from crm_core.domain.identity import TenantId
 from crm_core.fleet_health import FleetHealth
 from crm_core.ports import TelemetryStore
 from crm_core.storage.sqlalchemy_uow import make_uow_factory
@@ -66,7 +68,7 @@ def build_api(
         customers=customers_of(core, store, public_url),
         money=build_money(core.uow_factory, reading, store, core.clock, core.policy),
         policies=core.shelf,
-        exchange=build_exchange(core, land_in_store(store)),
+        exchange=build_exchange(core, lambda readings: telemetry.ingest.land(readings).stored),
         replays=ReplayDesk(
             PolicyReplay(store, reading, core.catalogue, core.shelf, core.clock), core.shelf, check_request
         ),
@@ -77,26 +79,7 @@ def build_api(
         clock=core.clock,
         metrics=metrics,
         version=version(),
-        settings=ApiSettings(
-            public_url=public_url,
-            secure_cookies=settings.api.secure_cookies or settings.api.tls,
-            time_zone=settings.schedule.time_zone,
-            session_lifetime=timedelta(hours=settings.api.session_hours),
-            sign_in=GuardSettings(
-                attempts=settings.api.sign_in_attempts,
-                window=timedelta(minutes=settings.api.sign_in_window_minutes),
-                lock_out=timedelta(minutes=settings.api.lock_out_minutes),
-            ),
-            job_link_lifetime=timedelta(hours=settings.api.job_link_hours),
-            rate_limits=RateLimits(
-                per_caller=settings.api.requests_per_minute,
-                per_address=settings.api.requests_per_minute_anonymous,
-            ),
-            private_webhooks=settings.notices.private_webhooks,
-            oidc=OidcSettings(**settings.oidc.model_dump()) if settings.oidc.issuer else None,
-            tenant=core.tenant,
-            sign_in_hint=sign_in_hint,
-        ),
+        settings=_api_settings(settings, public_url, sign_in_hint),
         readiness={
             "crm": lambda: _ask_crm(core),
             "telemetry": lambda: _ask_telemetry(core, store),
@@ -105,6 +88,32 @@ def build_api(
         notes=dict if links is None else links.notes,
     )
     return create_app(services)
+
+
+def _api_settings(
+    settings: Settings, public_url: str, sign_in_hint: tuple[tuple[str, str], ...]
+) -> ApiSettings:
+    """Return what the HTTP side is told of the settings."""
+    return ApiSettings(
+        public_url=public_url,
+        secure_cookies=settings.api.secure_cookies or settings.api.tls,
+        time_zone=settings.schedule.time_zone,
+        session_lifetime=timedelta(hours=settings.api.session_hours),
+        sign_in=GuardSettings(
+            attempts=settings.api.sign_in_attempts,
+            window=timedelta(minutes=settings.api.sign_in_window_minutes),
+            lock_out=timedelta(minutes=settings.api.lock_out_minutes),
+        ),
+        job_link_lifetime=timedelta(hours=settings.api.job_link_hours),
+        rate_limits=RateLimits(
+            per_caller=settings.api.requests_per_minute,
+            per_address=settings.api.requests_per_minute_anonymous,
+        ),
+        private_webhooks=settings.notices.private_webhooks,
+        oidc=OidcSettings(**settings.oidc.model_dump()) if settings.oidc.issuer else None,
+        tenant=TenantId(settings.general.tenant),
+        sign_in_hint=sign_in_hint,
+    )
 
 
 class HttpServer:
