@@ -8,7 +8,6 @@ from config.wiring.telemetry import Telemetry, open_telemetry
 from crm_core.domain.telemetry import DeviceReading
 from crm_core.exchange.desk import ExchangeDesk
 from crm_core.exchange.importing import Importer
-from crm_core.ports import Landing, TelemetryStore
 
 
 def build_exchange(core: Core, land: Callable[[Sequence[DeviceReading]], int]) -> ExchangeDesk:
@@ -22,11 +21,6 @@ def build_exchange(core: Core, land: Callable[[Sequence[DeviceReading]], int]) -
         lambda: (core.policy.billing.page_mono, core.policy.billing.page_colour),
     )
     return ExchangeDesk(importer, load_mappings(), core.uow_factory)
-
-
-def land_in_store(store: TelemetryStore) -> Callable[[Sequence[DeviceReading]], int]:
-    """Return how a process without ingest takes readings in: straight into the store."""
-    return lambda readings: store.append([Landing(reading=reading) for reading in readings]).stored
 
 
 def land_through_ingest(core: Core) -> Callable[[Sequence[DeviceReading]], int]:

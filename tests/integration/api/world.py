@@ -32,7 +32,6 @@ from config.locale_files import load_messages
 from config.policy_files import POLICY, load_policies, policy_on
 from config.policy_shelf import PolicyShelf
 from config.replay_desk import ReplayDesk
-from config.wiring.exchanging import land_in_store
 from config.wiring.customers import build_customers
 from config.wiring.dead_letters import DeadLetterDesk
 from crm_core.billing.services import build_money
@@ -182,7 +181,7 @@ def open_world(folder: Path, settings: ApiSettings | None = None) -> World:
         policies=shelf,
         exchange=ExchangeDesk(
             Importer(
-                uow_factory, personal, knowledge.catalogue, clock, land_in_store(store), lambda: (Decimal("0.1"), Decimal("0.5"))
+                uow_factory, personal, knowledge.catalogue, clock, lambda readings: store.append([Landing(reading=each) for each in readings]).stored, lambda: (Decimal("0.1"), Decimal("0.5"))
             ),
             load_mappings(),
             readers,

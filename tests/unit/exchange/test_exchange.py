@@ -11,7 +11,6 @@ from config.catalogue_files import load_catalogue
 from config.clock import VirtualClock
 from config.exchange_files import load_mappings
 from config.policy_files import load_policies
-from config.wiring.exchanging import land_in_store
 from crm_core.domain.errors import InvalidConfiguration, InvalidValue, NotFound
 from crm_core.domain.service import Role, WorkOrder, WorkOrderKind, WorkOrderState
 from crm_core.domain.trust import Subject, SubjectKind
@@ -20,6 +19,7 @@ from crm_core.exchange.importing import Importer
 from crm_core.exchange.lists import LISTS
 from crm_core.exchange.mapping import ours_again
 from crm_core.exchange.sheets import read_sheet, write_csv
+from crm_core.ports import Landing
 from crm_core.storage.memory import make_memory_uow_factory
 from crm_core.storage.trust.lock import AesPersonalLock, new_key
 from crm_core.trust.personal import PersonalData
@@ -52,7 +52,7 @@ def firm():
         personal,
         load_catalogue(),
         clock,
-        land_in_store(store),
+        lambda readings: store.append([Landing(reading=each) for each in readings]).stored,
         lambda: (Decimal("0.1"), Decimal("0.5")),
     )
     desk = ExchangeDesk(importer, load_mappings(), factory)
