@@ -13,6 +13,7 @@ from api.access import MANAGERS, Principal, services_of
 from api.pages.charts import difference_bars
 from api.pages.common import failure_of, renderer_of, words_of
 from api.pages.forms import Form, checked
+from api.pages.supply_view import Words
 from crm_core.domain.errors import Conflict, InvalidValue
 from crm_core.domain.policy_figures import FigureValue, PolicyChange, PolicyFigure, policy_note
 from crm_core.domain.policy_replay import ReplayRequest, ReplayState
@@ -85,7 +86,7 @@ def _page(
         asked=[_asked(each, state) for each in figures if each.key in _ASKED],
         replay=state,
         rows=_rows(state),
-        picture=_picture(state, words.messages.text(words.language, "policy.difference")),
+        picture=_picture(state, words),
         failure=failure,
     )
     response.status_code = status
@@ -103,21 +104,21 @@ def _rows(state: ReplayState | None) -> list[Any]:
     return [] if state is None or state.report is None else list(state.report.figures)
 
 
-def _picture(state: ReplayState | None, title: str) -> Markup:
+def _picture(state: ReplayState | None, words: Words) -> Markup:
     """Return the differences as shares of the present figures: what grows goes right, what shrinks goes left."""
     if state is None or state.report is None:
         return Markup("")
     shown = [each for each in state.report.figures if each.present.p50 > 0]
     bars = [
         (
-            each.name,
+            words.messages.text(words.language, f"policy.outcome.{each.name}"),
             each.difference.p10 / each.present.p50,
             each.difference.p50 / each.present.p50,
             each.difference.p90 / each.present.p50,
         )
         for each in shown
     ]
-    return difference_bars(bars, title)
+    return difference_bars(bars, words.messages.text(words.language, "policy.difference"))
 
 
 def _changes(request: Request, sent: Mapping[str, str]) -> dict[str, FigureValue]:

@@ -1,6 +1,16 @@
 """Policy over HTTP: figures and versions, a change from a date, a replay that runs beside the requests, and its page."""
 
 import threading
+from datetime import date
+
+from crm_core.domain.forecast import Interval
+from crm_core.domain.policy_replay import (
+    REPLAY_FIGURES,
+    ReplayedFigure,
+    ReplayReport,
+    ReplayRequest,
+    ReplayState,
+)
 
 SHARE = "forecasts.life.replacement_share"
 CHANGE = {"version": "later", "effective_from": "2099-01-01", "figures": {SHARE: 0.85}, "note": "owner"}
@@ -83,3 +93,36 @@ def test_erasure_waits_for_the_end_of_the_contract(client):
     assert refused.status_code == 409
     export = client("manager").post("/api/v1/customers/cust-1/personal-export", json={"reason": "asked"})
     assert export.json()["body"]["customer"]["customer_id"] == "cust-1"
+
+
+def finished():
+    """Return a replay that is done."""
+    figures = tuple(
+        ReplayedFigure(
+            name=name, unit=unit, present=Interval(90, 100, 110), changed=Interval(80, 90, 100),
+            difference=Interval(-12, -10, -8), recorded=103.0 if name == "tickets" else None,
+        )
+        for name, unit in REPLAY_FIGURES.items()
+    )  # fmt: skip
+    report = ReplayReport(
+        first_day=date(2025, 1, 1), last_day=date(2025, 12, 31), devices=7, supplies=20, unknown_supplies=1,
+        replicates=30, seed=0, policy_version="1", changes={SHARE: (0.8, 0.85)}, figures=figures,
+    )  # fmt: skip
+    request = ReplayRequest(figures={SHARE: 0.85})
+    return ReplayState(replay_id="r-" + "1" * 16, request=request, progress=1.0, report=report)
+
+
+def test_the_answer_is_a_table_with_a_picture_and_a_switch(browser, world, monkeypatch):
+    monkeypatch.setattr(world.services.replays, "newest", lambda tenant: finished(), raising=False)
+    manager = browser("manager")
+    page = manager.get("/policy").text
+    assert "Difference of each figure" in page
+    assert "Tickets, level 2" in page
+    assert "103" in page
+    csrf = page.split('name="csrf" value="')[1].split('"')[0]
+    past = manager.post("/policy/apply", data={"csrf": csrf, "from": "2001-01-01", "name": "x"})
+    assert past.status_code == 422
+    done = manager.post("/policy/apply", data={"csrf": csrf, "from": "2099-02-01", "name": "replace-later"})
+    assert done.status_code == 303
+    assert [each.version for each in world.services.policies.versions()] == ["1", "replace-later"]
+    assert "replace-later" in manager.get("/policy").text
