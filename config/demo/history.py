@@ -80,7 +80,6 @@ class History:
         self.telemetry.ingest.land(readings)
         self.telemetry.deliver()
         triage_round(self.core, self.desk)
-        swap_round(self.core, self.desk, LOOKS_APART)
         loan_round(self.core, self.desk)
         handle_loans(self.core, self.desk)
 
@@ -88,6 +87,7 @@ class History:
         """Do the day's bookkeeping and forecast when the UTC day is complete (08:00 in Shanghai)."""
         self.clock.move_to(max(now, self.clock.now()))
         silence_round(self.core, self.telemetry, self.desk, LOOKS_APART)
+        swap_round(self.core, self.desk, _DAY)
         forecast_round(self.core, self.desk)
         if self.money is not None:
             self.money.end_of_day(now)

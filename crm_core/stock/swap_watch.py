@@ -5,7 +5,7 @@ transaction of what they showed, so that a repeat finds nothing twice. Devices t
 reading; after a gap the readings between are read one by one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -17,7 +17,7 @@ from crm_core.domain.fleet import DeviceBundle, OwnerState
 from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.domain.policy import PolicyBook
 from crm_core.domain.telemetry import DeviceReading
-from crm_core.ports import Clock, TelemetryStore, UnitOfWork, UnitOfWorkFactory
+from crm_core.ports import Clock, DeviceFilter, TelemetryStore, UnitOfWork, UnitOfWorkFactory
 from crm_core.stock.slots import DeviceSlots, SlotKnowledge
 from crm_core.stock.swap_effects import Swap
 
@@ -109,11 +109,12 @@ class SwapWatch:
     ) -> None:
         current = uow.stock.current_cartridges(tenant, list(readings))
         items = uow.stock.items(tenant)
+        bundles = _served(uow, tenant, readings)
         marks = []
         for device_id, series in readings.items():
             if not series:
                 continue
-            bundle = _served(uow, tenant, device_id)
+            bundle = bundles.get(device_id)
             if bundle is not None:
                 report.devices += 1
                 slots = DeviceSlots(
@@ -129,8 +130,9 @@ class SwapWatch:
         uow.stock.save_swap_marks(marks)
 
 
-def _served(uow: UnitOfWork, tenant: TenantId, device_id: DeviceId) -> DeviceBundle | None:
-    device = uow.devices.find(tenant, device_id)
-    if device is None or device.owner_state not in _SERVED:
-        return None
-    return uow.devices.bundle(tenant, device_id)
+def _served(
+    uow: UnitOfWork, tenant: TenantId, device_ids: Iterable[DeviceId]
+) -> dict[DeviceId, DeviceBundle]:
+    """Return those of the devices that stand with a customer, by one query."""
+    found = uow.devices.search(tenant, DeviceFilter(device_ids=frozenset(device_ids)))
+    return {each.device.device_id: each for each in found if each.device.owner_state in _SERVED}

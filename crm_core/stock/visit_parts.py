@@ -61,8 +61,10 @@ class VisitParts:
                     give_back(uow, order)
                 case WorkOrderState.DONE:
                     self._book(uow, order)
-                case _:
+                case WorkOrderState.PLANNED | WorkOrderState.ASSIGNED:
                     promise(uow, order, self._clock.now())
+                case _:
+                    pass  # who is on the way has loaded the van
 
     def _book(self, uow: UnitOfWork, order: WorkOrder) -> None:
         promised = list(uow.stock.reservations(order.tenant, holder=order_holder(order.work_order_id)))

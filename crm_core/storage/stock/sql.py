@@ -44,18 +44,22 @@ class SqlStockRepository(SqlMachines):
         self._items: TableRepository[StockItem] = TableRepository(
             connection, stock_items, StockItem, "item_id"
         )
+        self._read_items: dict[TenantId, Sequence[StockItem]] = {}  # of this transaction
         self._places: TableRepository[StockPlace] = TableRepository(
             connection, stock_places, StockPlace, "place"
         )
 
     def save_item(self, item: StockItem) -> None:
+        self._read_items.clear()
         self._items.save(item)
 
     def find_item(self, tenant: TenantId, item_id: ItemId) -> StockItem | None:
         return self._items.find(tenant, item_id)
 
     def items(self, tenant: TenantId) -> Sequence[StockItem]:
-        return self._items.all(tenant)
+        if tenant not in self._read_items:  # asked for again with each need of a round
+            self._read_items[tenant] = self._items.all(tenant)
+        return self._read_items[tenant]
 
     def save_place(self, place: StockPlace) -> None:
         self._places.save(place)
