@@ -34,6 +34,7 @@ from crm_core.relations.rent_reminders import Reminds, RentReminders
 from crm_core.relations.scorecards import Scorecards
 from crm_core.relations.services import CustomerServices
 from crm_core.relations.surveys import Asks, Surveys
+from crm_core.storage.sqlalchemy_uow import make_uow_factory
 
 _log = structlog.get_logger("drumbeat.customers")
 RATINGS_SECONDS: Final = 3600.0
@@ -46,6 +47,7 @@ def build_customers(
     catalogue: Catalogue,
     store: TelemetryStore | None = None,
     asks: Asks | None = None,
+    reading: UnitOfWorkFactory | None = None,
 ) -> CustomerServices:
     """Return the services; without `store` the print volume stays unknown, without `asks` nobody is written to."""
     money = BillingMoney(max(policy.agreements.contracts.dunning_days))
@@ -56,7 +58,7 @@ def build_customers(
         prevention = Prevention(uow_factory, clock, policy, plans)
     return CustomerServices(
         files=CustomerDesk(uow_factory, clock, policy),
-        classifier=Classifier(uow_factory, clock, policy, Measurer(policy, catalogue, money, store)),
+        classifier=Classifier(uow_factory, clock, policy, Measurer(policy, catalogue, money, store), reading),
         care=CareDesk(uow_factory, clock, policy),
         reminders=Reminders(uow_factory, clock, policy),
         loyalty=Loyalty(uow_factory, clock, policy),
@@ -75,7 +77,8 @@ def customers_of(core: Core, store: TelemetryStore, public_url: str = "") -> Cus
     api = core.settings.api
     url = api.public_url or public_url or f"http://{api.host}:{api.port}"
     asks = ask_by_notice(addressing_of(core.settings, core.policy), core.clock, url)
-    return build_customers(core.uow_factory, core.clock, core.policy, core.catalogue, store, asks)
+    reading = make_uow_factory(core.settings.crm_url, read_only=True)
+    return build_customers(core.uow_factory, core.clock, core.policy, core.catalogue, store, asks, reading)
 
 
 def ask_by_notice(addressing: Addressing, clock: Clock, public_url: str) -> Asks:

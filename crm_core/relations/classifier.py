@@ -44,12 +44,21 @@ class Classification:
 
 
 class Classifier:
-    """Computes classes, keeps them with their history, and shows what other thresholds would do."""
+    """Computes classes, keeps them with their history, and shows what other thresholds would do.
+
+    Measuring takes seconds for a large fleet: `reading` (read-only, where there is such) keeps nobody from writing then.
+    """
 
     def __init__(
-        self, uow_factory: UnitOfWorkFactory, clock: Clock, policy: PolicyBook, measurer: Measurer
+        self,
+        uow_factory: UnitOfWorkFactory,
+        clock: Clock,
+        policy: PolicyBook,
+        measurer: Measurer,
+        reading: UnitOfWorkFactory | None = None,
     ) -> None:
         self._uow_factory = uow_factory
+        self._reading = reading or uow_factory
         self._clock = clock
         self._policy = policy
         self._measurer = measurer
@@ -58,10 +67,13 @@ class Classifier:
         """Classify all customers now; safe to repeat."""
         now = self._clock.now()
         moves: list[Move] = []
+        with self._reading() as uow:
+            measured = uow.customers.all(tenant)
+            measures = self._measurer.measure(uow, tenant, now)
+        verdicts = _verdicts(self._policy.relations, measured, measures)
         with self._uow_factory() as uow:
-            customers = uow.customers.all(tenant)
+            customers = [each for each in uow.customers.all(tenant) if each.customer_id in verdicts]
             handing = HandOver(uow, tenant, self._policy.relations)
-            verdicts = _verdicts(self._policy.relations, customers, self._measurer.measure(uow, tenant, now))
             present = {(row.customer_id, row.axis): row for row in uow.relations.present_classes(tenant)}
             for customer in customers:
                 for axis in self._policy.relations.axes:
@@ -85,7 +97,7 @@ class Classifier:
         changed = self._policy.relations
         for key, value in changes.items():
             changed = changed.with_threshold(key, value)
-        with self._uow_factory() as uow:
+        with self._reading() as uow:
             customers = uow.customers.all(tenant)
             measures = self._measurer.measure(uow, tenant, self._clock.now())
         before = _verdicts(self._policy.relations, customers, measures)
