@@ -181,11 +181,6 @@ def last_event(ticket: Ticket, move: Move) -> TicketEvent | None:
     return next((event for event in reversed(ticket.events) if event.event == move.value), None)
 
 
-def touched_by_person(ticket: Ticket) -> bool:
-    """Return True if anybody but Drumbeat has made a move: then the ticket never closes without being looked at."""
-    return any(event.actor != MACHINE for event in ticket.events)
-
-
 def _with_clocks(ticket: Ticket, event: TicketEvent, sla: SlaPolicy) -> Ticket:
     clocks = list(ticket.clocks)
     if event.from_state in PAUSING and event.to_state not in PAUSING:
