@@ -1,7 +1,7 @@
 """Rental contracts from draft to end, billing plans, and the price of short rentals."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Path, Query
@@ -42,6 +42,7 @@ ContractKey = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 LineKey = Annotated[
     str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="a line of the contract")
 ]
+_YEARS: Final = (2000, 2100)
 MoneyRole = Annotated[Principal, Depends(MONEY)]
 MoneyOwned = Annotated[Principal, Depends(MONEY_OWNED)]
 
@@ -72,6 +73,8 @@ def short_rental(
     begin, finish = (
         at.replace(tzinfo=zone) if at.tzinfo is None else at.astimezone(zone) for at in (start, end)
     )
+    if not _YEARS[0] <= begin.year <= finish.year <= _YEARS[1]:
+        raise Problem("invalid_input", "the years are 2000 to 2100")
     price, packages, days = short_rental_price(begin, finish, policy.agreements.contracts.short_term)
     return ShortRentalBody(price=price, weekend_packages=packages, days=days)
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from typing import Final
 from zoneinfo import ZoneInfo
 
-from crm_core.agreements.contract_money import deposit_of, term_discount_of
+from crm_core.agreements.contract_money import deposit_of, months_before_day, term_discount_of
 from crm_core.agreements.contract_states import ContractMove, next_state
 from crm_core.agreements.price_changes import PlanOf, price_rises, rent_of
 from crm_core.billing.plans import check_price, get_plan, use_plan
@@ -27,6 +28,9 @@ from crm_core.domain.identity import ContractId, CustomerId, TenantId, checked_i
 from crm_core.domain.money import Money
 from crm_core.domain.policy import PolicyBook
 from crm_core.ports import Clock, UnitOfWork, UnitOfWorkFactory
+
+_FIRST_DAY: Final = date(1990, 1, 1)
+_LAST_DAY: Final = date(2200, 12, 31)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +70,7 @@ class ContractDesk:
     def draft(self, tenant: TenantId, draft: Draft, *, actor: str) -> Agreement:
         """Write a new draft and the contract that the service side sees; `Conflict` when the id is taken."""
         checked_identifier(draft.contract_id, "contract id")
-        if draft.ends_on < draft.starts_on:
-            raise InvalidValue(f"contract {draft.contract_id} ends before it starts")
+        _check_span(draft.starts_on, draft.ends_on)
         if not 0 <= draft.deposit_share <= 1:
             raise InvalidValue("the deposit is a share of the device value, 0 to 1")
         with self._uow_factory() as uow:
@@ -240,7 +243,7 @@ class ContractDesk:
         months = self._policy.relations.care.renewal_months_before
         with self._uow_factory() as uow:
             rows = uow.agreements.contracts.where(tenant, state=ContractState.ACTIVE)
-            near = [row for row in rows if _months_before(row.current.ends_on, months) <= self.today]
+            near = [row for row in rows if months_before_day(row.current.ends_on, months) <= self.today]
             for row in near:
                 uow.agreements.contracts.save(self._moved(row, ContractMove.EXPIRE, "drumbeat"))
             uow.commit()
@@ -302,6 +305,7 @@ class ContractDesk:
 
     def _check_terms(self, uow: UnitOfWork, tenant: TenantId, terms: Terms) -> None:
         ids = [line.line_id for line in terms.lines]
+        _check_span(terms.starts_on, terms.ends_on)
         if not ids or len(ids) != len(set(ids)):
             raise InvalidValue("a contract needs lines with ids of their own")
         if terms.payment_cycle_months not in (1, 3, 6, 12):
@@ -369,6 +373,11 @@ class ContractDesk:
         return datetime.combine(day + timedelta(days=1), datetime.min.time(), self.zone)
 
 
+def _check_span(starts_on: date, ends_on: date) -> None:
+    if not _FIRST_DAY <= starts_on <= ends_on <= _LAST_DAY:
+        raise InvalidValue(f"a contract runs within {_FIRST_DAY} to {_LAST_DAY} and ends after it starts")
+
+
 def get_agreement(uow: UnitOfWork, tenant: TenantId, contract_id: str) -> Agreement:
     """Return the agreement of a contract, or raise `NotFound`."""
     found = uow.agreements.contracts.of_contract(tenant, contract_id)
@@ -388,11 +397,3 @@ def _closed(agreement: Agreement, at: datetime) -> tuple[DeviceStay, ...]:
     return tuple(
         replace(stay, to_at=at) if stay.to_at is None or stay.to_at > at else stay for stay in agreement.stays
     )
-
-
-def _months_before(day: date, months: int) -> date:
-    """Return the day `months` earlier; the last day of a shorter month stands for the missing one (33: 05-31 -> 02-28)."""
-    place = day.year * 12 + day.month - 1 - months
-    year, month = place // 12, place % 12 + 1
-    following = date(place // 12 + (month == 12), month % 12 + 1, 1)
-    return date(year, month, min(day.day, (following - timedelta(days=1)).day))

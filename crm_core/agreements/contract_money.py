@@ -120,3 +120,11 @@ def _weekend_at(at: datetime, policy: ShortTermPolicy) -> tuple[datetime, dateti
 
 def _days(duration: timedelta) -> int:
     return -(-duration // timedelta(days=1))
+
+
+def months_before_day(day: date, months: int) -> date:
+    """Return the day `months` earlier; the last day of a shorter month stands for the missing one (33: 05-31 -> 02-28)."""
+    place = day.year * 12 + day.month - 1 - months
+    year, month = place // 12, place % 12 + 1
+    following = date(place // 12 + (month == 12), month % 12 + 1, 1)
+    return date(year, month, min(day.day, (following - timedelta(days=1)).day))
