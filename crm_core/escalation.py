@@ -193,9 +193,10 @@ class Escalation:
     ) -> Ticket:
         """Tell of every step of a ticket that is reached by now."""
         ticket = uow.tickets.get(tenant, ticket_id)
+        told = {(note.clock, note.step) for note in uow.notices.escalations(tenant, ticket_id)}
         for clock in running(ticket):
             for step, at in moments(clock, ticket, self._policy.sla).items():
-                if at <= now:
+                if at <= now and (clock.kind, step) not in told:
                     report.told += self._tell_step(uow, ticket, clock, step, at, now)
         return ticket
 

@@ -53,6 +53,19 @@ def _first_line(error: IntegrityError) -> str:
     return str(error.orig).splitlines()[0]
 
 
+@lru_cache(maxsize=256)
+def _by_key(table: Table, key: str) -> Select[Any]:
+    """Return the query of one row; building it anew for each look costs more than running it."""
+    return select(table).where(
+        table.c.tenant == bindparam("wanted_tenant"), table.c[key] == bindparam("wanted_key")
+    )
+
+
+@lru_cache(maxsize=256)
+def _all_by_key(table: Table, key: str) -> Select[Any]:
+    return select(table).where(table.c.tenant == bindparam("wanted_tenant")).order_by(table.c[key])
+
+
 class EntityTable(Generic[Entity]):
     """One table whose rows are entities of one kind: the queries that all repositories share."""
 
@@ -63,10 +76,15 @@ class EntityTable(Generic[Entity]):
         self._key = table.c[key]
 
     def _must_find(self, tenant: str, key: str | int) -> Entity:
-        found = self._one(self._of_tenant(tenant).where(self._key == key))
+        found = self._with_key(tenant, key)
         if found is None:
             raise NotFound(f"{self._table.name}: there is no {key!r}; list them to see the known ones")
         return found
+
+    def _with_key(self, tenant: str, key: str | int) -> Entity | None:
+        query = _by_key(self._table, self._key.name)
+        row = self._connection.execute(query, {"wanted_tenant": tenant, "wanted_key": key}).mappings().first()
+        return None if row is None else entity_of(row, self._kind)
 
     def _of_tenant(self, tenant: str) -> Select[Any]:
         return select(self._table).where(self._table.c.tenant == tenant)
@@ -86,13 +104,14 @@ class TableRepository(EntityTable[Entity]):
     """Entities of one kind by tenant and id (`ports.Repository`)."""
 
     def find(self, tenant: TenantId, key: str) -> Entity | None:
-        return self._one(self._of_tenant(tenant).where(self._key == key))
+        return self._with_key(tenant, key)
 
     def get(self, tenant: TenantId, key: str) -> Entity:
         return self._must_find(tenant, key)
 
     def all(self, tenant: TenantId) -> Sequence[Entity]:
-        return self._many(self._of_tenant(tenant).order_by(self._key))
+        rows = self._connection.execute(_all_by_key(self._table, self._key.name), {"wanted_tenant": tenant})
+        return [entity_of(row, self._kind) for row in rows.mappings().all()]
 
     def save(self, entity: Entity) -> None:
         upsert(self._connection, self._table, self._row(entity))
