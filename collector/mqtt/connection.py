@@ -26,7 +26,7 @@ _CONNECT_SECONDS: Final = 10.0
 _UNSUPPORTED_VERSION: Final = "Unsupported protocol version"
 _LOST: Final = "the connection ended before an answer"
 #: Pauses between attempts to come back, in seconds: short enough that a restarted broker is found within a few.
-_FIRST_PAUSE, _LONGEST_PAUSE = 1, 4
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

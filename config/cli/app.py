@@ -22,7 +22,7 @@ from crm_core.domain.errors import DrumbeatError
 COMMANDS: Final = {
     "demo": ("demo", "Start the whole product with a simulated fleet and open the browser on it."),
     "serve": ("run", "Run the whole product in one process: collector, analytics, service desk, API."),
-    "collector": ("run", "Run only the collector: poll devices, listen to MQTT, land readings."),
+    "collector": ("run_collector", "Run only the collector: poll devices, listen to MQTT, land readings."),
     "analytics": ("run", "Run only analytics and triage: forecasts, tickets, work orders."),
     "api": ("run", "Run only the API and the pages."),
     "edge": ("edge", "Poll the printers of one site and push their readings."),

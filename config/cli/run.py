@@ -10,7 +10,7 @@ from config.wiring.garbage import settle_garbage_collection
 from config.wiring.process import Process, Shape, build_process
 from crm_core.domain.service import Role
 
-serve_app, collector_app, analytics_app, api_app = (typer.Typer(add_completion=False) for _ in range(4))
+serve_app, analytics_app, api_app = (typer.Typer(add_completion=False) for _ in range(3))
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on; overrides api.host.")]
 Port = Annotated[
@@ -23,12 +23,6 @@ Port = Annotated[
 def serve(context: typer.Context, host: Host = None, port: Port = None) -> None:
     """Run everything in one process until Ctrl-C or SIGTERM."""
     _run(context, Shape.ALL, host, port)
-
-
-@collector_app.command()
-def collector(context: typer.Context) -> None:
-    """Poll devices, listen to MQTT and land readings until Ctrl-C or SIGTERM."""
-    _run(context, Shape.COLLECTOR)
 
 
 @analytics_app.command()
@@ -78,4 +72,4 @@ def _somebody_signs_in(process: Process) -> bool:
     return any(user.active and user.role is Role.ADMIN for user in people)
 
 
-APPS: Final = {"serve": serve_app, "collector": collector_app, "analytics": analytics_app, "api": api_app}
+APPS: Final = {"serve": serve_app, "analytics": analytics_app, "api": api_app}

@@ -12,7 +12,8 @@ from config.demo.hands import Hands, helps_for
 from config.demo.world import FIRST_ADDRESS
 from config.settings import Settings
 from config.supervision import Lifecycle, NamedPart
-from config.wiring.process import TIMERS, Process, Shape, build_process
+from config.wiring.collector_process import TIMERS
+from config.wiring.process import Process, Shape, build_process
 from crm_core.domain.errors import NotFound
 from crm_core.domain.service import WorkOrderState
 from crm_core.ports import Clock, WorkOrderFilter

@@ -7,15 +7,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Flag, auto
 from functools import partial
-from typing import Final
 
 from prometheus_client import CollectorRegistry
 
 from collector.mqtt.broker import EmbeddedBroker
-from collector.profiles import load_profiles
 from config.clock import SystemClock
-from config.link_figures import LinkFigures, Links
-from config.metrics import register_collecting
+from config.link_figures import Links
 from config.settings import Settings
 from config.supervision import Lifecycle, NamedPart, Supervisor
 from config.wiring.analysing import (
@@ -36,7 +33,7 @@ from config.wiring.analysing import (
     triage_round,
 )
 from config.wiring.billing import money_of, schedule_billing
-from config.wiring.collecting import build_broker, build_listener, build_polling, build_trap_watch
+from config.wiring.collector_process import TIMERS, collecting_side
 from config.wiring.core import Core, open_core
 from config.wiring.customers import customers_of, schedule_customers
 from config.wiring.serving import HttpServer, build_api
@@ -46,12 +43,6 @@ from config.wiring.trusting import schedule_trust, watch_policy
 from config.wiring.workers import WorkerPool
 from crm_core.escalation import WAKE
 from crm_core.ports import Clock
-
-TIMERS: Final = "timers"
-POLL_TICK_SECONDS: Final = (
-    1.0  # each tick polls only what is due: devices keep their own place in the interval
-)
-DIMENSIONS_SECONDS: Final = 30.0  # devices of other processes: `drumbeat device add`, an API apart
 
 
 class Shape(Flag):
@@ -130,41 +121,9 @@ def build_jobs(settings: Settings, clock: Clock) -> Process:
 
 
 def _collecting(process: Process) -> list[NamedPart]:
-    core, telemetry, supervisor = process.core, process.telemetry, process.supervisor
-    schedule = core.settings.schedule
-    profiles = load_profiles()
-    parts: list[NamedPart] = []
-    broker = process.broker = build_broker(core.settings)
-    if broker is not None:
-        parts.append(NamedPart("MQTT broker", broker.start, broker.stop))
-    listener = build_listener(core, telemetry, profiles, port=None if broker is None else broker.port)
-    if listener is not None:
-        parts.append(NamedPart("MQTT listener", listener.start, listener.stop))
-    process.links = Links(core.tenant, telemetry.disk, telemetry.agents, listener)
-    process.metrics.register(LinkFigures(process.links))
-    polling = build_polling(core, telemetry, profiles)
-    parts.append(NamedPart("SNMP poller", polling.start, polling.stop))
-    traps = build_trap_watch(core, polling)
-    if traps is not None:
-        parts.append(NamedPart("SNMP traps", traps.start, traps.stop))
-    for group in range(schedule.poll_groups):
-        name = f"poll-{group + 1}"
-        supervisor.every(
-            name, POLL_TICK_SECONDS, partial(polling.tick, group), by_hand=partial(polling.sweep, group)
-        )
-    supervisor.every("outbox", schedule.outbox_seconds, telemetry.deliver)
-    supervisor.every("dimensions", DIMENSIONS_SECONDS, partial(telemetry.directory.refresh, core.tenant))
-    supervisor.daily("retention", schedule.retention_at, partial(_drop_old, core, telemetry))
-    register_collecting(
-        process.metrics,
-        ingest=telemetry.ingest.counters,
-        outbox=telemetry.outbox,
-        dead_letters=telemetry.dead_letters.count,
-        polls=polling.counters,
-        snmp=polling.statistics,
-        traps=None if traps is None else lambda: traps.statistics,
-    )
-    return parts
+    side = collecting_side(process.core, process.telemetry, process.supervisor, process.metrics)
+    process.broker, process.links = side.broker, side.links
+    return side.parts
 
 
 def _analysing(process: Process) -> list[NamedPart]:
@@ -235,7 +194,3 @@ def _within(lock: threading.Lock, action: Callable[[], object]) -> None:
 
 def _train(core: Core, desk: Desk) -> None:
     desk.forecaster.train(core.tenant, core.clock.now().date() - timedelta(days=1))
-
-
-def _drop_old(core: Core, telemetry: Telemetry) -> None:
-    telemetry.store.drop_before(core.clock.now() - timedelta(days=core.settings.telemetry.retention_days))
