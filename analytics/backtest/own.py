@@ -102,7 +102,7 @@ def _pictures(
     error = np.clip(predicted[:, 1] - test.true_days, -15, 15)[test.true_days <= _NEAR] + 15
     length = np.array([end - start for _, start, end in lives])
     curve = kaplan_meier(length, np.ones(len(length), bool))
-    plot = Plot("days in use", "still in use", float(np.quantile(length, 0.99)), 1.0)
+    plot = Plot("days in use", "still in use", float(np.quantile(length, 0.99)), 1.0, percent_y=True)
     plot.band(curve.times, curve.low, curve.high)
     plot.steps(curve.times, curve.alive, "main")
     return [

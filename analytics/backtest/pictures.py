@@ -11,7 +11,7 @@ Floats = npt.NDArray[np.float64]
 
 _WIDTH: Final = 460
 _HEIGHT: Final = 300
-_LEFT: Final = 52
+_LEFT: Final = 64
 _RIGHT: Final = 14
 _TOP: Final = 14
 _BOTTOM: Final = 44
@@ -21,11 +21,18 @@ class Plot:
     """One chart with linear axes from zero; marks are added in data units."""
 
     def __init__(
-        self, x_label: str, y_label: str, x_most: float, y_most: float, *, percent: bool = False
+        self,
+        x_label: str,
+        y_label: str,
+        x_most: float,
+        y_most: float,
+        *,
+        percent: bool = False,
+        percent_y: bool = False,
     ) -> None:
         self._x_label, self._y_label = x_label, y_label
         self._x_most, self._y_most = max(x_most, 1e-9), max(y_most, 1e-9)
-        self._percent = percent
+        self._percent, self._percent_y = percent, percent or percent_y
         self._marks: list[str] = []
 
     def x(self, value: float) -> float:
@@ -80,14 +87,16 @@ class Plot:
         """Return the chart as an SVG element with a title for screen readers."""
         axes = [f'<path class="axis" d="M{_LEFT} {_TOP}V{_HEIGHT - _BOTTOM}H{_WIDTH - _RIGHT}"/>']
         for value in _ticks(self._x_most):
-            text = self._text(value)
+            text = self._text(value, percent=self._percent)
             axes.append(
                 f'<text x="{self.x(value):.1f}" y="{_HEIGHT - _BOTTOM + 16}" text-anchor="middle">{text}</text>'
             )
         for value in _ticks(self._y_most):
             y = self.y(value)
             axes.append(f'<path class="grid" d="M{_LEFT} {y:.1f}H{_WIDTH - _RIGHT}"/>')
-            axes.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{self._text(value)}</text>')
+            axes.append(
+                f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{self._text(value, percent=self._percent_y)}</text>'
+            )
         middle = (_HEIGHT - _BOTTOM + _TOP) / 2
         axes.append(
             f'<text x="{(_WIDTH + _LEFT) / 2}" y="{_HEIGHT - 8}" text-anchor="middle">{escape(self._x_label)}</text>'
@@ -98,8 +107,9 @@ class Plot:
         body = "".join([*axes, *self._marks])
         return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}">{body}</svg>'
 
-    def _text(self, value: float) -> str:
-        return f"{100 * value:.3g}%" if self._percent else f"{value:.4g}"
+    @staticmethod
+    def _text(value: float, *, percent: bool) -> str:
+        return f"{100 * value:.3g} %" if percent else f"{value:.4g}"
 
 
 def _ticks(most: float) -> list[float]:

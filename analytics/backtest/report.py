@@ -10,10 +10,10 @@ _STYLE: Final = """
 @media (prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#9aa7b4;--paper:#12181f;--line:#2b3642;--main:#63a9f5;--good:#3fb67f;--other:#4a5866}}
 body{margin:0 auto;max-width:1040px;padding:24px;font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper)}
 h1{font-size:24px;margin:0 0 4px}h2{font-size:17px;margin:0 0 4px}p{margin:4px 0 12px;color:var(--soft)}
-.pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(330px,1fr));gap:28px}
+.pictures{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(420px,100%),1fr));gap:28px}
 table{border-collapse:collapse;margin:12px 0 28px}td,th{padding:4px 14px 4px 0;text-align:left;border-bottom:1px solid var(--line)}
 td+td{text-align:right;font-variant-numeric:tabular-nums}
-svg{width:100%;height:auto}svg text{fill:var(--soft);font-size:12px}
+section{min-width:0;max-width:620px}svg{width:100%;height:auto}svg text{fill:var(--soft);font-size:12px}
 .axis{stroke:var(--soft);fill:none}.grid{stroke:var(--line);fill:none}.ideal{stroke:var(--soft);stroke-dasharray:4 4;fill:none}
 .main{stroke:var(--main);fill:none;stroke-width:2}.truth{stroke:var(--good);fill:none;stroke-width:2}.band{fill:var(--main);opacity:.22}
 .dot{fill:var(--main)}.good{fill:var(--good)}.other{fill:var(--other)}

@@ -20,6 +20,7 @@ from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
 from analytics.backtest.pictures import Plot
 from analytics.backtest.report import write_report
 from analytics.backtest.supplies import silent
+from analytics.survival import kaplan_meier
 from crm_core.domain.errors import InvalidValue
 
 Floats = npt.NDArray[np.float64]
@@ -215,7 +216,8 @@ def backtest_rul(
         "out": str(out),
     }
     if html is not None:
-        write_report(html, "Back-test of remaining life", summary, [_fan(quantiles, cap)])
+        pictures = [_fan(quantiles, cap), _survival(read_units(train))]
+        write_report(html, "Back-test of remaining life", summary, pictures)
         summary["html"] = str(html)
     progress("done", 1.0)
     return summary
@@ -234,4 +236,18 @@ def _fan(quantiles: Floats, cap: float) -> tuple[str, str, str]:
         "Remaining life",
         "P50 and the band from P10 to P90 for the last row of each test unit.",
         plot.svg("remaining life"),
+    )
+
+
+def _survival(rows: Floats) -> tuple[str, str, str]:
+    """Return the survival curve of the training units, all of which ran until they failed."""
+    lives = pd.Series(rows[:, 1]).groupby(rows[:, 0]).max().to_numpy(float)
+    curve = kaplan_meier(lives, np.ones(len(lives), bool))
+    plot = Plot("cycles", "still running", float(lives.max()) * 1.02, 1.0, percent_y=True)
+    plot.band(curve.times, curve.low, curve.high)
+    plot.steps(curve.times, curve.alive, "main")
+    return (
+        "Survival of the training units",
+        "Share still running after so many cycles (Kaplan-Meier), with an 80 % interval.",
+        plot.svg("survival"),
     )

@@ -122,7 +122,7 @@ def _lives(lives: list[Life]) -> str:
     if not len(length):
         return Plot("days", "still in use", 100, 1, percent=False).svg("survival")
     curve = kaplan_meier(length, np.ones(len(length), bool))
-    plot = Plot("days in use", "still in use", float(np.quantile(length, 0.99)), 1.0)
+    plot = Plot("days in use", "still in use", float(np.quantile(length, 0.99)), 1.0, percent_y=True)
     plot.band(curve.times, curve.low, curve.high)
     plot.steps(curve.times, curve.alive, "main")
     return plot.svg("survival")

@@ -105,7 +105,7 @@ def test_remaining_life_of_units_that_wear(tmp_path: Path) -> None:
     truth = np.minimum(pd.DataFrame(test).groupby(0)[26].last().to_numpy(), 60)
     assert list(made.columns) == ["unit", "rul_p10", "rul_p50", "rul_p90"]
     assert np.sqrt(np.mean((made.rul_p50 - truth) ** 2)) < 0.7 * np.std(truth)
-    assert (tmp_path / "r.html").read_text(encoding="utf-8").count("<svg") == 1
+    assert (tmp_path / "r.html").read_text(encoding="utf-8").count("<svg") == 2
 
 
 def test_machines_are_written_as_ranges() -> None:
