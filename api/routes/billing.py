@@ -22,10 +22,12 @@ from api.schemas.billing import (
     MoneyReason,
     PaymentBody,
     PaymentInput,
+    RedeemInput,
     RepairBalanceBody,
     RunBody,
     RunInput,
     StatementBody,
+    WaitingItemBody,
 )
 from api.schemas.charges import PriceListBody, PriceRow
 from crm_core.billing.charges import price_list
@@ -197,6 +199,22 @@ def statement(
         check_sees_customer(principal, uow, customer_id)
     made = services.money.accounts.statement(principal.tenant, CustomerId(customer_id), first, last)
     return StatementBody.of(made)
+
+
+@router.post("/customers/{customer_id}/points/redeem", summary="Redeem points for rent", status_code=201)
+def redeem_points(
+    request: Request,
+    principal: MoneyRole,
+    customer_id: CustomerKey,
+    body: RedeemInput,
+    _key: IdempotencyKey = None,
+) -> WaitingItemBody:
+    """Spend points: their value is a credit on the customer's next invoice."""
+    services = services_of(request)
+    with services.read_uow_factory() as uow:
+        check_sees_customer(principal, uow, customer_id)
+    item = services.money.payments.redeem_points(principal.tenant, CustomerId(customer_id), body.points)
+    return WaitingItemBody(customer_id=item.customer_id, kind=item.kind.value, amount=item.amount)
 
 
 @router.get("/billing/ageing", summary="Ageing of receivables")

@@ -312,3 +312,17 @@ class RepairBalanceBody(Output):
     def of(cls, row: RepairBalance) -> Self:
         """Return the body of a row."""
         return cls.model_validate(row, from_attributes=True)
+
+
+class RedeemInput(Input):
+    """How many points."""
+
+    points: Annotated[int, Field(ge=1, le=100_000_000)]
+
+
+class WaitingItemBody(Output):
+    """A charge (+) or credit (-) that waits for the customer's next invoice."""
+
+    customer_id: str
+    kind: str
+    amount: Decimal

@@ -29,7 +29,7 @@ from crm_core.domain.billing import (
     PaymentMethod,
 )
 from crm_core.domain.errors import Conflict, InvalidValue
-from crm_core.domain.identity import TenantId
+from crm_core.domain.identity import CustomerId, TenantId
 from crm_core.domain.messages import packed
 from crm_core.domain.money import Money, to_cent
 from crm_core.domain.policy import PolicyBook
@@ -246,6 +246,31 @@ class PaymentDesk:
             created_at=self._clock.now(),
             rule="refund",
         )
+
+    def redeem_points(self, tenant: TenantId, customer_id: CustomerId, points: int) -> AccountItem:
+        """Spend points on rent: their value is a credit on the next invoice (29, 30); once a day for a customer."""
+        what = f"rent:{self.today}"
+        with self._uow_factory() as uow:
+            uow.customers.get(tenant, customer_id)
+            value = self._loyalty.redeem(uow, tenant, customer_id, points, what)
+            item = add_item(
+                uow,
+                AccountItem(
+                    tenant=tenant,
+                    item_key=f"points:{customer_id}:{what}",
+                    customer_id=customer_id,
+                    contract_id=None,
+                    kind=LineKind.POINTS,
+                    amount=-value.amount,
+                    text=packed("billing.line.points", points=points),
+                    created_at=self._clock.now(),
+                    rule="points",
+                ),
+            )
+            if item is None:
+                raise Conflict("points were redeemed for rent today already")
+            uow.commit()
+        return item
 
     def dun(self, tenant: TenantId) -> list[DunningStep]:
         """Note the dunning level that each overdue invoice reached, once, with a task for the customer's person (81)."""

@@ -18,6 +18,7 @@ from crm_core.domain.identity import TenantId
 from crm_core.domain.loyalty import Coupon
 from crm_core.domain.messages import packed
 from crm_core.domain.money import to_cent
+from crm_core.notices.announcing import publish
 from crm_core.ports import UnitOfWork
 
 _SERIES: Final = {
@@ -79,6 +80,7 @@ def write(uow: UnitOfWork, composed: Composed, now: datetime) -> Invoice | None:
         return None
     number = f"{series}-{uow.billing.next_number(invoice.tenant, series):06d}"
     made = uow.billing.invoices.add(replace(invoice, invoice_number=number))
+    _tell(uow, made, now)
     for item in composed.items:
         uow.billing.items.save(replace(item, waiting=False, invoice_number=number))
     for coupon in composed.coupons:
@@ -96,6 +98,22 @@ def write(uow: UnitOfWork, composed: Composed, now: datetime) -> Invoice | None:
         )
         add_item(uow, carried)
     return made
+
+
+def _tell(uow: UnitOfWork, invoice: Invoice, now: datetime) -> None:
+    """Tell programs that an invoice is issued; its lines are read over the API."""
+    body = {
+        "invoice_number": invoice.invoice_number,
+        "kind": invoice.kind,
+        "customer_id": invoice.customer_id,
+        "contract_id": invoice.contract_id,
+        "issued_on": invoice.issued_on,
+        "due_on": invoice.due_on,
+        "total": str(invoice.total),
+        "currency": invoice.currency,
+    }
+    subject = f"invoice:{invoice.invoice_number}"
+    publish(uow, invoice.tenant, "invoice.issued", subject=subject, change="issued", body=body, now=now)
 
 
 def add_item(uow: UnitOfWork, item: AccountItem) -> AccountItem | None:

@@ -14,6 +14,7 @@ from api.openapi import rules_of
 from crm_core.domain.identity import DEFAULT_TENANT
 from crm_core.ports import TicketFilter, WorkOrderFilter
 from tests.integration.api.care import CARE_BODIES, CARE_OBJECTS
+from tests.integration.api.foresight import FORESIGHT_BODIES, FORESIGHT_OBJECTS
 from tests.integration.api.stock import STOCK_BODIES, STOCK_OBJECTS
 from tests.integration.api.telemetry import OTHER_TENANT
 
@@ -67,12 +68,13 @@ OBJECTS = {
     "token_id": {"own": "a" * 64, "foreign": "b" * 64, "absent": "c" * 64},
     **CARE_OBJECTS,
     **STOCK_OBJECTS,
+    **FORESIGHT_OBJECTS,
 }
 _LINE = {"line_id": "1", "plan_id": "basic", "monthly_rent": "600", "device_value": "18000"}
 _TARIFF = {"price": "0.08", "free_pages": 1000}
-BODIES = CARE_BODIES | STOCK_BODIES | {
+BODIES = CARE_BODIES | STOCK_BODIES | FORESIGHT_BODIES | {
     "RunInput": {"month": "2026-02"}, "PaymentInput": {"amount": "1.00", "channel": "cash"},
-    "InstalmentsInput": {"number": 1}, "MoneyReason": {"reason": "test"}, "ExplainInput": {"note": "by phone"},
+    "InstalmentsInput": {"number": 1}, "RedeemInput": {"points": 1}, "MoneyReason": {"reason": "test"}, "ExplainInput": {"note": "by phone"},
     "ChargeInput": {"item": "jam", "hours": "0.5", "cause": "user_damage"},
     "ConfirmInput": {"agreed_by": "Wang", "payment_method": "alipay"},
     "PlanInput": {

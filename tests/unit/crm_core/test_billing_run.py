@@ -19,6 +19,7 @@ from crm_core.domain.billing import (
 from crm_core.domain.contracts import PagePool
 from crm_core.domain.errors import Conflict, InvalidValue
 from crm_core.domain.identity import CustomerId
+from crm_core.domain.loyalty import Coupon
 from tests.builders import TENANT
 from tests.money_world import JUNE, MAY, MoneyWorld, a_line, a_plan, counted, shanghai
 
@@ -327,3 +328,38 @@ def test_plans_in_use_never_change() -> None:
     assert world.plans.publish(replace(a_plan(rent="602"), edition=2)).monthly_rent == Decimal(602)
     with pytest.raises(InvalidValue):
         world.plans.publish(replace(a_plan(rent="0.00001"), edition=3))
+
+
+def test_coupons_and_points_pay_rent_once() -> None:
+    """A coupon of 500 and 600 points of 0.01 yuan (requirements 30, 31): 600.50 less 500.00 less 6.00."""
+    world = _world(rent="600.50")
+    _close(world, 5)
+    (may,) = world.billing.run(TENANT, MAY).invoices
+    world.payments.pay(TENANT, may.invoice_number, may.total, PaymentMethod.CARD, "C-1", actor="li")
+    with world.uow_factory() as uow:
+        uow.relations.coupons.add(
+            Coupon(
+                tenant=TENANT,
+                coupon_id=0,
+                customer_id=CustomerId("c1"),
+                origin="referral:c1",
+                amount=Decimal(500),
+                percent=Decimal(0),
+                issued_on=JUNE,
+                valid_until=JUNE.replace(year=2027),
+            )
+        )
+        uow.commit()
+    world.payments.redeem_points(TENANT, CustomerId("c1"), 600)
+    with pytest.raises(Conflict):
+        world.payments.redeem_points(TENANT, CustomerId("c1"), 1)
+    _close(world, 6)
+    (june,) = world.billing.run(TENANT, JUNE).invoices
+    amounts = {line.kind: line.amount for line in june.lines}
+    assert (amounts[LineKind.COUPON], amounts[LineKind.POINTS]) == (Decimal("-500.00"), Decimal("-6.00"))
+    assert june.total == Decimal("94.50")
+    with world.uow_factory() as uow:
+        assert uow.relations.coupons.where(TENANT)[0].redeemed_on == june.invoice_number
+    _close(world, 7)
+    (july,) = world.billing.run(TENANT, JUNE.replace(month=7)).invoices
+    assert july.total == Decimal("600.50")
