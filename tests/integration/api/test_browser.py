@@ -13,7 +13,8 @@ import pytest
 import uvicorn
 
 from tests.conftest import requires_server
-from tests.integration.api.world import PASSWORD, World, copy_world, open_world
+from tests.integration.api.world import World, copy_world, open_world
+from tests.integration.api.world_rows import PASSWORD
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: make setup")
 

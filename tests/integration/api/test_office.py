@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.integration.api.world import PASSWORD
+from tests.integration.api.world_rows import PASSWORD
 
 
 def test_incidents_are_limited_to_what_is_in_sight(client):

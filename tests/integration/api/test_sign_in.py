@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from api.access import SESSION_COOKIE
-from tests.integration.api.world import PASSWORD
+from tests.integration.api.world_rows import PASSWORD
 
 
 def test_person_signs_in_works_and_signs_out(client):

@@ -7,7 +7,7 @@ forecasts are written down by hand, so that tests can name their figures.
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,6 @@ from prometheus_client import CollectorRegistry
 from analytics.policy_replay.service import PolicyReplay, check_request
 from api.access import issue_token
 from api.app import create_app
-from api.passwords import hash_password
 from api.services import ApiServices, ApiSettings, JobInfo
 from collector.dead_letters import DeadLetter, SqliteDeadLetters
 from collector.ingest import Ingest
@@ -41,24 +40,20 @@ from crm_core.domain.catalogue import Catalogue
 from crm_core.domain.errors import NotFound
 from crm_core.domain.fault_codes import FaultCodeBook
 from crm_core.domain.fieldwork import MaintenancePlan
-from crm_core.domain.fleet import Contract, Customer, CustomerTier, Device, Site, SnmpAddress
+from crm_core.domain.fleet import Device
 from crm_core.domain.forecast import Forecast
 from crm_core.domain.identity import (
     DEFAULT_TENANT,
-    ContractId,
     CustomerId,
     DeviceId,
     SiteId,
-    TechnicianId,
     TenantId,
-    UserId,
 )
-from crm_core.domain.money import Money
 from crm_core.domain.notices import Channel, Notice, NoticeState, ReceiverKind, Webhook
-from crm_core.domain.service import Incident, IncidentKind, Role, Technician, User
-from crm_core.fieldwork.services import build_fieldwork
+from crm_core.domain.service import Incident, IncidentKind
 from crm_core.exchange.desk import ExchangeDesk
 from crm_core.exchange.importing import Importer
+from crm_core.fieldwork.services import build_fieldwork
 from crm_core.fleet_health import FleetHealth
 from crm_core.ports import Landing
 from crm_core.registry import Registry
@@ -73,18 +68,17 @@ from crm_core.trust.chain import verify_chain
 from crm_core.trust.personal import PersonalData
 from crm_core.trust.subjects import DataSubjects
 from tests.integration.api.care import seed_care
+from tests.integration.api.foresight import seed_findings
 from tests.integration.api.money import seed_money
 from tests.integration.api.stock import seed_stock
 from tests.integration.api.telemetry import (
     NOW,
     OTHER_TENANT,
-    REGION_OF_SITE,
     ROSTER,
     forecasts_of,
     reading_of,
 )
-
-PASSWORD = "correct horse 42"
+from tests.integration.api.world_rows import customers_rows, devices_rows, people_rows
 
 
 @dataclass(frozen=True)
@@ -181,7 +175,12 @@ def open_world(folder: Path, settings: ApiSettings | None = None) -> World:
         policies=shelf,
         exchange=ExchangeDesk(
             Importer(
-                uow_factory, personal, knowledge.catalogue, clock, lambda readings: store.append([Landing(reading=each) for each in readings]).stored, lambda: (Decimal("0.1"), Decimal("0.5"))
+                uow_factory,
+                personal,
+                knowledge.catalogue,
+                clock,
+                lambda readings: store.append([Landing(reading=each) for each in readings]).stored,
+                lambda: (Decimal("0.1"), Decimal("0.5")),
             ),
             load_mappings(),
             readers,
@@ -219,16 +218,19 @@ def build_world(folder: Path) -> None:
     """Create the databases of the world in `folder`."""
     migrate(f"sqlite:///{folder / 'crm.db'}")
     world = open_world(folder)
-    _customers(world.services.registry, DEFAULT_TENANT)
-    _devices(world.services.registry, DEFAULT_TENANT, ROSTER)
-    _customers(world.services.registry, OTHER_TENANT)
-    _devices(world.services.registry, OTHER_TENANT, (("rival-01", "hq", "Canon iR-ADV C3525i", (9,), ()),))
-    _people(world)
+    customers_rows(world.services.registry, DEFAULT_TENANT)
+    devices_rows(world.services.registry, DEFAULT_TENANT, ROSTER)
+    customers_rows(world.services.registry, OTHER_TENANT)
+    devices_rows(
+        world.services.registry, OTHER_TENANT, (("rival-01", "hq", "Canon iR-ADV C3525i", (9,), ()),)
+    )
+    people_rows(world)
     _notices(world)
     _history(world)
     _save_forecasts(world, forecasts_of())
     _refused(world)
     seed_stock(world.services.uow_factory)
+    seed_findings(world.services.uow_factory)
     knowledge = KNOWLEDGE
     services = world.services
     triage = Triage(
@@ -241,69 +243,6 @@ def build_world(folder: Path) -> None:
     seed_money(services.money, services.uow_factory, world.clock)
     seed_care(services.customers, services.uow_factory)
     world.close()
-
-
-def _customers(registry: Registry, tenant: TenantId) -> None:
-    tiers = (CustomerTier.CORE, CustomerTier.IMPORTANT, CustomerTier.ORDINARY)
-    names = ("华东设计院", "Riverside School", "Studio Null")
-    for number, (name, tier) in enumerate(zip(names, tiers, strict=True), 1):
-        registry.save_customer(
-            Customer(
-                tenant=tenant,
-                customer_id=CustomerId(f"cust-{number}"),
-                name=name,
-                tier=tier,
-                contact_name="王芳",
-                phone="021-5555 0101",
-            )
-        )
-    places = (
-        ("hq", 1, "总部", "上海市黄浦区北京东路 666 号"),
-        ("branch", 1, "分部", "上海市杨浦区国定路 1 号"),
-    )
-    places += (("school", 2, "Main building", "12 School Lane"), ("studio", 3, "Studio", "3 Harbour Street"))
-    for site_id, customer, name, address in places:
-        registry.save_site(
-            Site(
-                tenant=tenant,
-                site_id=SiteId(site_id),
-                customer_id=CustomerId(f"cust-{customer}"),
-                name=name,
-                address=address,
-                region=REGION_OF_SITE[site_id],
-                access_notes="Ring at the gate." if site_id == "school" else "",
-            )
-        )
-    registry.save_contract(
-        Contract(
-            tenant=tenant,
-            contract_id=ContractId("k-1"),
-            customer_id=CustomerId("cust-1"),
-            starts_on=date(2025, 1, 1),
-            ends_on=date(2027, 12, 31),
-            monthly_rent=Money(Decimal(600)),
-            on_site_hours=24,
-        )
-    )
-
-
-def _devices(registry: Registry, tenant: TenantId, roster: tuple[tuple[object, ...], ...]) -> None:
-    customer_of = {"hq": "cust-1", "branch": "cust-1", "school": "cust-2", "studio": "cust-3"}
-    for number, (device_id, site, model, _, _) in enumerate(roster, 1):
-        registry.register(
-            Device(
-                tenant=tenant,
-                device_id=DeviceId(str(device_id)),
-                site_id=SiteId(str(site)),
-                customer_id=CustomerId(customer_of[str(site)]),
-                contract_id=ContractId("k-1") if site == "hq" else None,
-                vendor=str(model).split()[0],
-                model_name=str(model),
-                serial=f"SN{number:05d}",
-                snmp=SnmpAddress(host=f"127.9.{len(tenant)}.{number}"),
-                installed_on=date(2025, 6, 1),
-            )
-        )
 
 
 def _refused(world: World) -> None:
@@ -328,57 +267,6 @@ def _refused(world: World) -> None:
                 device_ids=(DeviceId("m126-02"),), closed_at=NOW - timedelta(days=1), settled_at=NOW - timedelta(days=1),
             )  # fmt: skip
             uow.incidents.open_unless_covered(over)
-        uow.commit()
-
-
-def _people(world: World) -> None:
-    password = hash_password(PASSWORD)
-    registry = world.services.registry
-    for tenant in (DEFAULT_TENANT, OTHER_TENANT):
-        for name, region in (("li", "east"), ("zhao", "west")):
-            registry.save_technician(
-                Technician(
-                    tenant=tenant,
-                    technician_id=TechnicianId(name),
-                    name={"li": "李强", "zhao": "Zhao Min"}[name],
-                    regions=(region,),
-                    skills=("*",),
-                )
-            )
-    rows = (
-        ("admin", Role.ADMIN, None, ()),
-        ("manager", Role.MANAGER, None, ()),
-        ("manager-east", Role.MANAGER, None, ("east",)),
-        ("dispatcher", Role.DISPATCHER, None, ()),
-        ("dispatcher-west", Role.DISPATCHER, None, ("west",)),
-        ("tech-li", Role.TECHNICIAN, "li", ()),
-        ("tech-zhao", Role.TECHNICIAN, "zhao", ()),
-        ("supervisor", Role.SUPERVISOR, None, ()),
-        ("specialist", Role.SPECIALIST, None, ()),
-        ("customer", Role.CUSTOMER, "cust-1", ()),
-        ("customer-west", Role.CUSTOMER, "cust-2", ()),
-        ("integrator", Role.INTEGRATOR, None, ()),
-        ("integrator-west", Role.INTEGRATOR, "cust-2", ()),
-    )
-    with world.services.uow_factory() as uow:
-        for tenant in (DEFAULT_TENANT, OTHER_TENANT):
-            people = rows if tenant == DEFAULT_TENANT else (*rows, ("rival-user", Role.MANAGER, None, ()))
-            for name, role, bound, regions in people:
-                technician = bound if role is Role.TECHNICIAN else None
-                customer = None if role is Role.TECHNICIAN else bound
-                uow.users.save(
-                    User(
-                        tenant=tenant,
-                        user_id=UserId(name),
-                        name=name,
-                        role=role,
-                        password_hash=password,
-                        technician_id=TechnicianId(technician) if technician else None,
-                        customer_id=CustomerId(customer) if customer else None,
-                        regions=regions,
-                        language="en",
-                    )
-                )
         uow.commit()
 
 
