@@ -8,16 +8,16 @@ import pytest
 
 from crm_core.business_time import add_business, elapsed_business
 from crm_core.cause_tracks import evidence_of
-from crm_core.conditions import observe
+from crm_core.conditions import consumables, observe
 from crm_core.domain.fleet import CustomerTier, ServiceTerms
 from crm_core.domain.forecast import FailureForecast
 from crm_core.domain.identity import DeviceId
 from crm_core.domain.service import ClockKind
-from crm_core.domain.sla import WorkWindow
-from crm_core.domain.telemetry import Derived, DerivedFault
+from crm_core.domain.sla import Promise, WorkWindow
+from crm_core.domain.telemetry import Derived, DerivedFault, DerivedSupply
 from crm_core.forecast_causes import signal_of
 from crm_core.ports import DeviceForecasts
-from crm_core.sla import clocks_for
+from crm_core.sla import Pause, clocks_for, paused_due
 from tests.builders import (
     T0,
     TENANT,
@@ -225,3 +225,47 @@ def test_a_supply_without_days_stays_undecided():
 def test_evidence_says_what_was_seen():
     condition = replace(a_condition("supply.1.1", L2), text="Toner low", detail={"percent": 4})
     assert evidence_of(a_signal(condition), condition).summary.endswith("Toner low | 4 %")
+
+
+def test_a_pause_before_the_start_leaves_the_next_one_its_effect():
+    calendar = a_calendar()
+    early = Pause(T0 - timedelta(hours=3), T0 - timedelta(hours=2))
+    later = Pause(T0 + timedelta(hours=1), T0 + timedelta(hours=2))
+    promise = Promise(kind=ClockKind.RESTORE, duration=timedelta(hours=4), business_hours=False)
+    assert paused_due(calendar, T0, promise, (early, later)).due_at == T0 + timedelta(hours=5)
+
+
+def test_a_calendar_whose_last_window_reaches_into_the_new_year_of_utc():
+    """In New York the old year goes on while UTC has the new one."""
+    calendar = a_calendar(
+        time_zone="America/New_York", windows=dict.fromkeys(range(7), (WorkWindow(time(18), time(23)),))
+    )
+    eve = datetime(2026, 1, 1, 1, 0, tzinfo=UTC)  # 20:00 of New Year's Eve there
+    assert add_business(calendar, eve, timedelta(hours=1)) == eve + timedelta(hours=1)
+
+
+def test_a_waste_box_is_no_consumable():
+    waste = a_supply("1.9", 50, cls="receptacleThatIsFilled", type="wasteToner")
+    assert [each.index for each in consumables(a_reading(supplies=[waste, a_supply("1.1", 5)]))] == ["1.1"]
+
+
+def test_what_did_not_answer_is_unknown():
+    parts = observe(a_reading(incomplete=("supplies", "alerts")), a_book()).unknown
+    assert "supply." in parts
+
+
+def test_two_equal_words_for_one_cause_count_once():
+    twice = [an_alert(1001, group=9, gindex=1), an_alert(1001, group=9, gindex=1)]
+    assert len(observe(a_reading(alerts=twice), a_book()).conditions) == 1
+
+
+def test_standard_codes_among_the_derived_ones_are_judged_from_their_rows():
+    derived = Derived(faults=(DerivedFault(scheme="prtAlertCode", code="1001"),))
+    assert observe(a_reading(derived=derived), a_book()).conditions == {}
+
+
+def test_of_the_derived_kinds_only_toner_and_ink_are_consumables():
+    """What names or profiles say of a row goes before the type that the device states."""
+    rows = (DerivedSupply(index="1.1", kind="drum"), DerivedSupply(index="1.2", kind="ink"))
+    reading = a_reading(supplies=[a_supply("1.1", 5), a_supply("1.2", 5)], derived=Derived(supplies=rows))
+    assert [each.index for each in consumables(reading)] == ["1.2"]
