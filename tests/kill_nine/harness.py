@@ -32,9 +32,10 @@ class Program:
         self._command = [sys.executable, "-m", f"tests.kill_nine.{module}", *arguments]
         self._process: subprocess.Popen[str] | None = None
         self.recoveries: list[float] = []
+        self.landed = False  # in its present life
 
     def start(self) -> None:
-        began = time.monotonic()
+        began, self.landed = time.monotonic(), False
         self._process = subprocess.Popen(
             self._command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
@@ -45,6 +46,7 @@ class Program:
         for line in process.stdout:
             if line.strip() == "landed":
                 self.recoveries.append(time.monotonic() - began)
+                self.landed = process is self._process
 
     def kill(self) -> None:
         assert self._process is not None
@@ -84,7 +86,10 @@ def run(
     folder: Path, broker: Daemon, influx: Daemon | None, *, kills: int, seed: int, planted: bool = False,
     devices: int = 20, rate: float = 400.0, patience_seconds: float = 120.0,
 ) -> Outcome:  # fmt: skip
-    """Kill `kills` times, then let everything settle and balance the ledger."""
+    """Kill `kills` times, then let everything settle and balance the ledger.
+
+    A `planted` collector is given time to land before each kill: what was never at work can lose nothing.
+    """
     chance = random.Random(seed)
     influx_port = influx.port if influx is not None else 0
     agent = Program("agent", str(folder), str(broker.port), str(devices), str(rate))
@@ -102,6 +107,8 @@ def run(
     try:
         time.sleep(2)
         for _ in range(kills):
+            if planted:
+                _settle(lambda: None, lambda: collector.landed, 30.0)
             time.sleep(chance.uniform(0.05, 2.5))
             victim = chance.choice(sorted(parts))
             parts[victim].kill()
