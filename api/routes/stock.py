@@ -26,6 +26,8 @@ from api.schemas.stock import (
     ReceiptInput,
     ReorderBody,
     ShipmentInput,
+    StandByBody,
+    StandByInput,
     StockList,
     StockRowBody,
     SwapBody,
@@ -254,6 +256,16 @@ def loans(request: Request, principal: Office, limit: Limit = 50) -> Page[LoanBo
             row for row in uow.stock.loans(principal.tenant, limit=_MANY) if _sees_loan(principal, uow, row)
         ]
     return Page(items=[LoanBody.of(row) for row in rows[:limit]])
+
+
+@router.post("/stock/stand-bys", summary="Keep a stand-by machine", status_code=201)
+def keep_stand_by(
+    request: Request, body: StandByInput, principal: Desk, _key: IdempotencyKey = None
+) -> StandByBody:
+    """Make a device of the stock a stand-by machine that waits at a place with coordinates."""
+    place = _seen(request, principal, body.place)
+    machine = services_of(request).stock.loans.keep(principal.tenant, DeviceId(body.device_id), place)
+    return StandByBody(device_id=machine.device_id, place=machine.place)
 
 
 @router.post("/stock/loans/{loan_id}/bring", summary="The stand-by machine works")

@@ -72,6 +72,20 @@ class LoanInput(Input):
     count: Annotated[int | None, Field(ge=0, le=2**53)] = None
 
 
+class StandByInput(Input):
+    """A machine of the stock that may stand in for others."""
+
+    device_id: Name
+    place: Place
+
+
+class StandByBody(Output):
+    """A stand-by machine and where it waits."""
+
+    device_id: str
+    place: str
+
+
 class ItemInput(Input):
     """An item; the cost as decimal text."""
 

@@ -12,7 +12,15 @@ from config.wiring.core import Core, open_core
 from crm_core.domain.errors import InvalidValue
 from crm_core.domain.identity import ModelId, SiteId
 from crm_core.domain.money import Money
-from crm_core.domain.stock import ItemId, PlaceKey, StockItem, StockMove, StockPlace, parse_place
+from crm_core.domain.stock import (
+    ItemId,
+    PlaceKey,
+    ReorderPoint,
+    StockItem,
+    StockMove,
+    StockPlace,
+    parse_place,
+)
 from crm_core.domain.wire import instant_to_json
 from crm_core.ports.stock import MoveFilter
 from crm_core.stock.book import StockBook, total_value
@@ -101,6 +109,10 @@ def item(
     name: Annotated[str | None, typer.Option(help="What people call it.")] = None,
     colour: Annotated[str | None, typer.Option(help="black, cyan, magenta, yellow.")] = None,
     model: Annotated[list[str] | None, typer.Option(help="Model that it fits; repeat for more.")] = None,
+    reorder: Annotated[
+        list[str] | None,
+        typer.Option(help="PLACE=LOW-UP: at LOW pieces or fewer order up to UP, as warehouse:main=5-20."),
+    ] = None,
 ) -> None:
     """Add an item, or change what is known of it."""
     core = _core(context)
@@ -114,6 +126,7 @@ def item(
             part_number=item_id,
             unit_cost=_money(cost),
             model_ids=tuple(ModelId(each) for each in model or ()),
+            reorder=tuple(_reorder(each) for each in reorder or ()),
         )
     )
     typer.echo(f"{item_id} is kept at {cost}")
@@ -286,6 +299,16 @@ def _item(text: str | None) -> ItemId | None:
 
 def _place(text: str | None) -> PlaceKey | None:
     return parse_place(text) if text else None
+
+
+def _reorder(text: str) -> ReorderPoint:
+    place, _, figures = text.partition("=")
+    low, _, up = figures.partition("-")
+    if not (low.isdigit() and up.isdigit() and int(low) < int(up)):
+        raise InvalidValue(
+            f"{text!r} is no reorder point; write PLACE=LOW-UP, for example warehouse:main=5-20"
+        )
+    return ReorderPoint(place=parse_place(place), at_or_below=int(low), up_to=int(up))
 
 
 def _money(text: str) -> Money:

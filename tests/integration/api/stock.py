@@ -29,7 +29,7 @@ STOCK_BODIES = {
     "ShipmentInput": {"item_id": TONER, "quantity": 1, "source": WAREHOUSE, "site_id": "hq"},
     "DeliveryInput": {"item_id": TONER, "quantity": 1, "site_id": "hq"},
     "CountInput": {"item_id": TONER, "place": WAREHOUSE, "counted": 7},
-    "LoanInput": {},
+    "LoanInput": {}, "StandByInput": {"device_id": "c3525-01", "place": WAREHOUSE},
     "ItemInput": {"item_id": "CRG-2", "name": "Toner", "kind": "toner", "unit_cost": "99.00"},
 }  # fmt: skip
 

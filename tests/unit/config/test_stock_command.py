@@ -36,6 +36,9 @@ def test_goods_come_move_and_are_counted(run):
         ("warehouse:main", 6, "2520.00"),
         ("warehouse:other", 5, "2100.00"),
     ]
+    run("stock", "item", "TN-1", "--kind", "toner", "--cost", "420.00", "--reorder", "warehouse:main=8-20")
+    (low,) = json.loads(run("stock", "list", "--low", "--json")[1])
+    assert (low["free"], low["order"]) == (6, 14)
     moves = json.loads(run("stock", "moves", "--json")[1])
     assert [row["reason"] for row in moves] == ["count", "transfer", "receipt"]
 
@@ -46,6 +49,7 @@ def test_goods_come_move_and_are_counted(run):
         (("stock", "receive", "NONE", "1", "--place", "warehouse:main"), "there is no item"),
         (("stock", "receive", "NONE", "1", "--place", "moon:x"), "is no place"),
         (("stock", "item", "X", "--kind", "toner", "--cost", "much"), "is no amount"),
+        (("stock", "item", "X", "--kind", "toner", "--cost", "1", "--reorder", "x=9"), "is no reorder point"),
     ],
 )
 def test_what_cannot_be_is_said_in_one_line(run, arguments, advice):

@@ -5,7 +5,7 @@ from datetime import timedelta
 from crm_core.day_planning import DayPlanner
 from crm_core.domain.service import WorkOrderKind
 from tests.builders import T0, TENANT, a_condition, a_technician
-from tests.policies import L1, L2, L3, a_policy, a_triage_policy
+from tests.policies import L1, L3, a_policy, a_triage_policy
 from tests.unit.crm_core.desk import HOUR, Desk
 
 FUSER = a_condition("fault.fuser", L3)
