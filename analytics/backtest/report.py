@@ -29,7 +29,8 @@ def write_report(
 ) -> None:
     """Write an HTML file; `pictures` are (heading, how to read it, SVG)."""
     rows = "".join(
-        f"<tr><td>{escape(str(name))}</td><td>{escape(str(value))}</td></tr>" for name, value in facts.items()
+        f"<tr><td>{escape(name.replace('_', ' '))}</td><td>{escape(str(value))}</td></tr>"
+        for name, value in facts.items()
     )
     figures = "".join(
         f"<section><h2>{escape(heading)}</h2><p>{escape(reading)}</p>{svg}</section>"

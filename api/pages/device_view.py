@@ -9,7 +9,7 @@ from typing import Any, Final
 from api.meters import pages_by_day
 from api.pages import charts
 from api.pages.fleet_view import TONES
-from api.pages.supply_view import HISTORY_DAYS, SupplyView, Words, supply_views
+from api.pages.supply_view import HISTORY_DAYS, SupplyView, Words, origin_of, supply_views
 from api.schemas.fleet import day_of, number_of
 from api.services import ApiServices
 from api.wording import reason_text
@@ -139,7 +139,7 @@ def _life_row(words: Words, row: LifeForecast, now: datetime) -> dict[str, str]:
         "name": words.term("component", row.component),
         "used": words.formats.percent(row.used_share),
         "when": when,
-        "why": " · ".join(reasons),
+        "why": " · ".join([*reasons, origin_of(words, row.provenance)]),
     }
 
 
@@ -153,13 +153,13 @@ def _failure_row(words: Words, row: FailureForecast | None) -> dict[str, Any] | 
     """Return the line about the chance of a failure."""
     if row is None or row.p_fail_14d is None:
         return None
-    reasons = [reason_text(reason, words.messages, words.language) for reason in row.provenance.reasons[:2]]
+    reasons = [reason_text(reason, words.messages, words.language) for reason in row.provenance.reasons[:3]]
     chance = words.formats.percent(row.p_fail_14d, 1 if row.p_fail_14d < 0.1 else 0)
     return {
         "component": words.term("component", row.component),
         "p14": chance,
         "bar": charts.risk_bar(row.p_fail_14d, words.t("wear.chance", chance=chance)),
-        "why": " · ".join(reasons),
+        "why": " · ".join([*reasons, origin_of(words, row.provenance)]),
     }
 
 

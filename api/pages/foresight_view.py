@@ -5,13 +5,14 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from api.pages import quality_charts
-from api.pages.supply_view import Words
+from api.pages.supply_view import Words, origin_words
 from api.routes.foresight import DemandRow, model_row
 from api.wording import reason_text, term
+from crm_core.domain.forecast import Forecast
 from crm_core.domain.identity import TenantId
 from crm_core.domain.quality import Finding, Outlook, OutlookKind, Score, Subject
 from crm_core.domain.quality_policy import QualityPolicy
-from crm_core.domain.service import Role
+from crm_core.domain.service import Role, Ticket
 from crm_core.ports import UnitOfWork
 
 ANSWERING: Final = frozenset({Role.ADMIN, Role.SUPERVISOR, Role.DISPATCHER})
@@ -107,3 +108,51 @@ def findings_context(
             for row in rows
         ]
     }
+
+
+def ticket_forecast(uow: UnitOfWork, ticket: Ticket, words: Words) -> dict[str, Any] | None:
+    """Return the forecast behind a ticket in words: interval, basis with the age of its data, model and reasons.
+
+    Interval and model are those that raised the ticket; the reasons are those of the newest forecast of the same subject.
+    None for a ticket that no forecast raised.
+    """
+    detail = ticket.detail
+    model, basis = detail.get("forecast_model"), detail.get("basis")
+    if not isinstance(model, str) or not isinstance(basis, str):
+        return None
+    age = detail.get("data_age_days")
+    rows: list[tuple[str, str]] = []
+    days = [detail.get(f"days_{name}") for name in ("p10", "p50", "p90")]
+    if all(isinstance(each, int | float) for each in days):
+        early, middle, late = (
+            words.formats.day(ticket.raised_at.date() + timedelta(days=min(float(each or 0.0), 3650)))
+            for each in days
+        )
+        between = words.messages.text(
+            words.language, "foresight.ticket_between", early=early, middle=middle, late=late
+        )
+        rows.append((_say(words, "ticket_interval"), between))
+    risk = detail.get("risk_percent")
+    if isinstance(risk, int | float):
+        said = words.messages.text(words.language, "foresight.ticket_chance_value", percent=f"{risk:g}")
+        rows.append((_say(words, "ticket_chance"), said))
+    origin = origin_words(words, basis, float(age) if isinstance(age, int | float) else None, model)
+    rows.append((_say(words, "ticket_origin"), origin))
+    return {"rows": rows, "reasons": _present_reasons(uow, ticket, words)}
+
+
+def _present_reasons(uow: UnitOfWork, ticket: Ticket, words: Words) -> list[str]:
+    """Return the reasons of the newest forecast of the ticket's supply, part or device."""
+    found = uow.forecasts.for_device(ticket.tenant, ticket.device_id)
+    family, _, slot = ticket.cause.partition(".")
+    forecasts: list[Forecast] = [
+        each for each in found.supplies if family == "supply" and each.supply_index == slot
+    ]
+    forecasts += [each for each in found.life if family == "life" and each.component == slot]
+    if family == "failure_risk" and found.failure is not None:
+        forecasts.append(found.failure)
+    return [
+        reason_text(reason, words.messages, words.language)
+        for forecast in forecasts
+        for reason in forecast.provenance.reasons
+    ]

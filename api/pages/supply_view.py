@@ -9,7 +9,7 @@ from markupsafe import Markup
 from api.pages import charts
 from api.pages.formats import Formats
 from api.wording import reason_text, term
-from crm_core.domain.forecast import Interval, SupplyForecast
+from crm_core.domain.forecast import Interval, Provenance, SupplyForecast
 from crm_core.domain.messages import Messages
 from crm_core.domain.telemetry import (
     DailySupply,
@@ -196,12 +196,20 @@ def basis_of(words: Words, forecast: SupplyForecast | None) -> str | None:
     """Return what a forecast rests on and how old its data is."""
     if forecast is None or forecast.days_to_empty is None:
         return None
-    origin = forecast.provenance
-    age = origin.age_of_data_days
-    basis = words.t(f"basis.{origin.basis.value}")
-    if age is None:
-        return basis
-    return words.t("basis.with_age", basis=basis, age=words.formats.number(max(age, 0.0), 1))
+    return origin_of(words, forecast.provenance)
+
+
+def origin_of(words: Words, origin: Provenance) -> str:
+    """Return what a forecast rests on, how old its data is and which model made it."""
+    return origin_words(words, origin.basis.value, origin.age_of_data_days, origin.model)
+
+
+def origin_words(words: Words, basis: str, age_days: float | None, model: str) -> str:
+    """Return the same from single facts, as a ticket keeps them."""
+    said = words.t(f"basis.{basis}")
+    if age_days is not None:
+        said = words.t("basis.with_age", basis=said, age=words.formats.number(max(age_days, 0.0), 1))
+    return words.messages.text(words.language, "foresight.made_by", basis=said, model=model)
 
 
 def _daily(history: Sequence[DailySupply], last_day: int) -> list[float | None]:

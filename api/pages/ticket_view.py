@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from api.access import Principal
+from api.pages.foresight_view import ticket_forecast
 from api.pages.supply_view import Words
 from api.schemas.notices import NoticeBody
 from api.schemas.service import next_clock
@@ -145,6 +146,7 @@ def ticket_context(
         "moves": [move for move in possible_moves(ticket.state) if move in BY_HAND],
         **_telling(services, uow, ticket, words),
         "held_until": held_until(ticket),
+        "forecast": ticket_forecast(uow, ticket, words),
     }
 
 

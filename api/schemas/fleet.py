@@ -172,6 +172,7 @@ class FailureForecastBody(ForecastBase):
     p_fail_7d: float | None
     p_fail_14d: float | None
     visit_advised: bool
+    bundle_with: str | None
 
     @classmethod
     def of(cls, row: FailureForecast, messages: Messages, language: str) -> "FailureForecastBody":
@@ -181,6 +182,7 @@ class FailureForecastBody(ForecastBase):
             p_fail_7d=row.p_fail_7d,
             p_fail_14d=row.p_fail_14d,
             visit_advised=row.visit_advised,
+            bundle_with=row.bundle_with,
         )
 
 
