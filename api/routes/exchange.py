@@ -14,7 +14,7 @@ from api.schemas.base import Output
 router = APIRouter(tags=["exchange"])
 
 System = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{1,31}$")]
-Kind = Annotated[str, Path(pattern=r"^[a-z_]{3,32}$")]
+Table = Annotated[str, Path(pattern=r"^[a-z_]{3,32}$")]
 ObjectName = Annotated[str, Path(min_length=1, max_length=64)]
 _FILE: dict[str, Any] = {
     "requestBody": {
@@ -86,12 +86,12 @@ def mappings(request: Request, _principal: Annotated[Principal, Depends(MANAGERS
     return found
 
 
-@router.post("/exchange/imports/{system}/{kind}", summary="Import a CSV or XLSX file", openapi_extra=_FILE)
+@router.post("/exchange/imports/{system}/{table}", summary="Import a CSV or XLSX file", openapi_extra=_FILE)
 async def import_file(
     request: Request,
     principal: Annotated[Principal, Depends(MANAGERS)],
     system: System,
-    kind: Kind,
+    table: Table,
     dry_run: Annotated[bool, Query(description="check everything, write nothing")] = True,
     skip_bad_rows: Annotated[
         bool, Query(description="import the good rows even if others are wrong")
@@ -108,7 +108,7 @@ async def import_file(
         services.exchange.take_in,
         principal.tenant,
         system,
-        kind,
+        table,
         body,
         dry_run=dry_run,
         skip_bad_rows=skip_bad_rows,

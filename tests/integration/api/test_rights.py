@@ -51,7 +51,7 @@ OBJECTS = {
     "name": {"own": "forecasts", "foreign": "no.such", "absent": "no.such"},
     "list_name": {"own": "tickets", "foreign": "no-such", "absent": "nothing"},
     "system": {"own": "drumbeat", "foreign": "no_such", "absent": "nothing"},
-    "kind": {"own": "sites", "foreign": "nothing", "absent": "none"},
+    "table": {"own": "sites", "foreign": "nothing", "absent": "none"},
     "object_name": {"own": "devices", "foreign": "nothing", "absent": "none"},
     "replay_id": {"own": "r-" + "0" * 16, "foreign": "r-" + "0" * 16, "absent": "r-" + "0" * 16},
     "key": {"own": "sla.calendar", "foreign": "no.such", "absent": "no.such"},
