@@ -66,6 +66,17 @@ def test_something_of_everything_happened(counts: DemoCounts) -> None:
     assert counts.work_orders > 0
 
 
+def test_the_month_that_ended_is_billed_and_every_page_is_traced(core: Core) -> None:
+    with core.uow_factory() as uow:
+        invoices = uow.billing.invoices.where(core.tenant)
+        agreements = uow.agreements.contracts.where(core.tenant)
+    assert len(invoices) == len(agreements) > 0
+    assert all(invoice.total == sum(line.amount for line in invoice.lines) > 0 for invoice in invoices)
+    traced = [used for invoice in invoices for used in invoice.usage if used.segments]
+    assert len(traced) > 5
+    assert sum(used.mono for used in traced) > 0
+
+
 def test_the_same_seed_gives_the_same_figures(counts: DemoCounts, tmp_path: Path) -> None:
     assert live(tmp_path) == counts
 
