@@ -17,6 +17,7 @@ from crm_core.relations.scorecards import Scorecard
 from crm_core.relations.surveys import ClassRow, Compared
 from crm_core.relations.truth import Share
 
+Number = Annotated[int, Field(ge=1, le=2**53)]
 Moment = Annotated[datetime, Field(strict=False)]
 
 
@@ -28,7 +29,7 @@ class InteractionInput(Input):
     content: LongText
     needs: LongText = ""
     feedback: LongText = ""
-    contact_id: int | None = None
+    contact_id: Number | None = None
     follow_up_on: Day | None = None
 
     def spoken(self, customer_id: str) -> Spoken:
@@ -97,7 +98,7 @@ class ComplaintInput(Input):
     subject: ShortText
     text: LongText
     channel: ChannelName = "phone"
-    ticket_id: int | None = None
+    ticket_id: Number | None = None
 
 
 class MyComplaintInput(Input):

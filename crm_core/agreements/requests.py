@@ -29,6 +29,7 @@ from crm_core.sla import proposal_promise, start_clock
 _MOST_DEVICES = 1000
 _MOST_MONTHS = 120
 _SHOWN = 10
+_FARTHEST = timedelta(days=3660)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +132,8 @@ class RequestDesk:
             request = _known(
                 uow, tenant, request_id, expected_version, RequestState.OPEN, RequestState.PROPOSED
             )
+            if abs(choice.starts_on - self.today()) > _FARTHEST:
+                raise InvalidValue("starts_on must be within ten years")
             plan = get_plan(uow, tenant, choice.plan_id, choice.plan_edition)
             assessment = needed_assessment(uow, tenant, request.customer_id, self._contracts.today)
             ranking = self.ranking(request)

@@ -21,6 +21,7 @@ from crm_core.relations.periods import local_day, morning
 from crm_core.sla import due_time
 
 RENEWAL: Final = "renewal"
+_OLDEST: Final = timedelta(days=3660)
 #: How each kind of task may end; kinds that are not here end with any words or none.
 OUTCOMES: Final[dict[str, tuple[str, ...]]] = {
     RENEWAL: ("renewed", "hesitating", "lost"),
@@ -58,8 +59,8 @@ class CareDesk:
     def record(self, tenant: TenantId, spoken: Spoken, *, by: str) -> Interaction:
         """Write a contact down; an agreed date for an unmet need becomes a reminder (50)."""
         now = self._clock.now()
-        if spoken.at > now + timedelta(minutes=5):
-            raise InvalidValue("a contact is written down after it took place")
+        if not now - _OLDEST <= spoken.at <= now + timedelta(minutes=5):
+            raise InvalidValue("a contact is written down after it took place, at most ten years later")
         with self._uow_factory() as uow:
             customer = uow.customers.get(tenant, spoken.customer_id)
             self._check_fields(customer.tier, spoken)
@@ -257,8 +258,11 @@ class CareDesk:
 
 
 def unmet_need(policy: PolicyBook, customer: Customer, subject: str, agreed: date, now: datetime) -> Task:
-    """Return the reminder of a need that was promised for a day: some days before it (50)."""
+    """Return the reminder of a need that was promised for a day: some days before it (50); a past day is refused."""
     zone = policy.sla.calendar.time_zone
+    today = local_day(now, zone)
+    if not today <= agreed <= today + _OLDEST:
+        raise InvalidValue("a promise is for today or a day of the next ten years")
     day = agreed - timedelta(days=policy.relations.care.unmet_need_days_before)
     return Task(
         tenant=customer.tenant,
@@ -267,7 +271,7 @@ def unmet_need(policy: PolicyBook, customer: Customer, subject: str, agreed: dat
         subject=subject,
         period=agreed.isoformat(),
         customer_id=customer.customer_id,
-        due_at=morning(max(day, local_day(now, zone)), zone),
+        due_at=morning(max(day, today), zone),
         created_at=now,
         role=policy.relations.cadence[customer.tier].role,
         owner=customer.owner,

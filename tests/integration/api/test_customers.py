@@ -87,6 +87,23 @@ def test_a_contact_of_a_core_customer_needs_its_fields_and_shows_on_the_page(cli
     assert any(row["kind"] == "unmet_need" for row in care.get(f"{API}/tasks?mine=false").json())
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"at": "0001-01-01T00:00:00+14:00"},
+        {"at": "9999-12-31T23:59:59-14:00"},
+        {"at": "2026-01-01T00:00:00"},
+        {"follow_up_on": "0001-01-01"},
+        {"follow_up_on": "9999-12-31"},
+        {"contact_id": 2**70},
+    ],
+)
+def test_times_beyond_reason_are_refused(client, wrong):
+    body = {"channel": "phone", "at": NOW.isoformat(), "content": "a", "needs": "b", "feedback": "c", **wrong}
+    answer = client("specialist").post(f"{API}/customers/cust-1/interactions", json=body)
+    assert answer.status_code in (404, 422), answer.text
+
+
 def test_a_complaint_goes_from_owner_to_closing_call(client):
     boss = client("supervisor")
     close = {"closing_call": "content now"}
