@@ -151,8 +151,7 @@ class MonthlyBill:
                 InvoiceLine(
                     kind=kind,
                     text=packed(
-                        "billing.line.pages",
-                        meter=meter,
+                        f"billing.line.pages_{meter}",
                         group=group.name.partition(":")[2],
                         month=f"{part.month:%Y-%m}",
                         pages=price.pages,
@@ -241,8 +240,7 @@ class MonthlyBill:
                 InvoiceLine(
                     kind=LineKind.TRUE_UP,
                     text=packed(
-                        "billing.line.true_up",
-                        meter=meter,
+                        f"billing.line.true_up_{meter}",
                         group=group.name.partition(":")[2],
                         month=f"{part.month:%Y-%m}",
                         estimated=known.pages,
