@@ -213,9 +213,20 @@ def _part(words: Words, part: PartNeed) -> PartView:
         quantity=part.quantity,
         name=part_name(words, part),
         number=part.part_number,
-        note=words.messages.unpacked(words.language, part.note),
+        note=_part_note(words, part),
         tone=tone_of(part.kind, part.colour),
     )
+
+
+def _part_note(words: Words, part: PartNeed) -> str:
+    """Return what to know of a part: for which machine of the site, and whether it stays on the shelf."""
+    notes = [words.messages.unpacked(words.language, part.note)] if part.note else []
+    if part.device_id is not None:
+        told = words.messages.text(words.language, "pages.order.for_device", device=part.device_id)
+        notes.append(told)
+    if part.spare:
+        notes.append(words.messages.text(words.language, "pages.order.spare"))
+    return " · ".join(notes)
 
 
 def _levels(words: Words, reading: DeviceReading | None, tickets: list[Ticket]) -> list[LevelView]:

@@ -155,13 +155,15 @@ def next_clock(ticket: Ticket) -> SlaClock | None:
 
 
 class PartBody(Output):
-    """Something to bring."""
+    """Something to bring; `device_id` when it is for another machine of the site, a `spare` stays on the shelf there."""
 
     kind: str
     colour: str | None
     part_number: str | None
     quantity: int
     note: str
+    device_id: str | None
+    spare: bool
 
 
 class WorkOrderRow(Output):
