@@ -160,7 +160,9 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         stated = Headers(scope=scope).get("Content-Length", "")
-        most = next((n for path, n in self._larger.items() if scope["path"].startswith(path)), self._max_bytes)
+        most = next(
+            (n for path, n in self._larger.items() if scope["path"].startswith(path)), self._max_bytes
+        )
         if stated.isascii() and stated.isdigit() and int(stated[:20]) > most:
             await self._refuse(scope, receive, send)
             return
