@@ -102,6 +102,25 @@ def a_fieldwork_policy() -> FieldworkPolicy:
     )
 
 
+def a_quality_policy() -> QualityPolicy:
+    """Return when forecasts are no longer trusted, and what is odd."""
+    return QualityPolicy(
+        coverage_least=0.72,
+        coverage_most=0.88,
+        coverage_rows=200,
+        window_days=120,
+        drift_limit=0.25,
+        silent_days=3,
+        early_swaps=3,
+        early_swap_level=0.15,
+        unusual_share=0.01,
+        idle_days=14,
+        churn_volume_fall=0.3,
+        churn_renewal_days=90,
+        check_days=7,
+    )
+
+
 def a_policy(triage: TriagePolicy | None = None, calendar: BusinessCalendar | None = None) -> PolicyBook:
     """Return the rental firm's figures: 30 min / 1 h / 2 h first response, 8 h / 24 h / 48 h restore."""
     return PolicyBook(
@@ -166,21 +185,7 @@ def a_policy(triage: TriagePolicy | None = None, calendar: BusinessCalendar | No
         ),
         billing=a_billing_policy(),
         trust=TrustPolicy(),
-        quality=QualityPolicy(
-            coverage_least=0.72,
-            coverage_most=0.88,
-            coverage_rows=200,
-            window_days=120,
-            drift_limit=0.25,
-            silent_days=3,
-            early_swaps=3,
-            early_swap_level=0.15,
-            unusual_share=0.01,
-            idle_days=14,
-            churn_volume_fall=0.3,
-            churn_renewal_days=90,
-            check_days=7,
-        ),
+        quality=a_quality_policy(),
     )
 
 
