@@ -40,11 +40,13 @@ class Announcer:
         hooks: dict[TenantId, Sequence[Webhook]] = {}
         notices: list[Notice] = []
         for ticket in changes.tickets.values():
-            listening = hooks.setdefault(ticket.tenant, uow.notices.webhooks(ticket.tenant))
-            notices += self._of_ticket(uow, ticket, listening, now)
+            if ticket.tenant not in hooks:
+                hooks[ticket.tenant] = uow.notices.webhooks(ticket.tenant)
+            notices += self._of_ticket(uow, ticket, hooks[ticket.tenant], now)
         for order in changes.work_orders.values():
-            listening = hooks.setdefault(order.tenant, uow.notices.webhooks(order.tenant))
-            notices += self._of_order(uow, order, listening, now)
+            if order.tenant not in hooks:
+                hooks[order.tenant] = uow.notices.webhooks(order.tenant)
+            notices += self._of_order(uow, order, hooks[order.tenant], now)
         uow.notices.add(notices)
 
     def _of_ticket(
