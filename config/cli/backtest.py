@@ -14,9 +14,11 @@ from analytics.backtest.azure import backtest_azure, machine_range
 from analytics.backtest.failures import backtest_failures
 from analytics.backtest.own import backtest_own
 from analytics.backtest.rul import backtest_rul
+from analytics.backtest.scale import measure
 from analytics.backtest.supplies import backtest_supplies
 from config.cli.common import JsonFlag, notes, print_json, session_of
 from config.clock import SystemClock
+from config.policy_files import load_policies, policy_on
 from config.wiring.core import open_core
 from config.wiring.telemetry import open_telemetry
 from crm_core.domain.errors import InvalidValue, NotFound
@@ -171,6 +173,28 @@ def azure(
             data, machine_range(train_machines), machine_range(test_machines), train_until.date(), out, seed=seed, html=html,
             progress=progress,
         )  # fmt: skip
+    _answer(summary, as_json)
+
+
+@app.command()
+def scale(
+    context: typer.Context,
+    devices: Annotated[
+        int, typer.Option("--devices", min=100, max=5_000_000, help="How many made-up devices.")
+    ] = 100_000,
+    cluster: Annotated[
+        str | None,
+        typer.Option("--cluster", help="Address of a Dask scheduler (extra dask); else this process."),
+    ] = None,
+    seed: Seed = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure how long scoring a fleet of so many devices takes on this machine or on a cluster."""
+    session = session_of(context)
+    session.prepare()
+    policy = policy_on(load_policies(), SystemClock().now().date()).book.replenishment
+    with threadpool_limits(limits=1):
+        summary = measure(devices, policy, cluster=cluster, seed=seed)
     _answer(summary, as_json)
 
 
