@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path
 from starlette.requests import Request
 
 from api.access import MANAGERS, Principal, services_of
-from api.schemas.replay import ReplayBody, PolicyReplayInput
+from api.schemas.replay import PolicyReplayInput, ReplayBody
 from crm_core.domain.policy_replay import ReplayRequest
 
 router = APIRouter(tags=["policy"])
