@@ -26,7 +26,6 @@ from api.wording import evidence_text, term, ticket_title
 from crm_core.domain.identity import ticket_number, work_order_number
 from crm_core.domain.service import Role
 
-
 _COMMENTS: Final = re.compile(rb"/\*.*?\*/", re.DOTALL)
 _LINES: Final = re.compile(rb"\s*\n\s*")
 _SPACES: Final = re.compile(rb"[ \t]+")

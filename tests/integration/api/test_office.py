@@ -1,6 +1,8 @@
 """Incidents, refused messages, tokens, alarms, bulk changes, fields and live changes over HTTP."""
 
 import json
+import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -128,21 +130,29 @@ def test_who_was_away_too_long_loads_anew(client, world):
         assert ("event: reset" in answer.text) is (last == old)
 
 
+def until(condition):
+    for _ in range(400):
+        if condition():
+            return
+        time.sleep(0.01)
+    pytest.fail("waited in vain")
+
+
 def test_a_stream_tells_changes_as_they_come(client, world):
     """One look a second finds the change of a ticket and of its work order; the stream ends when told to."""
-    import threading
-
     boss, machine = client("dispatcher"), client("manager")
     order = boss.get("/api/v1/work-orders").json()["items"][0]
 
     def change():
+        feeds = world.app().state.event_feeds
+        until(lambda: any(feed._orders for feed in feeds.values()))  # it knows how things were
         world.clock.advance(timedelta(seconds=1))
         boss.post(f"/api/v1/work-orders/{order['work_order_id']}/start", json={}, headers={"If-Match": "*"})
 
-    timer = threading.Timer(0.5, change)
-    timer.start()
-    answer = machine.get("/api/v1/events", params={"wait_seconds": 3})
-    timer.join()
+    changing = threading.Thread(target=change)
+    changing.start()
+    answer = machine.get("/api/v1/events", params={"wait_seconds": 5})
+    changing.join()
     assert "event: work_order" in answer.text
     assert "event: ticket" in answer.text
     assert not world.app().state.open_streams
