@@ -48,7 +48,10 @@ def _keys(core: Core) -> Finding:
     old = sum(fields for key_id, fields in used.items() if key_id != known[0])
     if old:
         return Finding(
-            "keys", Verdict.WARNING, f"{old} personal fields are sealed with an old key", "drumbeat keys rotate"
+            "keys",
+            Verdict.WARNING,
+            f"{old} personal fields are sealed with an old key",
+            "drumbeat keys rotate",
         )
     return Finding("keys", Verdict.OK, f"{sum(used.values())} personal fields are sealed with the newest key")
 

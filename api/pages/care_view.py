@@ -189,7 +189,11 @@ def segments_context(
                 "reachable": reachable,
             }
         )
-    return {"rows": rows, "thresholds": [*_thresholds(policy, words)], "policy_version": services.policy.version}
+    return {
+        "rows": rows,
+        "thresholds": [*_thresholds(policy, words)],
+        "policy_version": services.policy.version,
+    }
 
 
 def _thresholds(policy: RelationsPolicy, words: Words) -> list[tuple[str, str]]:

@@ -15,9 +15,7 @@ from crm_core.domain.forecast import Interval
 _SVG: Final = '<svg class="{cls}" viewBox="0 0 {w} {h}" role="img" aria-label="{title}" preserveAspectRatio="{ratio}"><title>{title}</title>{body}</svg>'
 
 
-def picture(
-    cls: str, width: float, height: float, title: str, body: str, *, stretch: bool = False
-) -> Markup:
+def picture(cls: str, width: float, height: float, title: str, body: str, *, stretch: bool = False) -> Markup:
     """Return the SVG element; `stretch` lets it fill its box in both directions."""
     ratio = "none" if stretch else "xMidYMid meet"
     shapes = Markup(body)  # noqa: S704 - our own elements with numbers; names of classes are escaped

@@ -144,8 +144,8 @@ class CarePlans:
             kind=WorkOrderKind.MAINTENANCE,
             state=WorkOrderState.ASSIGNED if goes else WorkOrderState.PLANNED,
             device_id=plan.device_id,
-            site_id=site_id,  # type: ignore[arg-type]  # a SiteId
-            customer_id=customer_id,  # type: ignore[arg-type]  # a CustomerId
+            site_id=site_id,  # type: ignore[arg-type]  # the plan keeps the id of a site as text
+            customer_id=customer_id,  # type: ignore[arg-type]  # ... and that of a customer
             ticket_ids=(),
             technician_id=goes.technician_id if goes else None,
             assigned_reason=packed(

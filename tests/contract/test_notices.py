@@ -133,7 +133,10 @@ def test_lists_and_depth(uow_factory):
         a_notice("4", receiver_kind=ReceiverKind.USER, receiver_id="u1"),
     )
     with uow_factory() as uow:
-        keys = lambda **which: [each.unique_key for each in uow.notices.list(TENANT, **which)]  # noqa: E731 - short
+
+        def keys(**which):
+            return [each.unique_key for each in uow.notices.list(TENANT, **which)]
+
         assert keys(states=(NoticeState.DEAD,)) == ["3"]
         assert keys(channel=Channel.SMS) == ["2"]
         assert keys(subject="ticket:2") == ["2"]

@@ -7,7 +7,7 @@ import pytest
 
 from crm_core.domain.fieldwork import AttachmentKind
 from crm_core.domain.identity import DEFAULT_TENANT
-from tests.integration.api.test_browser import chromium, served, until, visit  # noqa: F401 - fixtures
+from tests.integration.api.test_browser import chromium, served, until, visit  # noqa: F401 - pytest finds fixtures by their names
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(180)]
 
@@ -28,7 +28,7 @@ def a_picture(edge: int = 64) -> bytes:
     )
 
 
-def test_photo_signature_and_notes_wait_without_network_and_arrive_with_it(visit, served):  # noqa: F811 - fixtures
+def test_photo_signature_and_notes_wait_without_network_and_arrive_with_it(visit, served):  # noqa: F811 - an argument names its fixture
     page = visit("tech-li", width=390)
     page.locator(".job a").first.click()
     page.wait_for_selector("#visit canvas")

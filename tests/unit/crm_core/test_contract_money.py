@@ -39,7 +39,9 @@ def test_twelve_thousand_ten_days_overdue_cost_120() -> None:
     due = date(2026, 5, 1)
     assert interest_of(Decimal(12000), due, due + timedelta(days=10), POLICY) == Decimal("120.00")
     assert interest_of(Decimal(12000), due, due, POLICY) == Decimal("0.00")
-    half = interest_of(Decimal(12000), due, due + timedelta(days=10), POLICY, [(date(2026, 5, 6), Decimal(6000))])
+    half = interest_of(
+        Decimal(12000), due, due + timedelta(days=10), POLICY, [(date(2026, 5, 6), Decimal(6000))]
+    )
     assert half == Decimal("90.00")
 
 
@@ -55,7 +57,9 @@ def test_interest_against_a_day_by_day_count(
     exact, owed = Fraction(0), Fraction(amount)
     by_day: dict[int, Fraction] = {}
     for when, part in paid:
-        by_day[max((when - due).days, 0)] = by_day.get(max((when - due).days, 0), Fraction(0)) + Fraction(part)
+        by_day[max((when - due).days, 0)] = by_day.get(max((when - due).days, 0), Fraction(0)) + Fraction(
+            part
+        )
     owed -= by_day.get(0, Fraction(0))
     for day in range(1, days + 1):
         exact += owed * Fraction(1, 1000)
@@ -63,16 +67,26 @@ def test_interest_against_a_day_by_day_count(
     assert interest_of(amount, due, due + timedelta(days=days), POLICY, paid) == exactly(exact)
 
 
-@pytest.mark.parametrize(("days", "level"), [(0, 0), (1, 1), (6, 1), (7, 2), (15, 3), (29, 3), (30, 4), (400, 4)])
+@pytest.mark.parametrize(
+    ("days", "level"), [(0, 0), (1, 1), (6, 1), (7, 2), (15, 3), (29, 3), (30, 4), (400, 4)]
+)
 def test_dunning_levels(days: int, level: int) -> None:
     assert dunning_level(days, POLICY) == level
 
 
 def test_seven_months_left_cost_half_their_rent() -> None:
-    assert termination_penalty(Decimal(600), date(2026, 5, 31), date(2026, 12, 31), POLICY) == Decimal("2100.00")
-    assert termination_penalty(Decimal(1800), date(2026, 5, 31), date(2026, 12, 31), POLICY) == Decimal("6300.00")
-    assert termination_penalty(Decimal(600), date(2026, 6, 1), date(2026, 12, 31), POLICY) == Decimal("1800.00")
-    assert termination_penalty(Decimal(600), date(2026, 12, 31), date(2026, 12, 31), POLICY) == Decimal("0.00")
+    assert termination_penalty(Decimal(600), date(2026, 5, 31), date(2026, 12, 31), POLICY) == Decimal(
+        "2100.00"
+    )
+    assert termination_penalty(Decimal(1800), date(2026, 5, 31), date(2026, 12, 31), POLICY) == Decimal(
+        "6300.00"
+    )
+    assert termination_penalty(Decimal(600), date(2026, 6, 1), date(2026, 12, 31), POLICY) == Decimal(
+        "1800.00"
+    )
+    assert termination_penalty(Decimal(600), date(2026, 12, 31), date(2026, 12, 31), POLICY) == Decimal(
+        "0.00"
+    )
 
 
 def test_a_lost_device_costs_its_depreciated_value() -> None:
@@ -96,7 +110,9 @@ def test_penalty_against_fractions(rent: Decimal, months: int, day: int) -> None
     place = 2031 * 12 - months
     last = date(place // 12, place % 12 + 1, 1) - timedelta(days=1)
     assert termination_penalty(rent, last, ends_on, POLICY) == exactly(Fraction(rent) * months / 2)
-    assert termination_penalty(rent, last + timedelta(days=day), ends_on, POLICY) <= exactly(Fraction(rent) * months / 2)
+    assert termination_penalty(rent, last + timedelta(days=day), ends_on, POLICY) <= exactly(
+        Fraction(rent) * months / 2
+    )
 
 
 @given(cents, st.integers(0, 1000))
