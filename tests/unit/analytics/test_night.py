@@ -101,7 +101,7 @@ def test_a_device_beside_a_visit_is_worth_a_look() -> None:
     day = day_number(fleet.day(_DAYS - 1))
     use = use_numbers(walk.state, day)
     policy = replace(a_policy().failures, visit_threshold_p14=0.0, bundle_threshold_p14=0.0, visit_cost=0.0)
-    policy = replace(policy, tickets_per_100_devices_month=4.0)
+    policy = replace(policy, tickets_per_100_devices_month=2.0)
     stamp = Stamp(fleet.FIRST_DAY, fleet.day(_DAYS - 1), day, None)
     told = failure_forecasts(walk.state, devices, use, stamp, policy, None)
     visited = [each.device_id for each in told if each.visit_advised]
