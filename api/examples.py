@@ -29,6 +29,7 @@ WORDS: Final[Mapping[str, Any]] = {
 _CANDIDATES: Final = (
     "other", "c3525-01", "L2", "12.50", "0.5", "1", "2026-03", "2026-03-02", "fixed", "en", "manager", "read", "customer", "open",
     "csv", "triage.consumable.low_percent", "cash", "phone", "a" * 64, "https://example.org/hook", "13800000000", "09:00", "INV-2026-000001",
+    "warehouse:main", "customer:cust-1", "device:c3525-01",
 )  # fmt: skip
 
 
