@@ -107,8 +107,7 @@ class EscalationSchedule:
         clocks = running(ticket)
         if not clocks:
             return None
-        notes = uow.notices.escalations(ticket.tenant, ticket.ticket_id) if ticket.version > 1 else ()
-        told = {(note.clock, note.step) for note in notes}  # of a ticket that was just opened nobody was told
+        told = {(note.clock, note.step) for note in uow.notices.escalations(ticket.tenant, ticket.ticket_id)}
         ahead = [
             at
             for clock in clocks
