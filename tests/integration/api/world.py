@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 from analytics.policy_replay.service import PolicyReplay, check_request
 from api.access import issue_token
 from api.app import create_app
-from api.services import ApiServices, ApiSettings, JobInfo
+from api.services import ApiServices, ApiSettings, JobInfo, RateLimits
 from collector.dead_letters import DeadLetter, SqliteDeadLetters
 from collector.ingest import Ingest
 from collector.replay import Replayer
@@ -196,7 +196,7 @@ def open_world(folder: Path, settings: ApiSettings | None = None) -> World:
         clock=clock,
         metrics=CollectorRegistry(),
         version="0.0-test",
-        settings=settings or ApiSettings(),
+        settings=settings or ApiSettings(rate_limits=RateLimits(per_caller=0, per_address=0)),
         readiness={"crm": lambda: None},
     )
 
