@@ -26,6 +26,8 @@ POLL_MINUTES: Final = (70, 280, 530)
 #: The night's gap between two looks: who was seen at the last one of a day is not dark before the first of the next.
 LOOKS_APART: Final = timedelta(days=1) - timedelta(minutes=POLL_MINUTES[-1] - POLL_MINUTES[0])
 _DAY: Final = timedelta(days=1)
+#: Every night of the last weeks is forecast; before them every second one, so that a newcomer does not wait for the past.
+_RECENT: Final = timedelta(days=30)
 
 Progress = Callable[[int, int], None]
 
@@ -58,7 +60,8 @@ class History:
             self._order(rounds[0])
         for instant in steps:
             if instant == _midnight(instant):
-                self._end_of_day(instant)
+                foresee = until - instant <= _RECENT or instant.toordinal() % 2 == 0
+                self._end_of_day(instant, foresee=foresee)
                 progress((instant - first) // _DAY, days)
             else:
                 self._round(instant, following.get(instant))
@@ -83,12 +86,13 @@ class History:
         loan_round(self.core, self.desk)
         handle_loans(self.core, self.desk)
 
-    def _end_of_day(self, now: datetime) -> None:
+    def _end_of_day(self, now: datetime, *, foresee: bool) -> None:
         """Do the day's bookkeeping and forecast when the UTC day is complete (08:00 in Shanghai)."""
         self.clock.move_to(max(now, self.clock.now()))
         silence_round(self.core, self.telemetry, self.desk, LOOKS_APART)
         swap_round(self.core, self.desk, _DAY)
-        forecast_round(self.core, self.desk)
+        if foresee:
+            forecast_round(self.core, self.desk)
         if self.money is not None:
             self.money.end_of_day(now)
         if self.care is not None:
