@@ -232,7 +232,7 @@ class MqttConnection:
         )
         client.max_inflight_messages_set(1000)
         client.max_queued_messages_set(0)
-        client.reconnect_delay_set(_FIRST_PAUSE, _LONGEST_PAUSE)
+        client.reconnect_delay_set(_FIRST_PAUSE, _LONGEST_PAUSE)  # type: ignore[arg-type]  # paho takes fractions of seconds, its hints say int
         if signed and self.endpoint.username is not None:
             client.username_pw_set(self.endpoint.username, self.endpoint.password)
         if self.endpoint.tls:
