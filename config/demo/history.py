@@ -1,4 +1,4 @@
-"""Half a year of the firm under virtual time: polls, pushes, tickets, visits and nightly forecasts, hour by hour.
+"""The past of the firm under virtual time: polls, pushes, tickets, visits and nightly forecasts, hour by hour.
 
 Nothing is written into a store directly. Every second printer is read as SNMP varbinds and normalised, the others send
 encoded MQTT payloads that are decoded as the listener decodes them; both go through ingest, and what follows from them

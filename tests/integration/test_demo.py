@@ -154,7 +154,7 @@ def test_passwords_belong_to_the_folder(core: Core, folder: Path) -> None:
     other = new_note(core, seed=11, devices=10, days=8, until=UNTIL)
     assert mine is not None
     assert mine.passwords.keys() == other.passwords.keys() == {
-        "admin", "manager", "dispatcher", "zhang", "li", "wang", "chen"
+        "admin", "manager", "supervisor", "dispatcher", "specialist", "customer", "zhang", "li", "wang", "chen"
     }  # fmt: skip
     assert all(mine.passwords[name] != other.passwords[name] for name in mine.passwords)
     assert (folder / "demo.json").stat().st_mode & 0o077 == 0

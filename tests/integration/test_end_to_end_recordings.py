@@ -61,7 +61,7 @@ class Outcome:
     def is_planned(self, ticket: Ticket) -> bool:
         with self.core.uow_factory() as uow:
             orders = uow.work_orders.list(
-                self.core.tenant, WorkOrderFilter(device_id=ticket.device_id, limit=1000)
+                self.core.tenant, WorkOrderFilter(site_id=ticket.site_id, limit=1000)
             )
         return any(ticket.ticket_id in order.ticket_ids for order in orders)
 

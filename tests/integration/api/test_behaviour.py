@@ -218,7 +218,7 @@ def test_unknown_level_stays_unknown_everywhere(client, browser):
     assert "something is left" in black["missing_reason"]
     page = browser("manager").get("/devices/c7773-02").text
     assert "some left" in page
-    assert "-3" not in re.sub(r"<[^>]+>", " ", page)
+    assert not re.search(r"(?<![\d-])-3\b", re.sub(r"<[^>]+>", " ", page))  # dates may hold it
 
 
 def test_series_and_fleet_health_have_the_figures(client):

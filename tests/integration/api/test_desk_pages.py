@@ -46,9 +46,10 @@ def test_what_has_no_time_is_listed_below(world, browser):
 
 def test_an_incident_is_listed_with_its_devices_and_closed_ones_come_last(world, browser):
     now = world.services.clock.now()
+    made = []
     with world.services.uow_factory() as uow:
         for number, closed in enumerate((None, now)):
-            uow.incidents.open_unless_covered(
+            opened = uow.incidents.open_unless_covered(
                 Incident(
                     tenant="default",
                     incident_id=0,
@@ -60,11 +61,13 @@ def test_an_incident_is_listed_with_its_devices_and_closed_ones_come_last(world,
                     suppressed=7,
                 )
             )
+            assert opened is not None
+            made.append(opened.incident_id)
         uow.commit()
     boss = browser("manager")
     listed = boss.get("/incidents").text
-    assert listed.index("/incidents/1") < listed.index("/incidents/2")
-    shown = boss.get("/incidents/1").text
+    assert listed.index(f"/incidents/{made[0]}") < listed.index(f"/incidents/{made[1]}")
+    shown = boss.get(f"/incidents/{made[0]}").text
     assert 'href="/devices/c3525-01"' in shown
     assert ">7<" in shown
     assert boss.get("/incidents/999").status_code == 404
