@@ -31,7 +31,8 @@ test: $(READY) ## everything that needs no server, under 6 minutes
 	@$(PYTEST) --no-servers $(SIDE_BY_SIDE) -m "not heavy and not soak" $(ARGS)
 
 test-all: $(READY) ## adds real servers and a twentieth of the heavy runs, under 40 minutes
-	@$(PYTEST) -m "not soak" $(ARGS)
+	@$(PYTEST) $(SIDE_BY_SIDE) -m "not soak" --ignore=tests/benchmarks $(ARGS)
+	@$(PYTEST) -m "not soak" tests/benchmarks $(ARGS)
 
 soak: $(READY) ## the full figures of docs/benchmarks.md; hours
 	@$(PYTEST) -m soak -s $(ARGS)

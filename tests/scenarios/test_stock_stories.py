@@ -89,7 +89,8 @@ def test_story_4_toner_thief(seed):
         row.first_percent for row in every if row.origin is CartridgeOrigin.REINSERTED
     )
     loss = sum(row.loss.amount for row in found if row.loss is not None)
-    assert loss == pytest.approx(PRICE * Decimal(left_in_bins) / 100, abs=Decimal("0.05"))
+    step = PRICE * 2 / 100  # 1 % gauges: what was put back may be a point off, for each of the two
+    assert loss == pytest.approx(PRICE * Decimal(left_in_bins) / 100, abs=step + Decimal("0.05"))
     assert Decimal(500) < loss < Decimal(1000)
     assert balances[shelf_at(SITE)] == 4
     assert sum(balances.values()) == 0

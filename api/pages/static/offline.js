@@ -128,6 +128,7 @@ export async function keepDay() {
   await navigator.serviceWorker.register("/worker.js");
   if (!navigator.serviceWorker.controller) await new Promise((ready) => navigator.serviceWorker.addEventListener("controllerchange", ready, { once: true }));
   const links = [...document.querySelectorAll(".job > a")].map((link) => link.pathname);
-  for (const path of new Set([location.pathname, ...links])) fetch(path, { headers: { Accept: "text/html" } }).catch(() => {});
+  const scripts = [document.body.dataset.visit].filter(Boolean); // what the kept pages will ask for
+  for (const path of new Set([location.pathname, ...links, ...scripts])) fetch(path, { headers: { Accept: "text/html" } }).catch(() => {});
   document.querySelector("form[action='/sign-out']")?.addEventListener("submit", () => caches.delete("drumbeat-pages"));
 }
