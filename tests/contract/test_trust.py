@@ -150,7 +150,7 @@ def test_notes_are_chained_in_order(uow_factory):
 
 def test_every_change_of_a_customer_is_an_event(uow_factory, request):
     if "memory" in request.node.callspec.id:
-        pytest.skip("rows in memory are not watched: simulations have no auditor")
+        pytest.skip("by design: rows in memory are not watched: simulations have no auditor")
     with acting("user:u-7"), uow_factory() as uow:
         uow.customers.save(a_customer())
         uow.customers.save(a_customer())  # nothing changes: no event
@@ -168,7 +168,7 @@ def test_every_change_of_a_customer_is_an_event(uow_factory, request):
 
 def test_the_database_refuses_to_change_the_chain(uow_factory, request):
     if "memory" in request.node.callspec.id:
-        pytest.skip("memory has no tables")
+        pytest.skip("by design: memory has no tables")
     with uow_factory() as uow:
         uow.trust.note(AuditNote(tenant=TENANT, action="a", kind="b", object_id="c"))
         uow.commit()
