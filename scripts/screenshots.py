@@ -22,7 +22,9 @@ ARGUMENTS = [
 ]  # fmt: skip
 OFFICE_PAGES = {
     "fleet": "/", "devices": "/devices", "tickets": "/tickets", "work-orders": "/work-orders", "docs": "/docs", "customers": "/customers",
-    "device": "/devices", "ticket": "/tickets",
+    "device": "/devices", "ticket": "/tickets", "plan": "/plan", "incidents": "/incidents", "stock": "/stock", "tasks": "/tasks",
+    "invoices": "/invoices", "contracts": "/contracts", "ageing": "/ageing", "service-quality": "/service-quality",
+    "forecast-quality": "/forecast-quality", "outlook": "/outlook", "findings": "/findings", "outcomes": "/outcomes", "policy": "/policy",
 }  # fmt: skip
 FIELD_PAGES = {"work": "/work", "work-order": "/work"}
 #: On these pages the first link of that selector is followed.
