@@ -178,11 +178,12 @@ class _Judged:
         """Average precision beside its base rate."""
         return Score(
             estimator="failures", metric="average precision of failure within 14 days", better="higher",
-            rows=self.truth.size, held_out=self._precision(np.ones(len(self.day), bool)),
+            rows=self.truth.size, held_out=self.precision(np.ones(len(self.day), bool)),
             base_rate=float(self.truth.mean()) if self.truth.size else 0.0,
         )  # fmt: skip
 
-    def _precision(self, days: npt.NDArray[np.bool_]) -> float:
+    def precision(self, days: npt.NDArray[np.bool_]) -> float:
+        """Return the average precision on those days; 0 where nothing failed."""
         truth = self.truth[days].ravel()
         return average_precision(truth, self.chance[days].ravel()) if truth.any() else 0.0
 
@@ -191,7 +192,7 @@ class _Judged:
         fresh = self.day > champion_last_day
         if self.truth[fresh].sum() < _MIN_COMMON_FAILURES:
             return False, "too few failures after the champion's training to compare"
-        mine, theirs = self._precision(fresh), champion._precision(fresh)  # noqa: SLF001 - of the same class
+        mine, theirs = self.precision(fresh), champion.precision(fresh)
         return (
             mine > theirs,
             f"average precision {mine:.3f} against the champion's {theirs:.3f} on later days",
