@@ -88,8 +88,9 @@ def test_unusable_certificates_are_refused_at_start(certificate, tmp_path):
 
 
 def children(pid):
+    # -ww: without a terminal ps cuts lines at 80 columns, and a long path hid whose process it is
     found = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True, check=False
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True, check=False
     ).stdout
     return {int(line.split()[0]) for line in found.splitlines() if "resource_tracker" not in line}
 
