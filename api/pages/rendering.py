@@ -122,6 +122,7 @@ class Renderer:
             "t": t,
             "text": lambda key, /, **arguments: messages.text(language, key, **arguments),
             "term": lambda family, value: term(family, value, messages, language),
+            "unpacked": lambda line: messages.unpacked(language, line),
             "evidence_of": lambda evidence: evidence_text(evidence, messages, language),
             "title_of": lambda ticket: ticket_title(ticket, messages, language),
             "f": Formats(language, self.zone, now),

@@ -182,7 +182,8 @@ def run(
     billing = services_of(request).money.billing
     month = date.fromisoformat(f"{body.month}-01")
     act = billing.preview if dry_run else billing.run
-    return RunBody.of(act(principal.tenant, month, body.contract_id))
+    report = act(principal.tenant, month, body.contract_id)
+    return RunBody.of(report, services_of(request).messages, language_of(request))
 
 
 @router.get("/customers/{customer_id}/statement", summary="Statement of a customer's account")

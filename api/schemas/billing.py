@@ -173,7 +173,7 @@ class RunInput(Input):
 
 
 class ProblemRow(Output):
-    """What a person must look at before customers do."""
+    """What a person must look at before customers do: what it means and what to do, in the reader's language."""
 
     contract_id: str
     text: str
@@ -191,7 +191,7 @@ class RunBody(Output):
     problems: list[ProblemRow]
 
     @classmethod
-    def of(cls, report: RunReport) -> Self:
+    def of(cls, report: RunReport, messages: Messages, language: str) -> Self:
         """Return the body of a report."""
         return cls(
             month=report.month,
@@ -200,7 +200,10 @@ class RunBody(Output):
             existing=report.existing,
             total=report.total,
             invoices=[InvoiceRow.of(row) for row in report.invoices],
-            problems=[ProblemRow(contract_id=key, text=text) for key, text in report.problems],
+            problems=[
+                ProblemRow(contract_id=key, text=messages.unpacked(language, text))
+                for key, text in report.problems
+            ],
         )
 
 

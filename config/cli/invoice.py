@@ -9,11 +9,13 @@ import typer
 
 from config.cli.common import JsonFlag, notes, print_json, print_table, session_of
 from config.clock import SystemClock
+from config.locale_files import load_messages
 from config.wiring.billing import money_of
 from config.wiring.core import open_core
 from config.wiring.telemetry import open_telemetry
 from crm_core.billing.run import RunReport
 from crm_core.domain.billing import Invoice, InvoiceState
+from crm_core.domain.messages import FALLBACK
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Preview and write invoices, and list them."
@@ -79,6 +81,8 @@ def _bill(
 
 
 def _report(report: RunReport, *, as_json: bool) -> None:
+    messages = load_messages()
+    problems = [(key, messages.unpacked(FALLBACK, text)) for key, text in report.problems]
     if as_json:
         print_json(
             {
@@ -88,12 +92,12 @@ def _report(report: RunReport, *, as_json: bool) -> None:
                 "existing": report.existing,
                 "total": str(report.total),
                 "invoices": [_row(row) for row in report.invoices],
-                "problems": [{"contract": key, "text": text} for key, text in report.problems],
+                "problems": [{"contract": key, "text": text} for key, text in problems],
             }
         )
         return
     _show(report.invoices, as_json=False)
-    for key, text in report.problems:
+    for key, text in problems:
         notes.print(f"{key}: {text}", markup=False)
     notes.print(
         f"{report.month:%Y-%m}: {len(report.invoices)} invoices, {report.written} written now, "

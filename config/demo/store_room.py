@@ -4,7 +4,7 @@ What things cost is invented: so much a page of their yield, rounded to whole yu
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -42,6 +42,10 @@ _PLACES: Final = (
 _IN_WAREHOUSE, _IN_VAN, _ON_SHELF = 120, 4, 1
 _A_PAGE: Final = Decimal("0.015")
 _PART: Final = Money(Decimal("680.00"))
+_STAND_BY_COUNT, _STAND_BY_PAGES_A_DAY = (
+    48_200,
+    160,
+)  # the machine has no address: people read its counter off
 
 
 def fill_store_room(core: Core, uow: UnitOfWork, world: World, at: datetime) -> None:
@@ -133,7 +137,11 @@ def handle_loans(core: Core, desk: Desk) -> None:
         out = uow.stock.loans(core.tenant, states=frozenset({LoanState.OUT}))
         needed = OPEN_STATES - {TicketState.RESOLVED_UNVERIFIED}
         over = [loan for loan in out if uow.tickets.get(core.tenant, loan.ticket_id).state not in needed]
+        counted = [row.end_count or 0 for row in uow.devices.periods(core.tenant, STAND_BY)]
+    count = max(counted, default=0) or _STAND_BY_COUNT
     for loan in reserved:
-        desk.stock.loans.bring(core.tenant, loan.loan_id, actor="dispatcher")
+        desk.stock.loans.bring(core.tenant, loan.loan_id, actor="dispatcher", count=count)
     for loan in over:
-        desk.stock.loans.take_back(core.tenant, loan.loan_id, actor="dispatcher")
+        days = (core.clock.now() - (loan.out_at or core.clock.now())) / timedelta(days=1)
+        printed = round(days * _STAND_BY_PAGES_A_DAY)
+        desk.stock.loans.take_back(core.tenant, loan.loan_id, actor="dispatcher", count=count + printed)

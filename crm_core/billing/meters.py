@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from crm_core.billing.epochs import JUMP, NEW_EPOCH, Pages, pages_of, without_false
+from crm_core.billing.epochs import JUMP, NEW_EPOCH, ROLL_OVER, Pages, pages_of, without_false
 from crm_core.billing.pages_price import month_after
 from crm_core.domain.billing import DeviceUsage, MeterPoint, PageSegment, Quality
 from crm_core.domain.billing_policy import MeterPolicy
@@ -26,6 +26,7 @@ ESTIMATED: Final = "estimated"
 INTERPOLATED: Final = "interpolated"
 NO_HISTORY: Final = "no_history"  # silent from the first day: nothing to estimate from, nothing billed
 NO_READING: Final = "no_reading"  # the device has never stated its counter
+EXACT_FLAGS: Final = frozenset({INTERPOLATED, ROLL_OVER})  # said on the invoice; nobody has to look
 _DAY: Final = timedelta(days=1)
 _NEAR: Final = timedelta(days=1)  # how near a reading must be to a stay's end to speak for it
 _TICK: Final = timedelta(microseconds=1)

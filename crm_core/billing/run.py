@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from crm_core.agreements.price_changes import rent_of
 from crm_core.billing.history import BilledPast
-from crm_core.billing.meters import MeterReader, month_start
+from crm_core.billing.meters import EXACT_FLAGS, MeterReader, month_start
 from crm_core.billing.monthly import MonthlyBill
 from crm_core.billing.months import MonthPart, month_part, months_due
 from crm_core.billing.pages_price import month_after
@@ -39,7 +39,7 @@ _NEVER_BILLED: Final = frozenset({ContractState.DRAFT, ContractState.OFFERED, Co
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """What a run wrote or would write. `problems` are (contract, what a person must look at)."""
+    """What a run wrote or would write. `problems` are (contract, a packed message: what it means and what to do)."""
 
     month: date
     dry_run: bool
@@ -235,7 +235,12 @@ class BillingRun:
             balances=billed.balances,
             trued_up=billed.trued_up,
         )
-        flagged = [f"device {used.device_id}: {', '.join(used.flags)}" for used in billed.usage if used.flags]
+        flagged = [
+            packed(f"billing.problem.{flag}", device=used.device_id)
+            for used in billed.usage
+            for flag in used.flags
+            if flag not in EXACT_FLAGS
+        ]
         return draft, [*followed.problems, *flagged]
 
     def _rent_credits(
@@ -307,4 +312,6 @@ class BillingRun:
         lent = {loan.device_id for loan in fleet.loans}
         named = {stay.device_id for stay in agreement.stays}
         standing = {row for row in fleet.devices.get(agreement.contract_id, ()) if row not in lent}
-        return {device: uow.devices.periods(agreement.tenant, device) for device in sorted(named | standing)}
+        lent_here = {loan.device_id for loan in fleet.loans if loan.for_device in named | standing}
+        devices = sorted(named | standing | lent_here)
+        return {device: uow.devices.periods(agreement.tenant, device) for device in devices}

@@ -14,11 +14,12 @@ from crm_core.domain.contracts import Agreement, DeviceStay
 from crm_core.domain.fleet import InstalledPeriod
 from crm_core.domain.identity import DeviceId
 from crm_core.domain.loans import Loan
+from crm_core.domain.messages import packed
 
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """Stays as they really were, and devices that stand under the contract without a line."""
+    """Stays as they really were, and devices that stand under the contract without a line (as packed messages)."""
 
     stays: tuple[DeviceStay, ...]
     problems: tuple[str, ...]
@@ -32,7 +33,7 @@ def follow(
 ) -> Followed:
     """Return the agreement's stays closed and continued by the installed periods and loans under its contract."""
     stays = [_closed(stay, agreement, periods.get(stay.device_id, ())) for stay in agreement.stays]
-    stays += [lent for loan in loans if (lent := _lent(loan, stays)) is not None]
+    stays += [lent for loan in loans if (lent := _lent(loan, stays, periods)) is not None]
     loose = sorted(
         (
             period
@@ -49,7 +50,7 @@ def follow(
             continue
         line_id = _free_line(agreement, stays, period)
         if line_id is None:
-            problems.append(f"device {period.device_id} stands under the contract but no line is free for it")
+            problems.append(packed("billing.problem.no_line", device=period.device_id))
             continue
         stays.append(
             DeviceStay(
@@ -80,16 +81,24 @@ def _closed(stay: DeviceStay, agreement: Agreement, periods: Sequence[InstalledP
     return replace(stay, to_at=first.to_instant, end_count=first.end_count)
 
 
-def _lent(loan: Loan, stays: Sequence[DeviceStay]) -> DeviceStay | None:
-    """Return the stay of a stand-by machine on the line of the one that it stands in for."""
+def _lent(
+    loan: Loan, stays: Sequence[DeviceStay], periods: Mapping[DeviceId, Sequence[InstalledPeriod]]
+) -> DeviceStay | None:
+    """Return the stay of a stand-by machine on the line of the one that it stands in for, with its counts as stated."""
     out_at = loan.out_at
     if out_at is None or any(stay.device_id == loan.device_id and stay.from_at == out_at for stay in stays):
         return None
     for stay in stays:
         serves = stay.from_at <= out_at and (stay.to_at is None or out_at <= stay.to_at)
         if stay.device_id == loan.for_device and serves:
+            stood = next((row for row in periods.get(loan.device_id, ()) if row.from_instant == out_at), None)
             return DeviceStay(
-                line_id=stay.line_id, device_id=loan.device_id, from_at=out_at, to_at=loan.back_at
+                line_id=stay.line_id,
+                device_id=loan.device_id,
+                from_at=out_at,
+                to_at=loan.back_at,
+                start_count=None if stood is None else stood.start_count,
+                end_count=None if stood is None else stood.end_count,
             )
     return None
 

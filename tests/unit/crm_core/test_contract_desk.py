@@ -199,11 +199,8 @@ def test_lines_follow_where_devices_stand() -> None:
     assert "d3" in found.problems[0]
 
 
-def test_a_stand_by_machine_prints_on_the_line_that_it_stands_in_for() -> None:
-    world = _world()
-    world.contract()
-    world.placed("k1", "1", "d1")
-    loan = Loan(
+def _a_loan() -> Loan:
+    return Loan(
         tenant=TENANT,
         ticket_id=TicketId(1),
         device_id=DeviceId("d2"),
@@ -219,6 +216,46 @@ def test_a_stand_by_machine_prints_on_the_line_that_it_stands_in_for() -> None:
         out_at=shanghai(5, 10),
         back_at=shanghai(5, 15),
     )
+
+
+def test_a_stand_by_machine_without_an_address_is_billed_by_the_counts_that_people_read_off() -> None:
+    world = _world()
+    world.contract()
+    world.placed("k1", "1", "d1")
+    stood = replace(_period("d2", 10, 15, contract=None), start_count=5000, end_count=5200)
+    periods = {DeviceId("d1"): [_period("d1", 1, None)], DeviceId("d2"): [stood]}
+    found = follow(world.desk.get(TENANT, "k1"), periods, (_a_loan(),), ZONE)
+    lent = next(row for row in found.stays if row.device_id == "d2")
+    assert (lent.line_id, lent.start_count, lent.end_count) == ("1", 5000, 5200)
+    with world.uow_factory() as uow:
+        uow.devices.save_period(stood)
+        uow.stock.open_loan(_a_loan())
+        uow.commit()
+    world.says(counted("d1", shanghai(5, 1), 0), counted("d1", shanghai(5, 31, 20), 900))
+    world.clock.move_to(shanghai(6, 1, 6))
+    report = world.billing.run(TENANT, MAY)
+    assert {used.device_id: used.mono for used in report.invoices[0].usage} == {"d1": 900, "d2": 200}
+    assert not report.problems
+
+
+def test_a_stand_by_machine_that_nobody_read_is_told_to_a_person() -> None:
+    world = _world()
+    world.contract()
+    world.placed("k1", "1", "d1")
+    with world.uow_factory() as uow:
+        uow.stock.open_loan(_a_loan())
+        uow.commit()
+    world.says(counted("d1", shanghai(5, 1), 0), counted("d1", shanghai(5, 31, 20), 900))
+    world.clock.move_to(shanghai(6, 1, 6))
+    report = world.billing.run(TENANT, MAY)
+    assert report.problems == (("k1", "billing.problem.no_reading?device=d2"),)
+
+
+def test_a_stand_by_machine_prints_on_the_line_that_it_stands_in_for() -> None:
+    world = _world()
+    world.contract()
+    world.placed("k1", "1", "d1")
+    loan = _a_loan()
     with world.uow_factory() as uow:
         uow.stock.open_loan(loan)
         uow.commit()

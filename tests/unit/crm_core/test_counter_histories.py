@@ -11,9 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from config.locale_files import load_messages
+from crm_core.billing import epochs, meters
 from crm_core.billing.epochs import ROLL_OVER, pages_of
 from crm_core.billing.pages_price import month_after, price_pages
 from crm_core.domain.billing import CarryBucket, MeterPoint, PageTariff, PriceStep
+from crm_core.domain.messages import LANGUAGES
 from tests.money_world import MAY
 
 MOST = 100_000
@@ -138,3 +141,20 @@ def test_carry_over_against_a_page_by_page_count(keep: int, free: int, used: lis
         carried = made.carried_out
         assert made.billed == pages - taken
         assert sum(bucket.pages for bucket in carried) == sum(last > place for last in purse)
+
+
+def test_every_flag_says_in_both_languages_what_it_means_and_what_to_do() -> None:
+    messages = load_messages()
+    flags = [getattr(module, name) for module in (epochs, meters) for name in _FLAGS if hasattr(module, name)]
+    assert len(set(flags)) == len(_FLAGS)
+    for language in LANGUAGES:
+        known = messages.keys(language)
+        assert not [
+            flag for flag in flags if not {f"billing.flag.{flag}", f"billing.problem.{flag}"} <= known
+        ]
+
+
+_FLAGS = (
+    "NEW_EPOCH", "ROLL_OVER", "FALSE_READING", "JUMP", "NO_SPLIT", "SPLIT_DIFFERS",
+    "ESTIMATED", "INTERPOLATED", "NO_HISTORY", "NO_READING",
+)  # fmt: skip
