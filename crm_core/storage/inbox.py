@@ -14,7 +14,7 @@ from crm_core.ports import DeviceForecasts, Lease
 from crm_core.storage import schema
 from crm_core.storage.forecast_rows import FORECAST_KINDS, grouped_forecasts, subject_of
 from crm_core.storage.rows import entity_of, row_of
-from crm_core.storage.tables import insert_into, upsert, upsert_many
+from crm_core.storage.tables import insert_into, insert_once, upsert, upsert_many
 
 _CHUNK = 500  # bound parameters of one statement stay far below SQLite's limit
 
@@ -30,13 +30,8 @@ class SqlSignalRepository:
         for signal in signals:
             row = row_of(signal)
             del row["signal_id"]
-            insert = insert_into(self._connection, schema.signals).values(row)
-            done = self._connection.execute(
-                insert.on_conflict_do_nothing(
-                    index_elements=["tenant", "device_id", "origin", "evidence"]
-                ).returning(schema.signals.c.signal_id)
-            )
-            new += done.first() is not None
+            unique = ("tenant", "device_id", "origin", "evidence")
+            new += insert_once(self._connection, schema.signals, row, unique) is not None
         return new
 
     def pending(self, limit: int) -> Sequence[Signal]:

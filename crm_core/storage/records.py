@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from crm_core.domain.errors import Conflict
 from crm_core.domain.identity import TenantId
 from crm_core.storage.memory_service import Journal, MemoryVersioned
-from crm_core.storage.rows import entity_of, row_of
+from crm_core.storage.rows import row_of
 from crm_core.storage.tables import VersionedTable
 
 Entity = TypeVar("Entity")
@@ -40,9 +40,7 @@ class SqlRecords(VersionedTable[Entity]):
             ) from error
 
     def add_once(self, entity: Entity) -> Entity | None:
-        statement = self._numbered(self._row(entity)).on_conflict_do_nothing().returning(self._table)
-        made = self._connection.execute(statement).mappings().first()
-        return None if made is None else entity_of(made, self._kind)
+        return self._insert_if_free(self._row(entity))
 
     def get(self, tenant: TenantId, number: int) -> Entity:
         return self._must_find(tenant, number)
@@ -54,7 +52,7 @@ class SqlRecords(VersionedTable[Entity]):
         return row_of(entity, **self._extra(entity))
 
     def where(
-        self, tenant: TenantId, *, before: int | None = None, limit: int = 10_000, **equal: object
+        self, tenant: TenantId, *, before: int | None = None, limit: int = 1_000_000, **equal: object
     ) -> Sequence[Entity]:
         query = self._of_tenant(tenant)
         for name, value in equal.items():
@@ -104,7 +102,7 @@ class MemoryRecords(MemoryVersioned[Entity]):
         return self._replace(entity)
 
     def where(
-        self, tenant: TenantId, *, before: int | None = None, limit: int = 10_000, **equal: object
+        self, tenant: TenantId, *, before: int | None = None, limit: int = 1_000_000, **equal: object
     ) -> Sequence[Entity]:
         asked = {name: value for name, value in equal.items() if value is not None}
         rows: Iterable[Entity] = self._newest_first(tenant)

@@ -22,7 +22,7 @@ from crm_core.ports import Changes, DeviceFilter, DevicePlace, TicketFilter, Wor
 from crm_core.storage import schema
 from crm_core.storage.device_search import narrowed
 from crm_core.storage.rows import entity_of, row_of
-from crm_core.storage.tables import TableRepository, VersionedTable, insert_into, upsert
+from crm_core.storage.tables import TableRepository, VersionedTable, upsert
 
 _FINAL_ORDER_STATES = frozenset({WorkOrderState.DONE, WorkOrderState.CANCELLED})
 
@@ -307,7 +307,7 @@ class SqlWorkOrderRepository(VersionedTable[WorkOrder]):
             if active and (other := self.active_for_ticket(order.tenant, ticket_id)) is not None:
                 raise Conflict(f"ticket {ticket_id} is already served by work order {other.work_order_id}")
             row = {"work_order_id": order.work_order_id, "ticket_id": ticket_id, "active": active}
-            self._connection.execute(insert_into(self._connection, link).values(row))
+            self._connection.execute(link.insert(), row)
 
 
 class SqlIncidentRepository(VersionedTable[Incident]):

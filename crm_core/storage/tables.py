@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection, RowMapping, Select, Table, bindparam, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from crm_core.domain.errors import Conflict, NotFound
 from crm_core.domain.identity import TenantId
@@ -47,6 +48,54 @@ def _upsert_statement(dialect: str, table: Table, columns: tuple[str, ...]) -> I
     statement = statement.values({name: bindparam(name) for name in columns})
     changes = {name: statement.excluded[name] for name in columns if name not in keys}
     return statement.on_conflict_do_update(index_elements=keys, set_=changes)
+
+
+def insert_once(
+    connection: Connection,
+    table: Table,
+    row: dict[str, Any],
+    unique: tuple[str, ...] = (),
+    condition: str = "",
+) -> RowMapping | None:
+    """Insert the row and return what is stored; None when another row holds its `unique` columns (all keys if none is named).
+
+    `condition` is that of a partial unique index, in SQL.
+    """
+    statement = _insert_once_statement(connection.dialect.name, table, tuple(row), unique, condition)
+    return connection.execute(statement, row).mappings().first()
+
+
+@lru_cache(maxsize=256)
+def _insert_once_statement(
+    dialect: str, table: Table, columns: tuple[str, ...], unique: tuple[str, ...], condition: str
+) -> ReturningInsert[Any]:
+    statement = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    return (
+        statement.values({name: bindparam(name) for name in columns})
+        .on_conflict_do_nothing(
+            index_elements=unique or None, index_where=text(condition) if condition else None
+        )
+        .returning(table)
+    )
+
+
+@lru_cache(maxsize=256)
+def _insertion(table: Table) -> ReturningInsert[Any]:
+    return table.insert().returning(table)
+
+
+@lru_cache(maxsize=256)
+def _replacement(table: Table, key: str) -> ReturningUpdate[Any]:
+    """Return the update of the row whose version is still the one that was read."""
+    return (
+        table.update()
+        .where(
+            table.c.tenant == bindparam("old_tenant"),
+            table.c[key] == bindparam("old_key"),
+            table.c.version == bindparam("old_version"),
+        )
+        .returning(table)
+    )
 
 
 def _first_line(error: IntegrityError) -> str:
@@ -125,30 +174,27 @@ class VersionedTable(EntityTable[Entity]):
 
     def _insert(self, row: dict[str, Any]) -> Entity:
         """Insert without the id and return the entity with the id that the database gave."""
-        made = self._connection.execute(self._numbered(row).returning(self._table)).mappings().one()
+        made = self._connection.execute(_insertion(self._table), self._numbered(row)).mappings().one()
         return entity_of(made, self._kind)
 
-    def _insert_if_free(self, row: dict[str, Any], columns: Sequence[str], condition: str) -> Entity | None:
-        """Insert like `_insert`; None when the partial unique index over `columns` where `condition` holds the key."""
-        statement = self._numbered(row).on_conflict_do_nothing(
-            index_elements=list(columns), index_where=text(condition)
-        )
-        made = self._connection.execute(statement.returning(self._table)).mappings().first()
+    def _insert_if_free(
+        self, row: dict[str, Any], unique: tuple[str, ...] = (), condition: str = ""
+    ) -> Entity | None:
+        """Insert like `_insert`; None when a unique index (the partial one over `unique` where `condition`) holds the key."""
+        made = insert_once(self._connection, self._table, self._numbered(row), unique, condition)
         return None if made is None else entity_of(made, self._kind)
 
-    def _numbered(self, row: dict[str, Any]) -> Insert:
-        values = {name: value for name, value in row.items() if name != self._key.name} | {"version": 1}
-        return insert_into(self._connection, self._table).values(values)
+    def _numbered(self, row: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in row.items() if name != self._key.name} | {"version": 1}
 
     def _replace(self, row: dict[str, Any]) -> Entity:
         """Replace the row if its version is still the stored one, or raise `Conflict` (`NotFound` when it is gone)."""
         table, key = self._table, row[self._key.name]
-        query = table.update().where(
-            table.c.tenant == row["tenant"], self._key == key, table.c.version == row["version"]
-        )
-        values = {**row, "version": row["version"] + 1}
+        old = {"old_tenant": row["tenant"], "old_key": key, "old_version": row["version"]}
+        values = {**row, "version": row["version"] + 1, **old}
+        query = _replacement(table, self._key.name)
         try:
-            changed = self._connection.execute(query.values(values).returning(table)).mappings().first()
+            changed = self._connection.execute(query, values).mappings().first()
         except IntegrityError as error:
             raise Conflict(
                 f"{table.name} {key}: {_first_line(error)}; read the other record first"

@@ -10,7 +10,7 @@ from crm_core.domain.accounts import SignInAlarm, SignInRecord, StoredAnswer
 from crm_core.domain.identity import TenantId
 from crm_core.storage.accounts.tables import sign_in_alarms, sign_in_records, stored_answers
 from crm_core.storage.rows import entity_of, row_of
-from crm_core.storage.tables import insert_into, upsert
+from crm_core.storage.tables import insert_once, upsert
 
 
 class SqlAccountsRepository:
@@ -23,7 +23,7 @@ class SqlAccountsRepository:
         table = sign_in_records
         empty = row_of(SignInRecord(kind=kind, subject=subject), changed_at=None)
         # The row must exist to be held; SQLite holds the whole database by itself.
-        self._connection.execute(insert_into(self._connection, table).values(empty).on_conflict_do_nothing())
+        insert_once(self._connection, table, empty)
         query = select(table).where(table.c.kind == kind, table.c.subject == subject).with_for_update()
         return entity_of(self._connection.execute(query).mappings().one(), SignInRecord)
 
@@ -39,9 +39,7 @@ class SqlAccountsRepository:
     def add_alarm(self, alarm: SignInAlarm) -> SignInAlarm:
         row = row_of(alarm)
         del row["alarm_id"]
-        made = self._connection.execute(
-            insert_into(self._connection, sign_in_alarms).values(row).returning(sign_in_alarms)
-        )
+        made = self._connection.execute(sign_in_alarms.insert().returning(sign_in_alarms), row)
         return entity_of(made.mappings().one(), SignInAlarm)
 
     def alarms(self, tenant: TenantId, before: int | None = None, limit: int = 100) -> Sequence[SignInAlarm]:
@@ -54,8 +52,7 @@ class SqlAccountsRepository:
 
     def begin_answer(self, answer: StoredAnswer, stale_before: datetime) -> StoredAnswer | None:
         table = stored_answers
-        statement = insert_into(self._connection, table).values(_answer_row(answer)).on_conflict_do_nothing()
-        if self._connection.execute(statement.returning(table.c.key)).first() is not None:
+        if insert_once(self._connection, table, _answer_row(answer)) is not None:
             return None
         query = select(table).where(table.c.key == answer.key).with_for_update()
         found = self._connection.execute(query).mappings().first()

@@ -12,7 +12,6 @@ from crm_core.storage import schema
 from crm_core.storage.agreements.tables import agreement_devices, agreements
 from crm_core.storage.memory_service import Journal
 from crm_core.storage.records import MemoryRecords, SqlRecords
-from crm_core.storage.tables import insert_into
 
 
 class SqlAgreements(SqlRecords[Agreement]):
@@ -58,7 +57,7 @@ class SqlAgreements(SqlRecords[Agreement]):
         row: dict[str, Any] = {"tenant": agreement.tenant, "agreement_id": agreement.agreement_id}
         row["holding"] = agreement.state in HOLDING_STATES
         for device in devices:
-            self._connection.execute(insert_into(self._connection, link).values(row | {"device_id": device}))
+            self._connection.execute(link.insert(), row | {"device_id": device})
 
 
 class MemoryAgreements(MemoryRecords[Agreement]):

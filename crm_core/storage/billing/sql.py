@@ -9,7 +9,7 @@ from crm_core.ports.records import Records
 from crm_core.storage.billing import tables
 from crm_core.storage.records import SqlRecords
 from crm_core.storage.rows import entity_of
-from crm_core.storage.tables import insert_into
+from crm_core.storage.tables import insert_once
 
 
 class SqlBillingRepository:
@@ -35,7 +35,7 @@ class SqlBillingRepository:
     def hold_series(self, tenant: TenantId, series: str) -> None:
         table = tables.invoice_series
         row = {"tenant": tenant, "series": series, "last_number": 0}
-        self._connection.execute(insert_into(self._connection, table).values(row).on_conflict_do_nothing())
+        insert_once(self._connection, table, row)
         mine = (table.c.tenant == tenant) & (table.c.series == series)
         self._connection.execute(select(table.c.last_number).where(mine).with_for_update())
 

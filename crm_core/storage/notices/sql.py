@@ -20,7 +20,7 @@ from crm_core.domain.notices import (
 )
 from crm_core.storage.notices import tables
 from crm_core.storage.rows import entity_of, row_of
-from crm_core.storage.tables import insert_into, upsert
+from crm_core.storage.tables import insert_once, upsert
 
 
 class SqlNoticesRepository:
@@ -36,13 +36,7 @@ class SqlNoticesRepository:
         for notice in notices:
             row = row_of(notice)
             del row["notice_id"]
-            insert = insert_into(self._connection, tables.notices).values(row)
-            done = self._connection.execute(
-                insert.on_conflict_do_nothing(index_elements=["tenant", "unique_key"]).returning(
-                    tables.notices.c.notice_id
-                )
-            )
-            new += done.first() is not None
+            new += insert_once(self._connection, tables.notices, row, ("tenant", "unique_key")) is not None
         return new
 
     def claim(self, holder: str, now: datetime, lease: timedelta, limit: int) -> Sequence[Notice]:
@@ -178,12 +172,8 @@ class SqlNoticesRepository:
     # --- escalations ---
 
     def note_escalation(self, note: EscalationNote) -> bool:
-        insert = insert_into(self._connection, tables.escalations).values(row_of(note))
-        keys = ["tenant", "ticket_id", "clock", "step"]
-        done = self._connection.execute(
-            insert.on_conflict_do_nothing(index_elements=keys).returning(tables.escalations.c.step)
-        )
-        return done.first() is not None
+        unique = ("tenant", "ticket_id", "clock", "step")
+        return insert_once(self._connection, tables.escalations, row_of(note), unique) is not None
 
     def escalations(self, tenant: TenantId, ticket_id: TicketId) -> Sequence[EscalationNote]:
         table = tables.escalations

@@ -33,7 +33,7 @@ from crm_core.storage.stock.tables import (
     stock_places,
     stock_reservations,
 )
-from crm_core.storage.tables import TableRepository, insert_into
+from crm_core.storage.tables import TableRepository, insert_once
 
 
 class SqlStockRepository(SqlMachines):
@@ -85,12 +85,8 @@ class SqlStockRepository(SqlMachines):
         """Insert a move whose effect is new; None for a repeat."""
         row = row_of(move)
         del row["move_id"]
-        insert = insert_into(self._connection, stock_moves).values(row)
-        made = self._connection.execute(
-            insert.on_conflict_do_nothing(index_elements=["tenant", "effect"]).returning(stock_moves)
-        )
-        found = made.mappings().first()
-        return None if found is None else entity_of(found, StockMove)
+        made = insert_once(self._connection, stock_moves, row, ("tenant", "effect"))
+        return None if made is None else entity_of(made, StockMove)
 
     def _change(self, tenant: TenantId, item_id: ItemId, place: PlaceKey, change: int) -> None:
         table = stock_balances.c
@@ -98,8 +94,7 @@ class SqlStockRepository(SqlMachines):
         row = {
             "tenant": tenant, "item_id": item_id, "place": place, "quantity": 0, "reserved": 0, "may_owe": owes,
         }  # fmt: skip
-        insert = insert_into(self._connection, stock_balances).values(row)
-        self._connection.execute(insert.on_conflict_do_nothing(index_elements=["tenant", "item_id", "place"]))
+        insert_once(self._connection, stock_balances, row, ("tenant", "item_id", "place"))
         query = stock_balances.update().where(
             table.tenant == tenant, table.item_id == item_id, table.place == place
         )
@@ -153,9 +148,7 @@ class SqlStockRepository(SqlMachines):
         taken = self._connection.execute(query.values(reserved=table.reserved + reservation.quantity))
         if taken.rowcount != 1:
             return False
-        self._connection.execute(
-            insert_into(self._connection, stock_reservations).values(row_of(reservation))
-        )
+        self._connection.execute(stock_reservations.insert(), row_of(reservation))
         return True
 
     def release(self, reservation: Reservation) -> bool:

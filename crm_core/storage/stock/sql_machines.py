@@ -22,11 +22,7 @@ class _Loans(VersionedTable[Loan]):
     """Loans: at most one is open for a ticket and for a machine."""
 
     def open(self, loan: Loan) -> Loan | None:
-        made = self._connection.execute(
-            self._numbered(row_of(loan)).on_conflict_do_nothing().returning(self._table)
-        )
-        found = made.mappings().first()
-        return None if found is None else entity_of(found, Loan)
+        return self._insert_if_free(row_of(loan))
 
     def get(self, tenant: TenantId, loan_id: int) -> Loan:
         return self._must_find(tenant, loan_id)
