@@ -11,13 +11,14 @@ from crm_core.domain.messages import Messages
 from crm_core.domain.policy import PolicyBook
 from crm_core.domain.service import Evidence, SlaClock, Ticket, WorkOrder
 from crm_core.domain.sla import BusinessCalendar
-from crm_core.domain.wording import Figure, term, worded, worded_detail
+from crm_core.domain.wording import Figure, fault_name, term, worded, worded_detail
 from crm_core.ticket_states import pauses_of
 
 __all__ = [
     "Figure",
     "clock_reasons",
     "evidence_text",
+    "fault_name",
     "guide_steps",
     "reason_text",
     "span_text",
@@ -130,4 +131,4 @@ def _evidence_part(part: str, messages: Messages, language: str) -> str:
     if scheme == "hrPrinterDetectedErrorState":
         return term("error", code, messages, language)
     key = f"evidence.{code}" if scheme == "forecast" else _EVIDENCE_KEYS.get(scheme)
-    return messages.text(language, f"pages.{key}", code=code) if key else part
+    return messages.text(language, f"pages.{key}", code=code) if key else fault_name(part, messages, language)

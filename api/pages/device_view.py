@@ -12,7 +12,7 @@ from api.pages.fleet_view import TONES
 from api.pages.supply_view import HISTORY_DAYS, SupplyView, Words, origin_of, supply_views
 from api.schemas.fleet import day_of, number_of
 from api.services import ApiServices
-from api.wording import reason_text
+from api.wording import fault_name, reason_text
 from crm_core.domain.fleet import DeviceBundle
 from crm_core.domain.forecast import FailureForecast, LifeForecast
 from crm_core.domain.telemetry import DeviceReading, PrinterAlert
@@ -45,8 +45,9 @@ def troubles_of(words: Words, reading: DeviceReading | None) -> list[Trouble]:
     ]
     known = {row.text for row in rows}
     for fault in reading.derived.faults:
-        text = fault.name or fault.code
+        text = fault_name(fault.name or fault.code, words.messages, words.language)
         if fault.scheme == "vendor" and text not in known:
+            known.add(text)
             rows.append(Trouble("critical", text, words.t("device.fault_code", code=fault.code)))
     return sorted(rows, key=lambda row: row.tone != "critical")
 

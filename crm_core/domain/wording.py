@@ -1,8 +1,13 @@
 """Words of the trade in the reader's language: titles of tickets and the arguments inside them."""
 
+import re
 from collections.abc import Mapping
+from typing import Final
 
 from crm_core.domain.messages import Messages
+
+_HUMPS: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_OTHERS: Final = re.compile(r"[^a-z0-9]+")
 
 
 class Figure(float):
@@ -42,10 +47,17 @@ def worded(name: str, value: str | float | None, messages: Messages, language: s
         return Figure(value)
     if name in ("kind", "colour", "component", "category"):
         return term(name, value, messages, language)
-    if name == "name":  # of a fault code: error bits have words, other names stay
-        text = messages.text(language, f"pages.term.error.{value}")
-        return value if text.startswith("pages.") else text
-    return value
+    return fault_name(value, messages, language) if name == "name" else value
+
+
+def fault_name(name: str, messages: Messages, language: str) -> str:
+    """Return the name of a fault code or error bit in words; a name without a text stays as it is."""
+    slug = _OTHERS.sub("_", _HUMPS.sub("_", name).lower()).strip("_")
+    for key in (f"pages.term.error.{name}", f"faults.name.{slug}"):
+        text = messages.text(language, key)
+        if text != key:
+            return text
+    return name
 
 
 def term(family: str, value: str | None, messages: Messages, language: str) -> str:
