@@ -6,10 +6,12 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from collector.stores.memory import MemoryTelemetryStore
-from crm_core.agreements.contract_desk import ContractDesk, Draft
+from crm_core.agreements.contract_desk import ContractDesk
 from crm_core.agreements.contract_devices import ContractDevices
+from crm_core.agreements.drafts import Draft
 from crm_core.billing.accounts import Accounts
 from crm_core.billing.payments import PaymentDesk
+from crm_core.billing.payouts import PayoutDesk
 from crm_core.billing.plans import PlanDesk
 from crm_core.billing.repair_desk import RepairDesk
 from crm_core.billing.run import BillingRun
@@ -89,6 +91,7 @@ class MoneyWorld:
         self.accounts = Accounts(self.uow_factory, self.clock, self.policy)
         self.repairs = RepairDesk(self.uow_factory, self.clock, self.policy)
         self.payments = PaymentDesk(self.uow_factory, self.clock, self.policy)
+        self.payouts = PayoutDesk(self.uow_factory, self.clock, self.policy)
 
     def customer(self, customer_id: str = "c1") -> None:
         with self.uow_factory() as uow:
@@ -117,6 +120,20 @@ class MoneyWorld:
         **about: object,
     ) -> Agreement:
         """Draft, offer and sign a contract from 1 May 2026 to 30 April 2027 without a deposit, unless told."""
+        draft = self.draft_of(contract_id, customer_id, lines, pools, **about)
+        self.desk.draft(TENANT, draft, actor="li")
+        self.desk.offer(TENANT, contract_id, actor="li")
+        return self.desk.sign(TENANT, contract_id, a_consent(), actor="li")
+
+    def draft_of(
+        self,
+        contract_id: str = "k1",
+        customer_id: str = "c1",
+        lines: Iterable[ContractLine] = (),
+        pools: Iterable[PagePool] = (),
+        **about: object,
+    ) -> Draft:
+        """Return what `contract` signs."""
         fields: dict[str, object] = {
             "contract_id": ContractId(contract_id),
             "customer_id": CustomerId(customer_id),
@@ -127,9 +144,7 @@ class MoneyWorld:
             "deposit_share": Decimal(0),
             **about,
         }
-        self.desk.draft(TENANT, Draft(**fields), actor="li")
-        self.desk.offer(TENANT, contract_id, actor="li")
-        return self.desk.sign(TENANT, contract_id, a_consent(), actor="li")
+        return Draft(**fields)
 
     def placed(
         self, contract_id: str, line_id: str, device_id: str, at: datetime | None = None, **about: object

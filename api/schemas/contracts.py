@@ -8,7 +8,7 @@ from pydantic import Field
 
 from api.schemas.base import Input, Instant, Name, Output, ShortText
 from api.schemas.billing import Amount, Price
-from crm_core.agreements.contract_desk import Draft
+from crm_core.agreements.drafts import Draft
 from crm_core.domain.billing import BillingPlan, PageTariff, PriceStep
 from crm_core.domain.contracts import Agreement, ContractLine, PagePool, Terms
 from crm_core.domain.identity import ContractId, CustomerId, TenantId

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from config.demo.firm import Firm
 from config.wiring.billing import billing_round
 from config.wiring.core import Core
-from crm_core.agreements.contract_desk import Draft
+from crm_core.agreements.drafts import Draft
 from crm_core.billing.services import MoneyServices
 from crm_core.domain.billing import BillingPlan, PageTariff, PaymentMethod, PriceStep
 from crm_core.domain.contracts import ContractLine, PriceConsent

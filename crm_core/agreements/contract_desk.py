@@ -1,56 +1,28 @@
 """The life of a rental agreement: draft, offer, signature, changes with consent, renewal and every kind of end."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
-from decimal import Decimal
-from functools import partial
-from typing import Final
 from zoneinfo import ZoneInfo
 
-from crm_core.agreements.contract_money import deposit_of, months_before_day, term_discount_of
+from crm_core.agreements.contract_money import months_before_day
 from crm_core.agreements.contract_states import ContractMove, next_state
-from crm_core.agreements.price_changes import PlanOf, price_rises, rent_of
-from crm_core.billing.plans import check_price, get_plan, use_plan
+from crm_core.agreements.drafts import Draft, check_span, check_terms, keep_contract, plans_of, terms_of
+from crm_core.agreements.price_changes import price_rises
+from crm_core.billing.deposits import ask_deposit, return_deposit
+from crm_core.billing.plans import get_plan, use_plan
 from crm_core.domain.contracts import (
     Agreement,
     ContractEvent,
-    ContractLine,
     ContractState,
     DeviceStay,
-    PagePool,
     PriceConsent,
     Terms,
 )
 from crm_core.domain.errors import Conflict, InvalidValue, NotFound
-from crm_core.domain.fleet import Contract
-from crm_core.domain.identity import ContractId, CustomerId, TenantId, checked_identifier
-from crm_core.domain.money import Money
+from crm_core.domain.identity import TenantId, checked_identifier
 from crm_core.domain.policy import PolicyBook
 from crm_core.ports import Clock, UnitOfWork, UnitOfWorkFactory
-
-_FIRST_DAY: Final = date(1990, 1, 1)
-_LAST_DAY: Final = date(2200, 12, 31)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """What a new agreement is made of. Deposit share and payment cycle come from the credit assessment (11, 17-19)."""
-
-    contract_id: ContractId
-    customer_id: CustomerId
-    starts_on: date
-    ends_on: date
-    lines: tuple[ContractLine, ...]
-    pools: tuple[PagePool, ...] = ()
-    deposit_share: Decimal
-    payment_cycle_months: int = 1
-    assessment_id: str | None = None
-    missing: tuple[str, ...] = ()
-    on_site_hours: int | None = None
-    clauses: tuple[str, ...] = ()
-    template: str = "rental"
-    template_version: str = "1"
 
 
 class ContractDesk:
@@ -70,14 +42,14 @@ class ContractDesk:
     def draft(self, tenant: TenantId, draft: Draft, *, actor: str) -> Agreement:
         """Write a new draft and the contract that the service side sees; `Conflict` when the id is taken."""
         checked_identifier(draft.contract_id, "contract id")
-        _check_span(draft.starts_on, draft.ends_on)
+        check_span(draft.starts_on, draft.ends_on)
         if not 0 <= draft.deposit_share <= 1:
             raise InvalidValue("the deposit is a share of the device value, 0 to 1")
         with self._uow_factory() as uow:
             uow.customers.get(tenant, draft.customer_id)
-            terms = self._terms_of(draft)
-            self._check_terms(uow, tenant, terms)
-            self._keep_contract(uow, tenant, draft.contract_id, draft.customer_id, terms, draft.on_site_hours)
+            terms = terms_of(draft, self._policy)
+            check_terms(uow, tenant, terms)
+            keep_contract(uow, tenant, draft.contract_id, draft.customer_id, terms, draft.on_site_hours)
             made = uow.agreements.contracts.add(
                 Agreement(
                     tenant=tenant,
@@ -110,7 +82,13 @@ class ContractDesk:
         return self._change(tenant, contract_id, change)
 
     def offer(
-        self, tenant: TenantId, contract_id: str, *, actor: str, version: int | None = None
+        self,
+        tenant: TenantId,
+        contract_id: str,
+        *,
+        actor: str,
+        version: int | None = None,
+        dry_run: bool = False,
     ) -> Agreement:
         """Offer the draft to the customer; a draft that misses something stays one (`Conflict`, requirement 18)."""
 
@@ -121,7 +99,7 @@ class ContractDesk:
                 )
             return self._moved(agreement, ContractMove.OFFER, actor)
 
-        return self._change(tenant, contract_id, change, version)
+        return self._change(tenant, contract_id, change, version, dry_run=dry_run)
 
     def sign(
         self,
@@ -131,8 +109,9 @@ class ContractDesk:
         *,
         actor: str,
         version: int | None = None,
+        dry_run: bool = False,
     ) -> Agreement:
-        """Both sides have signed: the agreement is active and its plans never change again (16, 53)."""
+        """Both sides have signed: the agreement is active, its plans never change again, its deposit is invoiced (11, 16, 53)."""
 
         def change(uow: UnitOfWork, agreement: Agreement) -> Agreement:
             signed = self._moved(agreement, ContractMove.SIGN, actor, note=consent.document)
@@ -140,11 +119,12 @@ class ContractDesk:
                 use_plan(uow, get_plan(uow, tenant, line.plan_id, line.plan_edition))
             for pool in agreement.current.pools:
                 use_plan(uow, get_plan(uow, tenant, pool.plan_id, pool.plan_edition))
-            return replace(
-                signed, consents=(*signed.consents, replace(consent, terms_version=agreement.current.version))
-            )
+            given = replace(consent, terms_version=agreement.current.version)
+            active = replace(signed, consents=(*signed.consents, given))
+            ask_deposit(uow, active, self.today, self._clock.now())
+            return active
 
-        return self._change(tenant, contract_id, change, version)
+        return self._change(tenant, contract_id, change, version, dry_run=dry_run)
 
     def change_terms(
         self,
@@ -155,6 +135,7 @@ class ContractDesk:
         actor: str,
         consent: PriceConsent | None = None,
         version: int | None = None,
+        dry_run: bool = False,
     ) -> Agreement:
         """Put new terms in force from the first day of a month that is not billed yet.
 
@@ -173,7 +154,7 @@ class ContractDesk:
                 use_plan(uow, get_plan(uow, tenant, line.plan_id, line.plan_edition))
             given = () if consent is None else (replace(consent, terms_version=numbered.version),)
             kept = uow.contracts.get(tenant, contract_id)
-            self._keep_contract(
+            keep_contract(
                 uow,
                 tenant,
                 agreement.contract_id,
@@ -187,7 +168,7 @@ class ContractDesk:
             )
             return self._noted(changed, actor, "terms", "; ".join(rises))
 
-        return self._change(tenant, contract_id, change, version)
+        return self._change(tenant, contract_id, change, version, dry_run=dry_run)
 
     def move(
         self,
@@ -198,16 +179,28 @@ class ContractDesk:
         actor: str,
         note: str = "",
         version: int | None = None,
+        dry_run: bool = False,
     ) -> Agreement:
         """Withdraw, suspend or resume; the moves with conditions have their own methods."""
         if move not in (ContractMove.WITHDRAW, ContractMove.SUSPEND, ContractMove.RESUME):
             raise InvalidValue(f"{move} has conditions of its own")
         return self._change(
-            tenant, contract_id, lambda _, agreement: self._moved(agreement, move, actor, note=note), version
+            tenant,
+            contract_id,
+            lambda _, agreement: self._moved(agreement, move, actor, note=note),
+            version,
+            dry_run=dry_run,
         )
 
     def renew(
-        self, tenant: TenantId, contract_id: str, successor_id: str, *, actor: str, version: int | None = None
+        self,
+        tenant: TenantId,
+        contract_id: str,
+        successor_id: str,
+        *,
+        actor: str,
+        version: int | None = None,
+        dry_run: bool = False,
     ) -> Agreement:
         """Note that another agreement of the customer follows this one."""
 
@@ -220,23 +213,31 @@ class ContractDesk:
             moved = self._moved(agreement, ContractMove.RENEW, actor, note=successor_id)
             return replace(moved, successor_id=successor_id)
 
-        return self._change(tenant, contract_id, change, version)
+        return self._change(tenant, contract_id, change, version, dry_run=dry_run)
 
     def end(
-        self, tenant: TenantId, contract_id: str, reason: str, *, actor: str, version: int | None = None
+        self,
+        tenant: TenantId,
+        contract_id: str,
+        reason: str,
+        *,
+        actor: str,
+        version: int | None = None,
+        dry_run: bool = False,
     ) -> Agreement:
         """End an agreement that is not renewed; without the reason why it was lost it is refused (requirement 34)."""
         if not reason.strip():
             raise InvalidValue("say why the customer does not renew: price, service, need, other")
 
-        def change(_: UnitOfWork, agreement: Agreement) -> Agreement:
+        def change(uow: UnitOfWork, agreement: Agreement) -> Agreement:
             moved = self._moved(agreement, ContractMove.END, actor, note=reason)
+            return_deposit(uow, agreement, self.today, self._clock.now())
             last = min(self.today, agreement.current.ends_on)
             return replace(
                 moved, end_reason=reason.strip(), ended_on=last, stays=_closed(moved, self._end_of(last))
             )
 
-        return self._change(tenant, contract_id, change, version)
+        return self._change(tenant, contract_id, change, version, dry_run=dry_run)
 
     def expire_due(self, tenant: TenantId) -> list[str]:
         """Mark agreements whose end comes near as expiring; return their ids (nightly, requirement 33)."""
@@ -255,7 +256,10 @@ class ContractDesk:
         contract_id: str,
         change: Callable[[UnitOfWork, Agreement], Agreement],
         version: int | None = None,
+        *,
+        dry_run: bool = False,
     ) -> Agreement:
+        """Change the agreement in one transaction; with `dry_run` everything but the commit."""
         with self._uow_factory() as uow:
             agreement = get_agreement(uow, tenant, contract_id)
             if version is not None and version != agreement.version:
@@ -263,7 +267,8 @@ class ContractDesk:
                     f"contract {contract_id} was changed meanwhile; read it again and repeat the change"
                 )
             saved = uow.agreements.contracts.save(change(uow, agreement))
-            uow.commit()
+            if not dry_run:
+                uow.commit()
         return saved
 
     def _moved(self, agreement: Agreement, move: ContractMove, actor: str, *, note: str = "") -> Agreement:
@@ -282,100 +287,19 @@ class ContractDesk:
             at=self._clock.now(), actor=actor, event=event, from_state=before, to_state=after, note=note
         )
 
-    def _terms_of(self, draft: Draft) -> Terms:
-        policy = self._policy.agreements.contracts
-        value = sum((line.device_value for line in draft.lines), Decimal(0))
-        return Terms(
-            version=1,
-            effective_on=draft.starts_on,
-            starts_on=draft.starts_on,
-            ends_on=draft.ends_on,
-            lines=draft.lines,
-            pools=draft.pools,
-            payment_cycle_months=draft.payment_cycle_months,
-            payment_days=self._policy.billing.payment_days,
-            deposit_share=draft.deposit_share,
-            deposit=deposit_of(value, draft.deposit_share),
-            term_discount=term_discount_of(draft.starts_on, draft.ends_on, policy),
-            template=draft.template,
-            template_version=draft.template_version,
-            clauses=draft.clauses,
-            policy_version=self._policy.version,
-        )
-
-    def _check_terms(self, uow: UnitOfWork, tenant: TenantId, terms: Terms) -> None:
-        ids = [line.line_id for line in terms.lines]
-        _check_span(terms.starts_on, terms.ends_on)
-        if not ids or len(ids) != len(set(ids)):
-            raise InvalidValue("a contract needs lines with ids of their own")
-        if terms.payment_cycle_months not in (1, 3, 6, 12):
-            raise InvalidValue("the payment cycle is 1, 3, 6 or 12 months")
-        pools = {pool.pool_id for pool in terms.pools}
-        for pool in terms.pools:
-            get_plan(uow, tenant, pool.plan_id, pool.plan_edition)
-        for line in terms.lines:
-            get_plan(uow, tenant, line.plan_id, line.plan_edition)
-            check_price(line.device_value, "the device value")
-            if line.monthly_rent is not None:
-                check_price(line.monthly_rent, "the monthly rent")
-            if line.pool_id is not None and line.pool_id not in pools:
-                raise InvalidValue(
-                    f"line {line.line_id} names pool {line.pool_id}, which the contract does not have"
-                )
-
     def _check_change(self, uow: UnitOfWork, agreement: Agreement, terms: Terms) -> None:
         """Refuse terms that begin within a month or before what is billed, and any for an ended agreement."""
         if agreement.state not in (ContractState.ACTIVE, ContractState.EXPIRING, ContractState.SUSPENDED):
             raise Conflict(f"contract {agreement.contract_id} is {agreement.state}: its terms do not change")
-        self._check_terms(uow, agreement.tenant, terms)
+        check_terms(uow, agreement.tenant, terms)
         if terms.effective_on.day != 1 or terms.effective_on <= agreement.current.effective_on:
             raise InvalidValue("new terms begin on the first day of a month after the present terms")
         billed = uow.billing.invoices.where(agreement.tenant, contract_id=agreement.contract_id)
         if any(row.period_to >= terms.effective_on for row in billed if row.run_key.startswith("rent:")):
             raise Conflict("the month is billed already; choose a later first day")
 
-    def _keep_contract(
-        self,
-        uow: UnitOfWork,
-        tenant: TenantId,
-        contract_id: ContractId,
-        customer_id: CustomerId,
-        terms: Terms,
-        on_site_hours: int | None,
-        *,
-        known: bool = False,
-    ) -> None:
-        """Keep what the service side knows of the contract: period, rent of all lines, promised arrival."""
-        present = uow.contracts.find(tenant, contract_id)
-        if present is not None and present.customer_id != customer_id:
-            raise Conflict(f"contract {contract_id} belongs to {present.customer_id}")
-        if present is not None and not known and on_site_hours is None:
-            on_site_hours = present.on_site_hours
-        plan_of = plans_of(uow, tenant)
-        rent = sum((rent_of(line, plan_of) for line in terms.lines), Decimal(0))
-        changes = {
-            "starts_on": terms.starts_on,
-            "ends_on": terms.ends_on,
-            "monthly_rent": Money(rent),
-            "on_site_hours": on_site_hours,
-        }
-        base = present or Contract(
-            tenant=tenant,
-            contract_id=contract_id,
-            customer_id=customer_id,
-            starts_on=terms.starts_on,
-            ends_on=terms.ends_on,
-            monthly_rent=Money(rent),
-        )
-        uow.contracts.save(replace(base, **changes))  # type: ignore[arg-type]  # fields of Contract by name
-
     def _end_of(self, day: date) -> datetime:
         return datetime.combine(day + timedelta(days=1), datetime.min.time(), self.zone)
-
-
-def _check_span(starts_on: date, ends_on: date) -> None:
-    if not _FIRST_DAY <= starts_on <= ends_on <= _LAST_DAY:
-        raise InvalidValue(f"a contract runs within {_FIRST_DAY} to {_LAST_DAY} and ends after it starts")
 
 
 def get_agreement(uow: UnitOfWork, tenant: TenantId, contract_id: str) -> Agreement:
@@ -386,11 +310,6 @@ def get_agreement(uow: UnitOfWork, tenant: TenantId, contract_id: str) -> Agreem
             f"there is no agreement for contract {contract_id[:64]!r}; list the contracts to see them"
         )
     return found
-
-
-def plans_of(uow: UnitOfWork, tenant: TenantId) -> PlanOf:
-    """Return the look-up of plan editions in this transaction."""
-    return partial(get_plan, uow, tenant)
 
 
 def _closed(agreement: Agreement, at: datetime) -> tuple[DeviceStay, ...]:

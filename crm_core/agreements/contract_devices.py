@@ -5,10 +5,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from crm_core.agreements.contract_desk import get_agreement, plans_of
+from crm_core.agreements.contract_desk import get_agreement
 from crm_core.agreements.contract_money import termination_penalty, value_left
 from crm_core.agreements.contract_states import ContractMove, next_state
+from crm_core.agreements.drafts import plans_of
 from crm_core.agreements.price_changes import rent_of
+from crm_core.billing.deposits import return_deposit
 from crm_core.billing.settling import add_item
 from crm_core.domain.billing import AccountItem, LineKind
 from crm_core.domain.contracts import Agreement, ContractEvent, ContractLine, DeviceStay
@@ -159,10 +161,11 @@ class ContractDevices:
         *,
         actor: str,
         version: int | None = None,
+        dry_run: bool = False,
     ) -> tuple[Agreement, Decimal]:
         """End an agreement before its time after `last_day` and return it with the penalty (requirement 15).
 
-        The penalty is half of the fixed rent of the whole months left; it waits for the last invoice.
+        The penalty is half of the fixed rent of the whole months left; it waits for the last invoice, with a paid deposit.
         """
         if not reason.strip():
             raise InvalidValue("say why the contract ends before its time")
@@ -190,7 +193,9 @@ class ContractDevices:
                 ),
             )
             saved = uow.agreements.contracts.save(ended)
-            uow.commit()
+            return_deposit(uow, agreement, self._today, self._clock.now())
+            if not dry_run:
+                uow.commit()
         return saved, penalty
 
     def _penalty(self, uow: UnitOfWork, agreement: Agreement, last_day: date) -> Decimal:

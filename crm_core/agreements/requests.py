@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 
-from crm_core.agreements.contract_desk import ContractDesk, Draft
+from crm_core.agreements.contract_desk import ContractDesk
 from crm_core.agreements.contract_money import deposit_of
 from crm_core.agreements.credit import needed_assessment
+from crm_core.agreements.drafts import Draft
 from crm_core.agreements.recommendation import Asked, check_needs, recommend, warnings_for
 from crm_core.billing.plans import get_plan
 from crm_core.domain.catalogue import Catalogue, DeviceModel

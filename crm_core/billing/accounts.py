@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from crm_core.billing.payments import OPEN_STATES, overdue_of
 from crm_core.billing.settling import get_invoice
-from crm_core.domain.billing import Invoice, InvoiceKind, InvoiceLink, LineKind, Payment
+from crm_core.domain.billing import Invoice, InvoiceKind, InvoiceLink, InvoiceState, LineKind, Payment
 from crm_core.domain.charges import RepairCharge
 from crm_core.domain.errors import InvalidValue, NotFound
 from crm_core.domain.identity import CustomerId, TenantId
@@ -180,7 +180,7 @@ class Accounts:
         """Return rent, pages and charged repairs by device and month; a line's rent is that of its device."""
         found: dict[tuple[CustomerId, str], dict[date, Decimal]] = {}
         for invoice in uow.billing.invoices.where(tenant):
-            if invoice.kind is InvoiceKind.CREDIT_NOTE:
+            if invoice.kind is InvoiceKind.CREDIT_NOTE or invoice.state is InvoiceState.CREDITED:
                 continue
             device_of = {(row.month, row.line_id): row.device_id for row in invoice.usage}
             for line in invoice.lines:

@@ -8,21 +8,15 @@ from zoneinfo import ZoneInfo
 
 from crm_core.agreements.contract_money import dunning_level, interest_of
 from crm_core.billing.charges import instalments_of
+from crm_core.billing.credit_notes import take_back
 from crm_core.billing.pages_price import month_after
 from crm_core.billing.repair_desk import receipted
-from crm_core.billing.settling import (
-    Composed,
-    add_item,
-    blank_invoice,
-    get_invoice,
-    write,
-)
+from crm_core.billing.settling import add_item, get_invoice
 from crm_core.domain.billing import (
     AccountItem,
     DunningStep,
     Instalment,
     Invoice,
-    InvoiceKind,
     InvoiceState,
     LineKind,
     Payment,
@@ -133,7 +127,7 @@ class PaymentDesk:
         if not full:
             return
         self._loyalty.award_paid(
-            uow, invoice.tenant, invoice.customer_id, invoice.invoice_number, Money(invoice.total)
+            uow, invoice.tenant, invoice.customer_id, invoice.invoice_number, Money(invoice.earned)
         )
         self._let_interest_wait(uow, invoice)
         for charge in uow.billing.charges.where(invoice.tenant, customer_id=invoice.customer_id):
@@ -177,7 +171,13 @@ class PaymentDesk:
         )
 
     def instalments(
-        self, tenant: TenantId, invoice_number: str, number: int, *, version: int | None = None
+        self,
+        tenant: TenantId,
+        invoice_number: str,
+        number: int,
+        *,
+        version: int | None = None,
+        dry_run: bool = False,
     ) -> Invoice:
         """Let an unpaid invoice be paid in monthly parts that sum to it to the cent (requirement 65)."""
         with self._uow_factory() as uow:
@@ -194,58 +194,25 @@ class PaymentDesk:
                 for place, amount in enumerate(amounts)
             )
             saved = uow.billing.invoices.save(replace(invoice, instalments=parts))
-            uow.commit()
+            if not dry_run:
+                uow.commit()
         return saved
 
-    def credit(self, tenant: TenantId, invoice_number: str, reason: str, *, actor: str) -> Invoice:
-        """Take a whole invoice back by a credit note; what was paid waits as a credit for the next invoice."""
+    def credit(
+        self, tenant: TenantId, invoice_number: str, reason: str, *, actor: str, dry_run: bool = False
+    ) -> Invoice:
+        """Take a whole invoice back by a credit note; what was paid waits as a credit for the next invoice.
+
+        What the invoice took up waits again. `dry_run` returns the note that would be written.
+        """
         if not reason.strip():
             raise InvalidValue("say why the invoice is taken back")
         with self._uow_factory() as uow:
             invoice = get_invoice(uow, tenant, invoice_number)
-            if invoice.kind is InvoiceKind.CREDIT_NOTE or invoice.state is InvoiceState.CREDITED:
-                raise Conflict(f"invoice {invoice_number} cannot be taken back again")
-            note = blank_invoice(
-                tenant,
-                run_key=f"credit:{invoice_number}",
-                kind=InvoiceKind.CREDIT_NOTE,
-                customer_id=invoice.customer_id,
-                issued_on=self.today,
-                due_on=self.today,
-                policy_version=invoice.policy_version,
-                contract_id=invoice.contract_id,
-                period_from=invoice.period_from,
-                period_to=invoice.period_to,
-                lines=tuple(replace(line, amount=-line.amount) for line in invoice.lines),
-                total=-invoice.total,
-                corrects=invoice_number,
-                state=InvoiceState.PAID,
-            )
-            made = write(uow, Composed(note, (), (), Decimal(0)), self._clock.now())
-            if made is None:
-                raise Conflict(f"invoice {invoice_number} was taken back already")
-            uow.billing.invoices.save(
-                replace(invoice, state=InvoiceState.CREDITED, credited=invoice.total - invoice.paid)
-            )
-            if invoice.paid:
-                add_item(uow, self._refund(invoice, reason, actor))
-            uow.commit()
+            made = take_back(uow, invoice, reason, actor=actor, today=self.today, now=self._clock.now())
+            if not dry_run:
+                uow.commit()
         return made
-
-    def _refund(self, invoice: Invoice, reason: str, actor: str) -> AccountItem:
-        return AccountItem(
-            tenant=invoice.tenant,
-            item_key=f"refund:{invoice.invoice_number}",
-            customer_id=invoice.customer_id,
-            contract_id=None,
-            kind=LineKind.GOODWILL,
-            amount=-invoice.paid,
-            text=packed(
-                "billing.line.refund", number=invoice.invoice_number, reason=reason.strip(), actor=actor
-            ),
-            created_at=self._clock.now(),
-            rule="refund",
-        )
 
     def redeem_points(self, tenant: TenantId, customer_id: CustomerId, points: int) -> AccountItem:
         """Spend points on rent: their value is a credit on the next invoice (29, 30); once a day for a customer."""

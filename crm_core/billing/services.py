@@ -6,6 +6,7 @@ from crm_core.agreements.contract_desk import ContractDesk
 from crm_core.agreements.contract_devices import ContractDevices
 from crm_core.billing.accounts import Accounts
 from crm_core.billing.payments import PaymentDesk
+from crm_core.billing.payouts import PayoutDesk
 from crm_core.billing.plans import PlanDesk
 from crm_core.billing.repair_desk import RepairDesk
 from crm_core.billing.run import BillingRun
@@ -22,6 +23,7 @@ class MoneyServices:
     contract_devices: ContractDevices
     billing: BillingRun
     payments: PaymentDesk
+    payouts: PayoutDesk
     repairs: RepairDesk
     accounts: Accounts
     links: Accounts
@@ -41,6 +43,7 @@ def build_money(
         contract_devices=ContractDevices(uow_factory, clock, policy),
         billing=BillingRun(uow_factory, store, clock, policy),
         payments=PaymentDesk(uow_factory, clock, policy),
+        payouts=PayoutDesk(uow_factory, clock, policy),
         repairs=RepairDesk(uow_factory, clock, policy),
         accounts=Accounts(read_uow_factory, clock, policy),
         links=Accounts(uow_factory, clock, policy),

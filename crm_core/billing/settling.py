@@ -11,6 +11,7 @@ from crm_core.domain.billing import (
     Invoice,
     InvoiceKind,
     InvoiceLine,
+    InvoiceState,
     LineKind,
 )
 from crm_core.domain.errors import Conflict, NotFound
@@ -25,6 +26,7 @@ _SERIES: Final = {
     InvoiceKind.RENT: "INV",
     InvoiceKind.REPAIR: "INV",
     InvoiceKind.OTHER: "INV",
+    InvoiceKind.DEPOSIT: "DEP",
     InvoiceKind.CREDIT_NOTE: "CN",
 }
 
@@ -74,6 +76,8 @@ def write(uow: UnitOfWork, composed: Composed, now: datetime) -> Invoice | None:
     Everything is one transaction: a failure leaves no gap in the numbers and no item half settled.
     """
     invoice = composed.invoice
+    if not invoice.total:
+        invoice = replace(invoice, state=InvoiceState.PAID)  # nothing is left to pay
     series = f"{_SERIES[invoice.kind]}-{invoice.issued_on.year}"
     uow.billing.hold_series(invoice.tenant, series)
     if uow.billing.invoices.where(invoice.tenant, run_key=invoice.run_key):

@@ -159,6 +159,7 @@ class InvoiceKind(StrEnum):
 
     RENT = "rent"
     REPAIR = "repair"
+    DEPOSIT = "deposit"  # the customer's own money: no revenue
     OTHER = "other"  # interest, penalty, loss, short-term rental
     CREDIT_NOTE = "credit_note"
 
@@ -218,6 +219,12 @@ class Invoice:
     def outstanding(self) -> Decimal:
         """What is still to be paid."""
         return self.total - self.paid - self.credited
+
+    @property
+    def earned(self) -> Decimal:
+        """The total without deposits and without rests that other invoices hold: what counts as revenue."""
+        apart = (LineKind.DEPOSIT, LineKind.CARRIED)
+        return self.total - sum((row.amount for row in self.lines if row.kind in apart), Decimal(0))
 
 
 class PaymentMethod(StrEnum):

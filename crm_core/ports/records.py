@@ -28,7 +28,7 @@ class Records(Protocol[Entity]):
         ...
 
     def where(
-        self, tenant: TenantId, *, before: int | None = None, limit: int = 10_000, **equal: object
+        self, tenant: TenantId, *, before: int | None = None, limit: int = 1_000_000, **equal: object
     ) -> Sequence[Entity]:
         """Return records whose fields equal the given values (None = any value), newest first.
 

@@ -20,6 +20,7 @@ from crm_core.ports import UnitOfWork
 CONTRACT_RENT: Final = "contract_rent"
 INVOICES: Final = "invoices"
 _MONTHS: Final = 12
+_DEPOSIT: Final = InvoiceKind.DEPOSIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +82,14 @@ class BillingMoney:
             if invoice.kind is not InvoiceKind.CREDIT_NOTE:
                 invoices[invoice.customer_id].append(invoice)
         paid: dict[CustomerId, Decimal] = defaultdict(Decimal)
+        deposits = {
+            each.invoice_number for rows in invoices.values() for each in rows if each.kind is _DEPOSIT
+        }
         for payment in uow.billing.payments.where(tenant, limit=1_000_000):
-            if first <= payment.paid_at.date() <= last:
+            apart = (
+                payment.amount < 0 or payment.invoice_number in deposits
+            )  # paid out, or the customer's own
+            if first <= payment.paid_at.date() <= last and not apart:
                 paid[payment.customer_id] += payment.amount
         bad: dict[CustomerId, list[date]] = defaultdict(list)
         for step in uow.billing.dunning.where(tenant, limit=1_000_000):
@@ -112,7 +119,9 @@ class BillingMoney:
         parts = [INVOICES] * bool(within or paid) + [CONTRACT_RENT] * bool(earlier)
         recent = [day for day in bad if first <= day <= last]
         return CustomerMoney(
-            invoiced=sum((each.total - each.credited for each in within), earlier),
+            invoiced=sum(
+                (each.earned - each.credited for each in within if each.kind is not _DEPOSIT), earlier
+            ),
             paid=paid + earlier,
             overdue_days=days,
             bad_records=max(len(recent), int(days >= self._bad_after)),

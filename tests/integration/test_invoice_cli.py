@@ -9,7 +9,8 @@ import pytest
 
 from config.cli.app import main
 from config.clock import SystemClock
-from crm_core.agreements.contract_desk import ContractDesk, Draft
+from crm_core.agreements.contract_desk import ContractDesk
+from crm_core.agreements.drafts import Draft
 from crm_core.billing.plans import PlanDesk
 from crm_core.domain.identity import ContractId, CustomerId
 from crm_core.storage.sqlalchemy_uow import make_uow_factory, migrate

@@ -3,7 +3,7 @@
 from datetime import date
 from decimal import Decimal
 
-from crm_core.agreements.contract_desk import Draft
+from crm_core.agreements.drafts import Draft
 from crm_core.billing.repair_desk import Collected
 from crm_core.billing.services import MoneyServices
 from crm_core.domain.billing import BillingPlan, Invoice, PageTariff, PaymentMethod

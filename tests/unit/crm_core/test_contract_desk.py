@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from crm_core.agreements.contract_desk import Draft
 from crm_core.agreements.contract_states import MOVES, ContractMove, next_state
+from crm_core.agreements.drafts import Draft
 from crm_core.billing.stays import follow
 from crm_core.domain.billing import LineKind, PageTariff, PriceStep
 from crm_core.domain.contracts import ContractState, Terms
