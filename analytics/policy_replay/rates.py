@@ -1,4 +1,7 @@
-"""Rates fitted to a year: how fast each supply goes, how long help takes, how often machines fail and how age matters."""
+"""Rates fitted to a year: how fast each supply goes, how long help takes, how often machines fail and how age matters.
+
+Beside each rate stands how sure the year makes it: the walk draws the rates of each replicate anew.
+"""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,15 +9,29 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from analytics.policy_replay.year import LEVELS, OTHER, REPLACEMENT, SUPPLY, Floats, Ints, Year, YearTicket
+from analytics.policy_replay.help_times import HelpTimes, fit_help_times, service_week
+from analytics.policy_replay.year import (
+    LEVELS,
+    OTHER,
+    REPLACEMENT,
+    SUPPLY,
+    Floats,
+    Ints,
+    Year,
+    YearTicket,
+    filled,
+)
 
 SURE_RISE: Final = 0.15  # no gauge rises so far by itself: a new cartridge
 _PRIOR_DRAIN: Final = 0.25  # cartridges of fleet experience that a slot starts with
 _SPREAD_PRIOR: Final = (0.12, 8.0)  # of yields between cartridges of one slot, worth so many of them
 _AGE_PRIOR: Final = (1.0, 0.5)  # of the log failure rate over one design life, and its deviation
 _AGE_GRID: Final = np.arange(-1.0, 4.01, 0.05)
-_RATE_AHEAD: Final = 14
-USUAL_DAYS: Final = 28
+_AGE_DRAWS: Final = 200
+_GAUGE_STEPS: Final = (0.001, 0.34)  # millilitres, and three marks
+_PRINTS_ON: Final = 0.8  # of the usual pages: an empty supply does not stop these machines
+_USUAL_HELP_DAYS: Final = (0.2, 1.0, 1.5)  # by level, where too few tickets were restored
+_USUAL_REPLACEMENT_DAYS: Final = 21.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,22 +45,33 @@ class Rates:
     first_level: Floats  # [slot]
     full: float  # level after an exchange
     low_mark: float  # level at which devices complain by themselves; 0 when they never spoke first
-    rate_spread: float  # log deviation of the pages of the days ahead
-    help_days: tuple[Floats, Floats, Floats]  # [level] recorded times to restore, to draw from
-    supply_days: Floats
-    replacement_days: Floats
-    hours: Ints  # UTC hours at which tickets were raised, to draw from
+    drain_unsure: Floats  # [slot] log deviation of the drain, for what the year does not show of it
+    gauge_step: Floats  # [slot] share of full by which the gauge moves
+    demand: Floats  # [device, day] pages that were wanted: days without toner count as usual ones
+    standing: float  # share of the wanted pages that a machine with an empty supply still prints
+    service_week: npt.NDArray[np.bool_]  # [weekday] people drive
+    help: tuple[HelpTimes, HelpTimes, HelpTimes]  # [level] of other tickets
+    supply_help: HelpTimes
+    replacement_help: HelpTimes
     failures: Floats  # [level, device] other tickets per page
     unknown_supply: Floats  # [device] supply tickets per page of slots without numbers
-    age: float  # log failure rate over one design life
+    seen: Ints  # [level] other tickets that the failures rest on
+    age: Floats  # draws of the log failure rate over one design life, from what the year makes likely
     visits_per_ticket: float  # of other tickets of L2 and L3
 
 
 def fit_rates(year: Year) -> Rates:
     """Fit everything to the year; what is scarce leans on the fleet."""
-    known, drain, spread, first_level, full = _drain(year)
+    known, drain, spread, first_level, full, used = _drain(year)
     per_page, unknown = _failures(year, known)
     supply = [each for each in year.tickets if each.family == SUPPLY and each.slot >= 0]
+    demand, standing = _demand(year)
+    week = service_week(year.tickets, year.first_day)
+    others = [[each for each in year.tickets if (each.family, each.level) == (OTHER, at)] for at in range(3)]
+    low, middle, high = (
+        fit_help_times(rows, usual, year.first_day, week)
+        for rows, usual in zip(others, _USUAL_HELP_DAYS, strict=True)
+    )
     return Rates(
         year=year,
         known=known,
@@ -52,20 +80,30 @@ def fit_rates(year: Year) -> Rates:
         first_level=first_level,
         full=full,
         low_mark=_low_mark(year, supply),
-        rate_spread=_rate_spread(year.pages),
-        help_days=(_times(year, OTHER, 0), _times(year, OTHER, 1), _times(year, OTHER, 2)),
-        supply_days=_times(year, SUPPLY, None),
-        replacement_days=_times(year, REPLACEMENT, None),
-        hours=np.array([each.hour for each in year.tickets] or [0], np.int64),
+        drain_unsure=spread / np.sqrt(np.maximum(used, _PRIOR_DRAIN)),
+        gauge_step=_gauge_steps(year.levels),
+        demand=demand,
+        standing=standing,
+        service_week=week,
+        help=(low, middle, high),
+        supply_help=fit_help_times(_of(year, SUPPLY), _USUAL_HELP_DAYS[1], year.first_day, week),
+        replacement_help=fit_help_times(
+            _of(year, REPLACEMENT), _USUAL_REPLACEMENT_DAYS, year.first_day, week
+        ),
         failures=per_page,
         unknown_supply=unknown,
+        seen=np.array([len(rows) for rows in others], np.int64),
         age=_age(year),
         visits_per_ticket=_visits_per_ticket(year),
     )
 
 
-def _drain(year: Year) -> tuple[npt.NDArray[np.bool_], Floats, float, Floats, float]:
-    """Return which slots are known, their drain per page, its spread between cartridges, and levels."""
+def _of(year: Year, family: str) -> list[YearTicket]:
+    return [each for each in year.tickets if each.family == family]
+
+
+def _drain(year: Year) -> tuple[npt.NDArray[np.bool_], Floats, float, Floats, float, Floats]:
+    """Return which slots are known, their drain per page, its spread between cartridges, levels, and cartridges used."""
     levels, pages = year.levels, year.pages[year.slot_device]
     count = len(levels)
     used, printed = np.zeros(count), np.zeros(count)
@@ -95,7 +133,7 @@ def _drain(year: Year) -> tuple[npt.NDArray[np.bool_], Floats, float, Floats, fl
         len(cycles) + _SPREAD_PRIOR[1]
     )
     full = float(np.median(after)) if after else 1.0
-    return known, drain, float(np.sqrt(variance)), np.nan_to_num(first, nan=1.0), full
+    return known, drain, float(np.sqrt(variance)), np.nan_to_num(first, nan=1.0), full, used
 
 
 def _cycles(levels: Floats, printed: Floats, days: Ints) -> list[tuple[float, float, float]]:
@@ -123,25 +161,28 @@ def _low_mark(year: Year, tickets: list[YearTicket]) -> float:
     return float(np.median(seen)) if len(seen) >= 3 else 0.0
 
 
-def _rate_spread(pages: Floats) -> float:
-    """Return how far the mean of the coming fortnight lies from the mean of the last four weeks (log deviation)."""
-    days = pages.shape[1]
-    steps = range(USUAL_DAYS, days - _RATE_AHEAD, _RATE_AHEAD)
-    ratios = [
-        np.log((pages[:, at : at + _RATE_AHEAD].mean(1) + 1) / (pages[:, at - USUAL_DAYS : at].mean(1) + 1))
-        for at in steps
-    ]
-    return float(np.clip(np.std(np.concatenate(ratios)), 0.05, 1.0)) if ratios else 0.3
+def _gauge_steps(levels: Floats) -> Floats:
+    """Return the step of each gauge: the smallest movement that it showed, within reason."""
+    moves = np.abs(np.diff(levels, axis=1))
+    moves[~(moves > 1e-6)] = np.inf
+    return np.asarray(np.clip(moves.min(axis=1, initial=np.inf), *_GAUGE_STEPS))
 
 
-def _times(year: Year, family: str, level: int | None) -> Floats:
-    """Return the recorded times to restore of a kind of tickets, days; a plain guess where none was recorded.
+def _demand(year: Year) -> tuple[Floats, float]:
+    """Return wanted pages [device, day], and the share of them that machines print that say a supply is empty.
 
-    NaN stands for tickets that ended without being restored: they break no promise.
+    A fleet whose machines print on all the same is taken as it was.
     """
-    found = [each.days for each in year.tickets if each.family == family and level in (None, each.level)]
-    usual = {SUPPLY: 1.0, REPLACEMENT: 21.0}.get(family, (0.2, 1.0, 1.5)[level or 0])
-    return np.array(found if np.count_nonzero(~np.isnan(found)) >= 3 else [usual])
+    empty = np.zeros(year.pages.shape, bool)
+    np.logical_or.at(empty, year.slot_device, year.levels <= 0.0)
+    whole = np.zeros_like(empty)
+    whole[:, 1:-1] = empty[:, :-2] & empty[:, 1:-1] & empty[:, 2:]
+    wanted = filled(np.where(empty, np.nan, year.pages))
+    usual = wanted[whole].sum()
+    if usual <= 0:
+        return year.pages, 1.0
+    standing = float(np.clip(year.pages[whole].sum() / usual, 0.0, 1.0))
+    return (wanted, standing) if standing < _PRINTS_ON else (year.pages, 1.0)
 
 
 def _failures(year: Year, known: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
@@ -161,8 +202,11 @@ def _failures(year: Year, known: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]
     return shrunk[: len(LEVELS)], shrunk[len(LEVELS)]
 
 
-def _age(year: Year) -> float:
-    """Return how the log rate of hardware tickets rises over one design life: Poisson likelihood with a weak prior."""
+def _age(year: Year) -> Floats:
+    """Return draws of how the log rate of hardware tickets rises over one design life, the likeliest in the middle.
+
+    Poisson likelihood with a weak prior; the draws stand at equal steps of probability.
+    """
     used = used_share(year.counts, year.pages, year.design_life)
     months = np.arange(0, year.days, 30)
     share = np.nan_to_num(used[:, months])
@@ -172,15 +216,17 @@ def _age(year: Year) -> float:
         if each.family == OTHER and each.level == 2:
             hits[each.row, each.day // 30] += 1
     hits *= exposure > 0
-    if hits.sum() < 1:
-        return _AGE_PRIOR[0]
-    scores = [
-        (hits * share * b).sum()
-        - hits.sum() * np.log((exposure * np.exp(share * b)).sum())
-        - 0.5 * ((b - _AGE_PRIOR[0]) / _AGE_PRIOR[1]) ** 2
-        for b in _AGE_GRID
-    ]
-    return float(_AGE_GRID[int(np.argmax(scores))])
+    scores = np.array(
+        [
+            (hits * share * b).sum()
+            - hits.sum() * np.log(max((exposure * np.exp(share * b)).sum(), 1e-12))
+            - 0.5 * ((b - _AGE_PRIOR[0]) / _AGE_PRIOR[1]) ** 2
+            for b in _AGE_GRID
+        ]
+    )
+    chance = np.cumsum(np.exp(scores - scores.max()))
+    steps = (np.arange(_AGE_DRAWS) + 0.5) / _AGE_DRAWS
+    return np.asarray(np.interp(steps, chance / chance[-1], _AGE_GRID))
 
 
 def used_share(counts: Floats, pages: Floats, design_life: Floats) -> Floats:

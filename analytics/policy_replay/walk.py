@@ -1,7 +1,8 @@
 """The walk through the year: all replicates at once, day by day, with the product's own rules over fitted rates.
 
 Chance does not depend on the policy: two walks with one seed draw the same numbers for the same replicate, device and
-day, so that their difference is what the policy does and not luck.
+day, so that their difference is what the policy does and not luck. The rates themselves are drawn for each replicate
+from what the year makes likely, so the intervals hold chance and what the year cannot say.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.features import day_start
-from analytics.policy_replay.rates import USUAL_DAYS, Rates, used_share
+from analytics.policy_replay.foresight import WARM_UP_DAYS, Foresight
+from analytics.policy_replay.help_times import HelpTimes, service_days_ahead
+from analytics.policy_replay.rates import Rates, used_share
 from analytics.supply_forecasts import replenish
 from crm_core.domain.policy import PolicyBook
 from crm_core.domain.policy_replay import REPLAY_FIGURES
@@ -28,7 +31,6 @@ Progress = Callable[[int, int], None]
 
 _LEVELS: Final = (TicketLevel.L1, TicketLevel.L2, TicketLevel.L3)
 _OWN_WEEKS: Final = 4  # weeks around the same season from which a week is drawn
-_GAUGE: Final = 0.02  # share of a cartridge that a gauge is off
 _NEVER: Final = np.iinfo(np.int64).max
 
 
@@ -41,40 +43,48 @@ class Walk:
         year = rates.year
         self._rng = np.random.default_rng([seed, 1])
         self._sums: dict[str, Floats] = {name: np.zeros(replicates) for name in REPLAY_FIGURES}
-        self._slots = np.flatnonzero(self.rates.known)
-        self._order = self._slots[np.argsort(year.slot_device[self._slots], kind="stable")]
+        slots = np.flatnonzero(rates.known)
+        self._order = slots[np.argsort(year.slot_device[slots], kind="stable")]
         self._device = year.slot_device[self._order]
         self._starts = np.flatnonzero(np.diff(self._device, prepend=-1))
         shape = (replicates, len(self._order))
-        self._unit = np.exp(self.rates.spread * self._rng.standard_normal(shape))
-        self._level = np.broadcast_to(self.rates.first_level[self._order], shape).copy()
+        self._draw_rates(shape)
+        self._unit = np.exp(rates.spread * self._rng.standard_normal(shape))
+        self._level = np.broadcast_to(rates.first_level[self._order], shape).copy()
         self._due_days = np.zeros(shape, np.int64)
         self._visit_day = np.full(shape, _NEVER)
-        self._usual = np.broadcast_to(
-            year.pages[:, :USUAL_DAYS].mean(1), (replicates, len(year.device_ids))
-        ).copy()
-        self._counts = np.broadcast_to(np.nan_to_num(year.counts), self._usual.shape).copy()
-        self._replaced_on = np.full(self._usual.shape, _NEVER)
-        self._asked = np.zeros(self._usual.shape, bool)
+        self._counts = np.broadcast_to(np.nan_to_num(year.counts), (replicates, len(year.device_ids))).copy()
+        self._replaced_on = np.full(self._counts.shape, _NEVER)
+        self._asked = np.zeros(self._counts.shape, bool)
         self._recorded_use = np.nan_to_num(used_share(year.counts, year.pages, year.design_life))
         self._rows = np.arange(len(year.device_ids))[None, :]
-        self._looks = {
-            family: max(1, self.policy.triage.rule_for(family).raise_observations) for family in ("supply.",)
-        }
+        self._looks = max(1, policy.triage.rule_for("supply.").raise_observations)
+        self._foresight = Foresight(rates, self._order, replicates)
+
+    def _draw_rates(self, shape: tuple[int, int]) -> None:
+        """Draw each replicate's own rates: the year shows them only so far."""
+        rates, rng, replicates = self.rates, self._rng, shape[0]
+        unsure = np.exp(rates.drain_unsure[self._order] * rng.standard_normal(shape))
+        self._drain = rates.drain[self._order] * unsure
+        self._failures = rng.gamma(rates.seen + 1.0, 1.0 / (rates.seen + 1.0), (replicates, len(_LEVELS)))
+        self._age = rates.age[rng.integers(0, len(rates.age), replicates)]
 
     def run(self, progress: Progress | None = None) -> dict[str, Floats]:
         """Walk through the year; return each figure [replicate]."""
         days = self.rates.year.days
+        self._warm_up()
         for day in range(days):
             if day % 7 == 0:
                 weeks = self._weeks_like(day)
             source = np.minimum(weeks * 7 + day % 7, days - 1)
-            pages = self.rates.year.pages[self._rows, source]
-            self._usual += (pages - self._usual) / USUAL_DAYS
+            wanted = self.rates.demand[self._rows, source]
+            ahead = service_days_ahead(day, self.rates.year.first_day, self.rates.service_week)
+            self._exchange(day)
+            pages = wanted * np.where(self._stands(), self.rates.standing, 1.0)
             self._counts += pages
-            self._supplies(day, pages)
-            self._machines(day)
-            self._others(day, pages)
+            self._supplies(day, pages, ahead)
+            self._machines(day, ahead)
+            self._others(day, pages, ahead)
             if progress is not None and day % 10 == 9:
                 progress(day + 1, days)
         return self._settled()
@@ -82,50 +92,57 @@ class Walk:
     def _weeks_like(self, day: int) -> Ints:
         """Return for each replicate and device a week of its own history from the same season."""
         weeks = max(self.rates.year.days // 7, 1)
-        shift = self._rng.integers(-_OWN_WEEKS, _OWN_WEEKS + 1, self._usual.shape)
+        shift = self._rng.integers(-_OWN_WEEKS, _OWN_WEEKS + 1, self._counts.shape)
         return np.asarray(np.clip(day // 7 + shift, 0, weeks - 1))
+
+    def _warm_up(self) -> None:
+        """Let the forecaster see the weeks before: pages of the first weeks, levels counted back from the first day."""
+        demand, full = self.rates.demand, max(self.rates.full, 0.1)
+        columns = [day % (demand.shape[1] // 7 * 7) for day in range(WARM_UP_DAYS)]
+        pages = np.broadcast_to(demand[None, :, columns], (*self._counts.shape, WARM_UP_DAYS))
+        left = pages[..., ::-1].cumsum(axis=2)[..., ::-1] - pages
+        for column in range(WARM_UP_DAYS):
+            level = self._level + left[:, self._device, column] * self._drain * self._unit
+            level = np.where(level > full, level % full, level)
+            self._foresight.see(column - WARM_UP_DAYS, pages[..., column], level)
 
     # --- supplies ---------------------------------------------------------------------------------------------------
 
-    def _supplies(self, day: int, pages: Floats) -> None:
-        draw = self._rng.standard_normal(self._level.shape)
-        wait = self._rng.choice(self.rates.supply_days, self._level.shape)
-        hours = self._rng.choice(self.rates.hours, self._level.shape)
-        used = pages[:, self._device] * self.rates.drain[self._order] * self._unit
+    def _stands(self) -> Bools:
+        """Return which machines have a supply without anything left [replicate, device]."""
+        stands = np.zeros(self._counts.shape, bool)
+        if len(self._order):
+            stands[:, self._device[self._starts]] = np.logical_or.reduceat(
+                self._level <= 0.0, self._starts, axis=1
+            )
+        return stands
+
+    def _supplies(self, day: int, pages: Floats, ahead: Ints) -> None:
+        help_rows = self.rates.supply_help.draw(self._rng, self._level.shape)
+        used = pages[:, self._device] * self._drain * self._unit
         empty_before = self._level <= 0.0
         self._level = np.maximum(self._level - used, 0.0)
         empty = self._level <= 0.0
         self._sums["stock_outs"] += (empty & ~empty_before).sum(1)
         self._sums["stock_out_days"] += (empty & (pages[:, self._device] > 0)).sum(1)
-        bring = self._bring()
+        self._foresight.see(day, pages, self._level)
+        self._days_left = self._foresight.days_to_empty(day)
+        bring = replenish(self._days_left, self.policy.replenishment)
         self._due_days = np.where(bring, self._due_days + 1, 0)
         told = empty | (self._level <= self.rates.low_mark)
-        raised = (self._visit_day == _NEVER) & (told | (self._due_days >= self._looks["supply."]))
+        raised = (self._visit_day == _NEVER) & (told | (self._due_days >= self._looks))
         self._sums["tickets_l2"] += raised.sum(1)
-        self._breaches(1, day, hours, wait, raised)
-        self._visit_day = np.where(raised, day + _whole_days(wait), self._visit_day)
-        self._exchange(day, bring, draw)
+        self._breaches(1, day, ahead, (self.rates.supply_help, help_rows), raised)
+        comes = self.rates.supply_help.day_of_help(help_rows, ahead)
+        self._visit_day = np.where(raised, comes, self._visit_day)
 
-    def _bring(self) -> Bools:
-        """Ask the product's rule which supplies must be brought now."""
-        middle = self._days_left()
-        deviation = np.sqrt(
-            self.rates.rate_spread**2
-            + self.rates.spread**2
-            + np.minimum((_GAUGE / np.maximum(self._level, 0.001)) ** 2, 1.0)
-        )
-        wide = np.exp(1.2816 * deviation)
-        days = np.stack([middle / wide, middle, middle * wide], axis=-1)
-        return replenish(days, self.policy.replenishment)
-
-    def _exchange(self, day: int, bring: Bools, draw: Floats) -> None:
-        """Do the visits of the day: a visitor exchanges everything at the device that has to be brought."""
-        if not len(self._order):
+    def _exchange(self, day: int) -> None:
+        """Do the visits of the morning: what has a ticket at the device is exchanged."""
+        draw = self._rng.standard_normal(self._level.shape)
+        new = self._visit_day <= day
+        if not new.any():
             return
-        visited = np.logical_or.reduceat(self._visit_day <= day, self._starts, axis=1)
-        self._sums["visits"] += visited.sum(1)
-        here = np.repeat(visited, np.diff(np.append(self._starts, len(self._order))), axis=1)
-        new = here & (bring | (self._visit_day != _NEVER))
+        self._sums["visits"] += np.logical_or.reduceat(new, self._starts, axis=1).sum(1)
         self._sums["waste"] += (self._level * new).sum(1)
         self._sums["waste_yuan"] += (self._yuan_left() * new).sum(1)
         self._level = np.where(new, self.rates.full, self._level)
@@ -137,24 +154,21 @@ class Walk:
         """Return what the rest of each cartridge is worth: its price, or without one the policy's yuan a day."""
         prices = self.rates.year.prices[self._order]
         a_day = self.policy.replenishment.early_waste_cost_per_day
-        return np.where(prices > 0, self._level * prices, self._days_left() * a_day)
-
-    def _days_left(self) -> Floats:
-        rate = np.maximum(self._usual[:, self._device] * self.rates.drain[self._order], 1e-9)
-        return np.asarray(np.minimum(self._level / rate, 3650.0))
+        return np.where(prices > 0, self._level * prices, self._days_left[..., 1] * a_day)
 
     # --- machines ---------------------------------------------------------------------------------------------------
 
     def _use(self) -> Floats:
         return np.nan_to_num(self._counts / self.rates.year.design_life, nan=0.0)
 
-    def _machines(self, day: int) -> None:
+    def _machines(self, day: int, ahead: Ints) -> None:
         """Propose machines for replacement by the product's rule; the new machine comes some weeks later."""
-        wait = self._rng.choice(self.rates.replacement_days, self._usual.shape)
+        rows = self.rates.replacement_help.draw(self._rng, self._counts.shape)
         asked = replacement_due(self._use(), self.policy.life) & ~self._asked
         self._sums["tickets_l1"] += asked.sum(1)
         self._sums["replacements"] += asked.sum(1)
-        self._replaced_on = np.where(asked, day + _whole_days(wait), self._replaced_on)
+        comes = self.rates.replacement_help.day_of_help(rows, ahead)
+        self._replaced_on = np.where(asked, comes, self._replaced_on)
         self._asked |= asked
         come = self._replaced_on <= day
         self._sums["visits"] += come.sum(1)
@@ -162,28 +176,32 @@ class Walk:
         self._replaced_on = np.where(come, _NEVER, self._replaced_on)
         self._asked &= ~come
 
-    def _others(self, day: int, pages: Floats) -> None:
+    def _others(self, day: int, pages: Floats, ahead: Ints) -> None:
         """Let machines fail as they did, older ones more often than in the year itself and younger ones less."""
-        older = np.exp(self.rates.age * (self._use() - self._recorded_use[:, day]))
+        older = np.exp(self._age[:, None] * (self._use() - self._recorded_use[:, day]))
         for level, name in enumerate(("tickets_l1", "tickets_l2", "tickets_l3")):
-            rate = self.rates.failures[level] * pages * (older if level == 2 else 1.0)
+            rate = self._failures[:, [level]] * self.rates.failures[level] * pages
+            if level == 2:
+                rate = rate * older
             if level == 1:
                 rate = rate + self.rates.unknown_supply * pages
-            dice = self._rng.random(self._usual.shape)
-            wait = self._rng.choice(self.rates.help_days[level], self._usual.shape)
-            hours = self._rng.choice(self.rates.hours, self._usual.shape)
+            dice = self._rng.random(self._counts.shape)
+            rows = self.rates.help[level].draw(self._rng, self._counts.shape)
             raised = dice < 1.0 - np.exp(-rate)
             self._sums[name] += raised.sum(1)
-            self._breaches(level, day, hours, wait, raised)
+            self._breaches(level, day, ahead, (self.rates.help[level], rows), raised)
             if level:
                 self._sums["visits"] += self.rates.visits_per_ticket * raised.sum(1)
 
-    def _breaches(self, level: int, day: int, hours: Ints, wait: Floats, raised: Bools) -> None:
+    def _breaches(
+        self, level: int, day: int, ahead: Ints, drawn: tuple[HelpTimes, Ints], raised: Bools
+    ) -> None:
         """Count what was restored later than promised; the promise is the SLA engine's."""
-        allowed = np.array([self._allowed_days(level, day, hour) for hour in range(24)])
-        self._sums["breaches"] += (raised & (wait > allowed[hours])).sum(1)
+        times, rows = drawn
+        self._sums["breaches"] += (raised & times.late(rows, ahead, self._allowed(level, day))).sum(1)
 
-    def _allowed_days(self, level: int, day: int, hour: int) -> float:
+    def _allowed(self, level: int, day: int) -> Floats:
+        """Return the promised days by UTC hour of the raise [24]."""
         sla = self.policy.sla
         promise = Promise(
             kind=ClockKind.RESTORE,
@@ -191,9 +209,12 @@ class Walk:
             business_hours=sla.restore_business_hours[_LEVELS[level]],
         )
         if not promise.business_hours:
-            return promise.duration / timedelta(days=1)
-        start = day_start(self.rates.year.first_day + day) + timedelta(hours=hour)
-        return (due_instant(sla.calendar, start, promise) - start) / timedelta(days=1)
+            return np.full(24, promise.duration / timedelta(days=1))
+        midnight = day_start(self.rates.year.first_day + day)
+        starts = [midnight + timedelta(hours=hour) for hour in range(24)]
+        return np.array(
+            [(due_instant(sla.calendar, start, promise) - start) / timedelta(days=1) for start in starts]
+        )
 
     def _settled(self) -> dict[str, Floats]:
         """Return the figures with the totals: money is what visits, stock-outs, waste and breakdowns cost by the policy."""
@@ -206,10 +227,3 @@ class Walk:
             + sums["tickets_l3"] * policy.failures.breakdown_cost
         )
         return sums
-
-
-def _whole_days(wait: Floats) -> Ints:
-    """Return after how many days somebody comes; the middle of what is known where a ticket ended otherwise."""
-    known = wait[~np.isnan(wait)]
-    usual = float(np.median(known)) if known.size else 1.0
-    return np.ceil(np.where(np.isnan(wait), usual, wait)).astype(np.int64)

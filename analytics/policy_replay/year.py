@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.features import day_number
+from analytics.priors import SupplyPriorBook
 from crm_core.domain.catalogue import Catalogue
 from crm_core.domain.errors import InvalidValue
 from crm_core.domain.fleet import Device
@@ -46,7 +47,9 @@ class YearTicket:
 class Year:
     """Pages [device, day], levels [slot, day] (share of full, NaN unknown) and tickets of whole days.
 
-    `counts` and `design_life` are pages per device (NaN unknown) at the first day; `prices` are yuan per cartridge.
+    `counts` and `design_life` are pages per device (NaN unknown) at the first day; `prices` are yuan per cartridge,
+    `slot_yield` the data sheet's pages per cartridge. Slots of one `slot_group` are the same supply of the same model;
+    `site` numbers the sites from 0.
     """
 
     first_day: int
@@ -54,7 +57,10 @@ class Year:
     pages: Floats
     counts: Floats
     design_life: Floats
+    site: Ints
     slot_device: Ints
+    slot_group: Ints
+    slot_yield: Floats
     levels: Floats
     prices: Floats
     tickets: tuple[YearTicket, ...]
@@ -97,9 +103,9 @@ def read_year(
     if not ids:
         raise InvalidValue("no device of the fleet gave a reading in that time")
     rows = {device_id: row for row, device_id in enumerate(ids)}
-    slots, levels, prices = _supplies(
-        list(store.daily_supplies(tenant, first, last_day)), rows, devices, catalogue, first, span
-    )
+    told = list(store.daily_supplies(tenant, first, last_day))
+    slots, levels, prices = _supplies(told, rows, devices, catalogue, first, span)
+    groups, yields = _kinds(slots, told, devices, catalogue)
     life = [_design_life(catalogue, devices[device_id]) for device_id in ids]
     return Year(
         first_day=first,
@@ -107,7 +113,10 @@ def read_year(
         pages=pages,
         counts=counts,
         design_life=np.array(life),
+        site=_numbered([str(devices[device_id].site_id or f"?{device_id}") for device_id in ids]),
         slot_device=np.array([rows[device_id] for device_id, _ in slots], np.int64),
+        slot_group=groups,
+        slot_yield=yields,
         levels=levels,
         prices=prices,
         tickets=tuple(_tickets(tickets, rows, {key: at for at, key in enumerate(slots)}, first, span)),
@@ -139,7 +148,7 @@ def _meters(
             before = each
         if before is not None:
             pages[row, before.day - first + 1 :] = np.nan
-    return ids, _filled(pages), counts
+    return ids, filled(pages), counts
 
 
 def _spread(pages: Floats, row: int, before: DailyMeters, now: DailyMeters, first: int) -> None:
@@ -150,8 +159,8 @@ def _spread(pages: Floats, row: int, before: DailyMeters, now: DailyMeters, firs
         pages[row, before.day - first + 1 : now.day - first + 1] += gap / days
 
 
-def _filled(pages: Floats) -> Floats:
-    """Return the pages with days outside a device's life taken from its mean week: it is replayed for the whole year."""
+def filled(pages: Floats) -> Floats:
+    """Fill unknown days (NaN) from each device's mean week and return the pages."""
     for row in pages:
         unknown = np.isnan(row)
         if unknown.any():
@@ -182,6 +191,28 @@ def _supplies(
             levels[row, each.day - first] = each.last_percent / 100.0
         prices[row] = prices[row] or _price(catalogue, devices[each.device_id], each)
     return slots, levels, prices
+
+
+def _kinds(
+    slots: Sequence[tuple[str, str]],
+    found: Sequence[DailySupply],
+    devices: Mapping[str, Device],
+    catalogue: Catalogue,
+) -> tuple[Ints, Floats]:
+    """Return group and data-sheet yield of each slot, as the forecaster takes them."""
+    stated = {(each.device_id, each.supply_index): each for each in found}
+    priors = SupplyPriorBook(catalogue)
+    names, yields = [], []
+    for device_id, index in slots:
+        device, supply = devices[device_id], stated[device_id, index]
+        names.append(f"{device.model_id or device.model_name or '?'}/{supply.kind}/{supply.colour}")
+        yields.append(priors.yield_pages(device, supply.kind, supply.colour).pages)
+    return _numbered(names), np.array(yields)
+
+
+def _numbered(names: Sequence[str]) -> Ints:
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(name, len(numbers)) for name in names], np.int64)
 
 
 def _price(catalogue: Catalogue, device: Device, supply: DailySupply) -> float:

@@ -19,9 +19,10 @@ from crm_core.replacement import replacement_due
 from simulators.device.fleet import Fleet
 from simulators.device.roster import make_roster
 from simulators.device.visits import help_now
-from simulators.models import default_models
+from simulators.models import COMPONENTS, default_models
 
 START = date(2025, 1, 6)
+REPLACED_AFTER = 21  # days from the proposal to the other machine
 WARM_UP = 60  # days before the year: forecasts have seen the machines
 PRICE = 300.0
 
@@ -47,9 +48,8 @@ class SimulatedYear:
         self.state.failures.grow(devices)
         self.state.recent.grow(devices)
         model = self.fleet.habits.model.astype(np.int64)[self.device] * 32 + self.slot
-        self.state.supply.grow(
-            self.device, np.unique(model, return_inverse=True)[1], nominal, np.ones(len(nominal))
-        )
+        self.group, self.nominal = np.unique(model, return_inverse=True)[1], nominal
+        self.state.supply.grow(self.device, self.group, nominal, np.ones(len(nominal)))
         self.state.device_ids = [spec.device_id for spec in self.fleet.roster.devices]
         self.state.keys = [
             SupplyKey(int(n), f"1.{s + 1}", "toner", None)
@@ -60,6 +60,8 @@ class SimulatedYear:
         self.levels = np.full((len(self.slot), days), np.nan)
         self.tickets, self.visits = [], 0
         self._due = np.zeros(len(self.slot), int)
+        self._promised_days = [span / timedelta(days=1) for span in policy.sla.restore.values()]
+        self._begun_at = np.zeros(devices)
         self._open = {}
         self._proposed = {}
         self.counts = None
@@ -68,7 +70,7 @@ class SimulatedYear:
         looks = self.policy.triage.rule_for("supply.").raise_observations
         for day in range(WARM_UP + self.days):
             if self.counts is None and day == WARM_UP:
-                self.counts = self.fleet.meters_now[:, 0].astype(float)
+                self.counts = self.fleet.meters_now[:, 0] - self._begun_at
             self._visit(day)
             record = self.fleet.record(day)
             levels = self._look(day, record)
@@ -124,22 +126,32 @@ class SimulatedYear:
                 self._ticket(number, row, 1, SUPPLY, raised, day - raised, told)
 
     def _machines(self, day, record):
-        share = (record.meters_at_start[:, 0] + record.meters[:, 0]) / self.life
-        for number in np.flatnonzero(replacement_due(share, self.policy.life)).tolist():
+        for number in [number for number, asked in self._proposed.items() if asked + REPLACED_AFTER == day]:
+            self._replace(number, day, record)
+        run = record.meters_at_start[:, 0] + record.meters[:, 0] - self._begun_at
+        for number in np.flatnonzero(replacement_due(run / self.life, self.policy.life)).tolist():
             if number not in self._proposed:
                 self._proposed[number] = day
-                self._ticket(number, -1, 0, REPLACEMENT, max(day, WARM_UP), 21.0, told=False)
+                self._ticket(number, -1, 0, REPLACEMENT, day, float(REPLACED_AFTER), told=False)
         for number, when, _ in self.fleet.failures:
             if when == day:
                 self._ticket(number, -1, 2, OTHER, day, 1.0 + (number % 3) * 0.5, told=True)
                 self.visits += day >= WARM_UP
+
+    def _replace(self, number, day, record):
+        """Bring another machine: every part is new, and its pages count from here."""
+        del self._proposed[number]
+        at = self.fleet.origin + timedelta(days=day, hours=23)
+        help_now(self.fleet, number, at, components=COMPONENTS, repair=True)
+        self._begun_at[number] = record.meters_at_start[number, 0] + record.meters[number, 0]
+        self.visits += day >= WARM_UP
 
     def _ticket(self, number, row, level, family, day, days, told):
         if WARM_UP <= day < WARM_UP + self.days:
             self.tickets.append(
                 YearTicket(
                     row=number, slot=row, level=level, family=family, day=day - WARM_UP, hour=0, days=float(days),
-                    by_device=told, late=bool(days > (8 / 24, 1.0, 2.0)[level]) and family != REPLACEMENT,
+                    by_device=told, late=days > self._promised_days[level] and family != REPLACEMENT,
                 )
             )  # fmt: skip
 
@@ -150,7 +162,10 @@ class SimulatedYear:
             pages=self.pages,
             counts=self.counts,
             design_life=self.life,
+            site=self.fleet.habits.site.astype(np.int64),
             slot_device=self.device.astype(np.int64),
+            slot_group=self.group.astype(np.int64),
+            slot_yield=self.nominal,
             levels=self.levels,
             prices=np.full(len(self.slot), PRICE),
             tickets=tuple(self.tickets),

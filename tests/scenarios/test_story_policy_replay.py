@@ -24,8 +24,14 @@ OTHER = replace(
 
 @pytest.fixture(scope="module")
 def small():
-    """Return the rates of 40 machines over 200 days."""
-    return fit_rates(SimulatedYear(40, BOOK, seed=5, days=200).live())
+    """Return the rates of 30 machines over 120 days."""
+    return fit_rates(SimulatedYear(30, BOOK, seed=5, days=120).live())
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    """Return the rates of 6 machines over six weeks."""
+    return fit_rates(SimulatedYear(6, BOOK, seed=5, days=42).live())
 
 
 def answer(rates, *, seed=0, other=OTHER):
@@ -40,9 +46,9 @@ def test_the_same_policy_reproduces_the_year(small):
     assert [each.name for each in report.figures] == list(REPLAY_FIGURES)
 
 
-def test_a_seed_repeats_the_answer_to_the_last_digit(small):
-    assert answer(small, seed=7) == answer(small, seed=7)
-    assert answer(small, seed=7) != answer(small, seed=8)
+def test_a_seed_repeats_the_answer_to_the_last_digit(tiny):
+    assert answer(tiny, seed=7) == answer(tiny, seed=7)
+    assert answer(tiny, seed=7) != answer(tiny, seed=8)
 
 
 def test_shipping_later_wastes_less_toner_and_risks_more_stock_outs(small):
