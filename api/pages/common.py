@@ -22,7 +22,7 @@ from api.pages.formats import Formats
 from api.pages.rendering import Renderer
 from api.pages.supply_view import Words
 from api.problem import problem_of
-from crm_core.domain.errors import Conflict, InvalidValue
+from crm_core.domain.errors import DrumbeatError
 
 Key = Annotated[int, Path(ge=1, le=2**53)]
 Person = Annotated[Principal, Depends(PEOPLE)]  # every role that signs in: only for pages about oneself
@@ -50,7 +50,7 @@ def words_of(request: Request, principal: Principal) -> Words:
     return Words(messages=services.messages, language=language, formats=formats)
 
 
-def failure_of(request: Request, principal: Principal, error: Conflict | InvalidValue) -> tuple[str, int]:
+def failure_of(request: Request, principal: Principal, error: DrumbeatError) -> tuple[str, int]:
     """Return the advice and the status for a change that was refused."""
     problem = problem_of(error)
     language = renderer_of(request).language(request, principal)

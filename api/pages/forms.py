@@ -1,6 +1,9 @@
 """Forms of the pages: read with a bound on their size, and believed only with the session's CSRF token."""
 
-from typing import Annotated, Final
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Final, TypeVar
 from urllib.parse import parse_qsl
 
 from fastapi import Depends
@@ -9,8 +12,10 @@ from starlette.requests import Request
 from api.access import Principal, check_csrf
 from api.problem import Problem
 from api.schemas.base import clean_text
+from crm_core.domain.errors import InvalidValue
 
 _MAX_FIELDS: Final = 30
+Choice = TypeVar("Choice", bound=StrEnum)
 
 
 async def read_form(request: Request) -> dict[str, str]:
@@ -40,6 +45,38 @@ def version_of(form: dict[str, str]) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 16):
         raise Problem("invalid_input")
     return int(text)
+
+
+def amount_of(text: str, what: str = "amount") -> Decimal:
+    """Return an amount from a form, or raise `InvalidValue`; a thousands separator may stand."""
+    plain = text.strip().replace(",", "")
+    if not (plain.replace(".", "", 1).isdigit() and plain.isascii() and len(plain) <= 16):
+        raise InvalidValue(f"{what}: a number such as 120.00")
+    return Decimal(plain)
+
+
+def count_of(text: str, what: str = "number") -> int:
+    """Return a whole number from a form, or raise `InvalidValue`."""
+    plain = text.strip().replace(",", "")
+    if not (plain.isascii() and plain.isdigit() and len(plain) <= 9):
+        raise InvalidValue(f"{what}: a whole number such as 12")
+    return int(plain)
+
+
+def day_of(text: str, what: str = "day") -> date:
+    """Return a day from a form, or raise `InvalidValue`."""
+    try:
+        return date.fromisoformat(text.strip()[:10])
+    except ValueError:
+        raise InvalidValue(f"{what}: a day such as 2026-05-31") from None
+
+
+def choice_of(kind: type[Choice], text: str, what: str = "choice") -> Choice:
+    """Return a word of a closed list from a form, or raise `InvalidValue`."""
+    try:
+        return kind(text)
+    except ValueError:
+        raise InvalidValue(f"{what}: choose one of the list") from None
 
 
 def local_path(text: str | None, default: str = "/") -> str:

@@ -10,6 +10,7 @@ from api.access import services_of
 from api.pages.common import Key, Office, Supervisors, renderer_of, words_of
 from api.pages.fleet_pages import move_ticket
 from api.pages.forms import Form, checked
+from api.pages.receivers import receiver_names
 from api.pages.ticket_view import BY_HAND
 from api.problem import Problem
 from api.routes.notices import is_in_sight
@@ -33,8 +34,15 @@ def notices_page(
         depth = uow.notices.depth(principal.tenant)
         found = uow.notices.list(principal.tenant, states=() if state is None else (state,), limit=_ROWS)
         shown = [each for each in found if is_in_sight(principal, uow, each)]
-    rows = [NoticeBody.of(each, words.messages, services.settings.time_zone) for each in shown]
-    context: dict[str, Any] = {"rows": rows, "depth": depth, "chosen": state, "states": list(NoticeState)}
+        rows = [NoticeBody.of(each, words.messages, services.settings.time_zone) for each in shown]
+        names = receiver_names(uow, principal.tenant, rows)
+    context: dict[str, Any] = {
+        "rows": rows,
+        "receivers": names,
+        "depth": depth,
+        "chosen": state,
+        "states": list(NoticeState),
+    }
     return renderer_of(request).page(request, "notices.html", principal=principal, **context)
 
 

@@ -1,6 +1,9 @@
 """The page of service quality: whether repairs hold, how long customers wait, and how the months went."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from fastapi import APIRouter
@@ -8,34 +11,177 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.access import services_of
+from api.access import MONEY, Principal, overviews_of, services_of
+from api.documents.money_papers import money
+from api.money_sight import customers_in_sight
 from api.pages import charts
 from api.pages.common import Supervisors, renderer_of, words_of
 from api.pages.supply_view import Words
+from api.services import ApiServices
+from crm_core.billing.page_money import PageMoney, page_money
+from crm_core.domain.identity import CustomerId
+from crm_core.fleet_health import FleetOverview
+from crm_core.ports import UnitOfWork
 from crm_core.relations.truth import Share
 from crm_core.service_figures import Restore, ServiceFigures, ServiceMonth, ServiceQuality
+from crm_core.stock.waste import total_loss, waste_by_customer
 
 router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure: `key` names its label and its definition, `note` says out of how many, `href` leads to what is behind."""
+
+    key: str
+    value: str
+    note: str
+    href: str = ""
+    tone: str = ""
 
 
 @router.get("/service-quality")
 def service_quality(request: Request, principal: Supervisors) -> Response:
     """Show the figures of the last 90 days and of the last six months."""
     services, words = services_of(request), words_of(request, principal)
+    tenant = principal.tenant
     quality = ServiceQuality(services.read_uow_factory, services.clock, services.policy)
-    figures = quality.figures(principal.tenant, regions=principal.regions)
+    figures = quality.figures(tenant, regions=principal.regions)
+    overview = overviews_of(request).overview(tenant, principal.regions)
+    renewals = Figure(
+        "renewals",
+        words.formats.number(figures.renewals),
+        words.t("quality.renewals_note"),
+        "/contracts" if principal.role in MONEY.roles else "",
+    )
+    with services.read_uow_factory() as uow:
+        money_figures = [*_money_figures(services, uow, principal, words, figures.days), renewals]
     return renderer_of(request).page(
-        request, "service_quality.html", principal=principal, **quality_context(figures, words)
+        request,
+        "service_quality.html",
+        principal=principal,
+        rows=[[*_promises(overview, words), *_service_figures(figures, words)], money_figures],
+        **quality_context(figures, words),
     )
 
 
+def _promises(overview: FleetOverview, words: Words) -> list[Figure]:
+    """Return what is at risk now and what runs out."""
+    overdue = sum(row.overdue for row in overview.at_risk)
+    covered = sum(row.covered for row in overview.running_out)
+    tone = "critical" if overdue else "warning" if overview.at_risk else ""
+    number = words.formats.number
+    return [
+        Figure(
+            "at_risk",
+            number(len(overview.at_risk)),
+            words.t("quality.at_risk_note", overdue=number(overdue)),
+            "/#risk",
+            tone,
+        ),
+        Figure(
+            "runs_out",
+            number(len(overview.running_out)),
+            words.t("quality.runs_out_note", covered=number(covered)),
+            "/#out",
+        ),
+    ]
+
+
+def _service_figures(figures: ServiceFigures, words: Words) -> list[Figure]:
+    fixed, repeats, in_use = (
+        _share(share, words) for share in (figures.first_time_fix, figures.repeats, figures.in_use)
+    )
+    number = words.formats.number
+    return [
+        Figure(
+            "fixed",
+            fixed["value"],
+            f"{fixed['note']} · {fixed['range']}" if fixed["range"] else fixed["note"],
+        ),
+        Figure("repeats", repeats["value"], repeats["note"]),
+        Figure("pages", number(figures.pages_between_visits), words.t("quality.pages_note")),
+        Figure("in_use", in_use["value"], in_use["note"], "/devices"),
+    ]
+
+
+def _money_figures(
+    services: ApiServices, uow: UnitOfWork, principal: Principal, words: Words, days: int
+) -> list[Figure]:
+    """Return the figures in money for those who may see money: none of them guesses, a dash stands for nothing known."""
+    if principal.role not in MONEY.roles:
+        return []
+    tenant, seen = principal.tenant, customers_in_sight(principal, uow)
+    customers = None if seen is None else frozenset(CustomerId(each) for each in seen)
+    now = services.clock.now()
+    devices = frozenset(
+        bundle.device.device_id
+        for bundle in uow.devices.bundles(tenant)
+        if principal.sees_region(bundle.site.region if bundle.site else None)
+    )
+    pages = page_money(uow, tenant, services.policy, customers=customers, devices=devices)
+    waste = [
+        row
+        for row in waste_by_customer(uow, tenant, now - timedelta(days=days), now)
+        if customers is None or row.customer_id in customers
+    ]
+    ageing = [
+        row
+        for row in services.money.accounts.ageing(tenant)
+        if sum(row.by_age[1:]) and (customers is None or row.customer_id in customers)
+    ]
+    number = words.formats.number
+    return [
+        *_page_figures(pages, words),
+        Figure(
+            "waste",
+            words.t("quality.yuan", amount=money(total_loss(waste).amount)),
+            words.t(
+                "quality.waste_note",
+                early=number(sum(row.early for row in waste)),
+                customers=number(len(waste)),
+            ),
+            "/stock/swaps",
+        ),
+        Figure(
+            "overdue",
+            words.t(
+                "quality.yuan",
+                amount=money(sum((each for row in ageing for each in row.by_age[1:]), Decimal(0))),
+            ),
+            words.t("quality.overdue_note", customers=number(len(ageing))),
+            "/ageing",
+            "warning" if ageing else "",
+        ),
+    ]
+
+
+def _page_figures(pages: PageMoney | None, words: Words) -> list[Figure]:
+    """Return cost against price of a page, with the months and the pages that they rest on."""
+    if pages is None or pages.price_per_page is None or pages.cost_per_page is None:
+        nothing = words.t("quality.nothing")
+        return [Figure(key, words.formats.number(None), nothing) for key in ("page_price", "page_cost")]
+    span = words.t(
+        "quality.page_note",
+        first=words.formats.month(pages.first),
+        last=words.formats.month(pages.last),
+        pages=words.formats.number(pages.pages),
+        devices=words.formats.number(pages.devices),
+    )
+    parts = words.t("quality.cost_note", supplies=money(pages.supplies), visits=money(pages.visits))
+    tone = "critical" if pages.cost_per_page > pages.price_per_page else ""
+    return [
+        Figure(
+            "page_price", words.t("quality.yuan", amount=f"{pages.price_per_page:.4f}"), span, "/invoices"
+        ),
+        Figure("page_cost", words.t("quality.yuan", amount=f"{pages.cost_per_page:.4f}"), parts, tone=tone),
+    ]
+
+
 def quality_context(figures: ServiceFigures, words: Words) -> dict[str, Any]:
-    """Return what the page shows."""
+    """Return the tables and pictures of the page."""
     return {
         "figures": figures,
-        "fixed": _share(figures.first_time_fix, words),
-        "repeats": _share(figures.repeats, words),
-        "in_use": _share(figures.in_use, words),
         "restores": [_restore(row, words) for row in figures.restores],
         "months": [_month(row, words) for row in figures.months],
         "tickets_bars": _bars(words, "quality.tickets", [row.tickets for row in figures.months]),

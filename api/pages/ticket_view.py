@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from api.access import Principal
 from api.pages.foresight_view import ticket_forecast
+from api.pages.receivers import receiver_names
 from api.pages.supply_view import Words
 from api.schemas.notices import NoticeBody
 from api.schemas.service import next_clock
@@ -154,12 +155,14 @@ def _telling(services: ApiServices, uow: UnitOfWork, ticket: Ticket, words: Word
     """Return the messages about a ticket, and who was told of promises at risk."""
     found = uow.notices.list(ticket.tenant, subject=f"ticket:{ticket.ticket_id}", limit=_MESSAGES)
     shares = services.policy.sla.escalation
+    rows = [
+        NoticeBody.of(replace(each, language=words.language), words.messages, services.settings.time_zone)
+        for each in found
+        if each.receiver_kind is not ReceiverKind.PROGRAM
+    ]
     return {
-        "messages": [
-            NoticeBody.of(replace(each, language=words.language), words.messages, services.settings.time_zone)
-            for each in found
-            if each.receiver_kind is not ReceiverKind.PROGRAM
-        ],
+        "messages": rows,
+        "receivers": receiver_names(uow, ticket.tenant, rows),
         "escalations": uow.notices.escalations(ticket.tenant, ticket.ticket_id),
         "shares": {step: round(100 * share) for step, share in shares.items()},
     }

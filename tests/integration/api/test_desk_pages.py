@@ -1,5 +1,6 @@
 """The desk's pages: the plan of a day with each visit once, incidents with their devices, both only for what is in sight."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -85,3 +86,24 @@ def test_service_quality_shows_shares_with_their_counts_to_those_who_lead(browse
     assert "Median hours" in text
     assert text.count("<svg") >= 2
     assert browser("tech-li").get("/service-quality").status_code == 403
+
+
+def test_each_figure_of_service_and_money_has_its_definition(browser):
+    text = browser("manager").get("/service-quality").text
+    labels = re.findall(r'<div class="label">([^<]+)</div>', text)
+    defined = re.findall(r"<dt>([^<]+)</dt><dd>[^<]{20,}</dd>", text)
+    assert {
+        "Cost of a page",
+        "Toner thrown away",
+        "Overdue",
+        "Promises at risk",
+        "Run out in 14 days",
+    } <= set(labels)
+    assert set(labels) <= set(defined)
+
+
+def test_supervisors_lead_service_and_see_no_money(browser):
+    text = browser("supervisor").get("/service-quality").text
+    assert "Fixed first time" in text
+    assert "Cost of a page" not in text
+    assert "Overdue" not in text
