@@ -13,6 +13,7 @@ from collector.outbox import SHED_TALLY as LINES_SHED
 from collector.stores.maintenance import status
 from config.backup import LOG
 from config.health_findings import Finding, Verdict
+from config.health_planning import examine_planning
 from config.health_trust import examine_trust
 from config.settings import Settings
 from config.wiring.collecting import mqtt_endpoint
@@ -37,6 +38,7 @@ def examine(
     """Yield a finding for each thing; what does not open is a finding, too."""
     yield from _secrets(settings)
     yield from _folder(settings)
+    yield from examine_planning(settings.planning)
     try:
         core = open_core()
     except DrumbeatError as error:

@@ -261,6 +261,12 @@ def _dispatch(take: Taker) -> DispatchPolicy:
         travel_speed_kmh=take.number("dispatch.travel_speed", least=1, most=500),
         day_starts_minutes=take.whole("dispatch.day_starts", most=1440),
         day_ends_minutes=take.whole("dispatch.day_ends", most=1440),
+        promise_slack=take.duration("dispatch.promise_slack"),
+        replan_share=take.number("dispatch.replan_share", most=1),
+        weights={
+            tier.value: take.number(f"dispatch.weight.{tier.value}", least=0.1, most=1000)
+            for tier in CustomerTier
+        },
     )
     if policy.day_ends_minutes <= policy.day_starts_minutes:
         raise InvalidConfiguration("dispatch: day_ends must be later than day_starts")

@@ -77,6 +77,7 @@ class General(_Section):
 
     data_dir: Path
     tenant: Annotated[str, Field(pattern=IDENTIFIER_PATTERN)]
+    wait_for_disk: bool
 
     @property
     def folder(self) -> Path:
@@ -228,6 +229,13 @@ class Policy(_Section):
     catalogue_folder: str
 
 
+class Planning(_Section):
+    """Who finds the routes of a day."""
+
+    solver: Literal["insertion", "pyvrp", "ortools"]
+    seconds: Annotated[float, Field(gt=0, le=600)]
+
+
 class Settings(BaseSettings):
     """All settings, by section. Build it with `load_settings`."""
 
@@ -245,6 +253,7 @@ class Settings(BaseSettings):
     oidc: Oidc
     schedule: Schedule
     notices: Notices
+    planning: Planning
     policy: Policy
 
     @classmethod

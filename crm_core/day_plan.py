@@ -1,190 +1,262 @@
-"""The day plan: who visits whom in which order - an insertion heuristic that always has an answer, pure.
+"""The day plan by insertion: a heuristic that always has an answer, at once, and where the solvers begin. Pure.
 
-Jobs are inserted one after the other, the ones with the tightest promise and the highest tier first, each where it costs
-least: minutes of travel plus minutes of lateness times the weight of its tier. A job that fits no shift is left out
-with the reason. A frozen job keeps its technician and its promised start, so a re-plan moves nobody without need.
+Promised starts are laid down first and stay to the minute. Then jobs are inserted one after the other, those that must be
+in time first, then by weight, each where it costs least: minutes of travel plus weighted minutes of lateness. A must that
+finds no place takes that of another job, which goes elsewhere or, if it can wait, is left out; only so many promised starts
+give way as the rules allow.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from math import asin, cos, radians, sin, sqrt
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from math import floor
 from typing import Final
 
-_EARTH_KM: Final = 6371.0
-_UNKNOWN_TRAVEL: Final = timedelta(minutes=20)  # between places without coordinates
-_SAME_PLACE: Final = timedelta()
+from crm_core.domain.day_plan import MINUTE, DayPlan, Job, PlanRules, Shift, Travel
 
-Place = tuple[float, float] | None  # latitude and longitude in degrees
+ABSENT: Final = "tickets.plan.absent"
+DELAYED: Final = "tickets.plan.delayed"
+MADE_ROOM: Final = "tickets.plan.made_room"
+DAY_FULL: Final = "tickets.plan.day_full"
+NOBODY_ABLE: Final = "tickets.plan.nobody_able"
+NO_PART: Final = "tickets.plan.no_part"
+_GIVE_WAY_MOST: Final = 3  # neighbours on a route
+_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One visit to plan. `opens` is the earliest start, `due` the promise; `weight` is what a late minute costs."""
-
-    key: str
-    place: Place
-    region: str
-    skill: str
-    on_site: timedelta
-    opens: datetime
-    due: datetime
-    weight: float = 1.0
-    must: bool = False  # never left out for another one
-    keeps: str | None = None  # technician that it is promised to already
+Routes = Mapping[str, Sequence[Job]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shift:
-    """One technician's day; `home` is where the route begins."""
+@dataclass(slots=True, kw_only=True)
+class Draft:
+    """What the heuristic found, in a form that a solver can improve on. `jobs` have their promises settled."""
 
-    technician: str
-    home: Place
-    regions: frozenset[str]
-    skills: frozenset[str]
-    starts: datetime
-    ends: datetime
+    shifts: Mapping[str, Shift]
+    travel: Travel
+    jobs: dict[str, Job]
+    routes: dict[str, list[Job]]
+    released: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
 
+    def able(self, job: Job) -> list[Shift]:
+        """Return the shifts whose technician may do the job at all."""
+        return [shift for shift in self.shifts.values() if shift.may_do(job)]
 
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """A planned visit: arrival is the planned start; `late` is how much it misses the promise."""
+    def better(self, routes: Routes, by: str) -> DayPlan:
+        """Return the plan of `routes` if they keep every hard rule and are better than the draft, else the draft's."""
+        if self.allows(routes) and self.score(routes) < self.score(self.routes):
+            return self.plan(routes, by)
+        return self.plan(self.routes)
 
-    job: Job
-    starts: datetime
-    travel: timedelta
-    late: timedelta
+    def allows(self, routes: Routes) -> bool:
+        """Return True if the routes keep every hard rule and promise, and no job stands twice."""
+        keys = [job.key for route in routes.values() for job in route]
+        if len(keys) != len(set(keys)) or any(
+            job.promised and key not in keys for key, job in self.jobs.items()
+        ):
+            return False
+        return all(
+            self.travel.cost(self.shifts[name], route) is not None
+            and all(self.shifts[name].may_do(job) for job in route)
+            for name, route in routes.items()
+        )
 
+    def score(self, routes: Routes) -> tuple[int, float, float]:
+        """Return what to minimise: promises missed, weight of what is left out, minutes of travel and lateness."""
+        there = {job.key for route in routes.values() for job in route}
+        missing = [job for job in self.jobs.values() if job.key not in there]
+        owed = sum(job.must for job in missing)
+        costs = (self.travel.cost(self.shifts[name], route) for name, route in routes.items())
+        return owed, sum(job.weight for job in missing), sum(cost or 0.0 for cost in costs)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DayPlan:
-    """Routes by technician, and jobs that nobody can do today with the reason (a key of the message catalogue)."""
+    def plan(self, routes: Routes, by: str = "insertion") -> DayPlan:
+        """Return the plan with times of arrival, and a reason for each job that has no place."""
+        there = {job.key for route in routes.values() for job in route}
+        return DayPlan(
+            routes={
+                name: tuple(self.travel.walk(self.shifts[name], routes.get(name, ()))) for name in self.shifts
+            },
+            left_out={key: self._why(job) for key, job in self.jobs.items() if key not in there},
+            released=dict(self.released),
+            by=by,
+        )
 
-    routes: Mapping[str, tuple[Stop, ...]]
-    left_out: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def travel(self) -> timedelta:
-        return sum((stop.travel for route in self.routes.values() for stop in route), timedelta())
-
-
-def travel_time(one: Place, other: Place, speed_kmh: float) -> timedelta:
-    """Return the time between two places by great circle; a fixed guess where a place is unknown."""
-    if one is None or other is None:
-        return _UNKNOWN_TRAVEL
-    if one == other:
-        return _SAME_PLACE
-    (lat1, lon1), (lat2, lon2) = ((radians(a), radians(b)) for a, b in (one, other))
-    half = sin((lat2 - lat1) / 2) ** 2 + cos(lat1) * cos(lat2) * sin((lon2 - lon1) / 2) ** 2
-    return timedelta(hours=2 * _EARTH_KM * asin(sqrt(half)) / speed_kmh)
-
-
-def plan_day(jobs: Iterable[Job], shifts: Sequence[Shift], speed_kmh: float) -> DayPlan:
-    """Return the plan of one day. Deterministic: the same jobs and shifts give the same plan."""
-    planner = _Planner(shifts, speed_kmh)
-    left_out: dict[str, str] = {}
-    waiting = sorted(jobs, key=lambda job: (job.keeps is None, not job.must, job.due, -job.weight, job.key))
-    for job in waiting:
-        why = planner.insert(job)
-        if why is not None:
-            left_out[job.key] = why
-    for job in waiting:  # a must that found no place may take that of one that can wait
-        if job.must and job.key in left_out:
-            displaced = planner.make_room(job)
-            if displaced is not None:
-                del left_out[job.key]
-                left_out.update({other.key: "tickets.plan.made_room" for other in displaced})
-    for job in waiting:
-        if job.key in left_out and planner.insert(job) is None:
-            del left_out[job.key]
-    return DayPlan(routes=planner.routes(), left_out=left_out)
+    def _why(self, job: Job) -> str:
+        known = self.left_out.get(job.key)
+        if known is not None:
+            return known
+        if self.able(job):
+            return DAY_FULL
+        return NO_PART if job.parts and self.able(replace(job, parts={})) else NOBODY_ABLE
 
 
-class _Planner:
-    """Routes under construction, as lists of jobs by technician."""
+class InsertionPlanner:
+    """The planner that needs nothing but itself (`ports.planning.RoutePlanner`). The same jobs give the same plan."""
 
-    def __init__(self, shifts: Sequence[Shift], speed_kmh: float) -> None:
-        self._shifts = {shift.technician: shift for shift in shifts}
-        self._jobs: dict[str, list[Job]] = {shift.technician: [] for shift in shifts}
-        self._costs: dict[str, float] = dict.fromkeys(self._jobs, 0.0)
-        self._speed = speed_kmh
-        self._travel: dict[tuple[Place, Place], timedelta] = {}
+    name = "insertion"
 
-    def insert(self, job: Job) -> str | None:
-        """Insert where it costs least; return why it cannot be, or None."""
-        able = [shift for shift in self._shifts.values() if _may_do(shift, job)]
-        if not able:
-            return "tickets.plan.nobody_able"
+    def plan(self, jobs: Iterable[Job], shifts: Sequence[Shift], rules: PlanRules) -> DayPlan:
+        found = draft(jobs, shifts, rules)
+        return found.plan(found.routes)
+
+
+def draft(jobs: Iterable[Job], shifts: Sequence[Shift], rules: PlanRules) -> Draft:
+    """Return the heuristic's routes, with what they were made of."""
+    return _Inserting(jobs, shifts, rules).run()
+
+
+class _Inserting:
+    """Routes under construction."""
+
+    def __init__(self, jobs: Iterable[Job], shifts: Sequence[Shift], rules: PlanRules) -> None:
+        hours = {shift.technician: _in_minutes(shift) for shift in shifts}
+        asked = sorted((_job_in_minutes(job) for job in jobs), key=lambda job: job.key)
+        self._draft = Draft(
+            shifts={name: hours[name] for name in sorted(hours)},
+            travel=Travel(rules.speed_kmh),
+            jobs={job.key: job for job in asked},
+            routes={name: [] for name in sorted(hours)},
+        )
+        self._rules = rules
+        self._costs = dict.fromkeys(self._draft.routes, 0.0)
+        self._may_change = floor(rules.changed_share * sum(job.promised is not None for job in asked))
+
+    def run(self) -> Draft:
+        self._keep_promises()
+        there = {job.key for route in self._draft.routes.values() for job in route}
+        waiting = sorted((job for key, job in self._draft.jobs.items() if key not in there), key=_urgency)
+        left = [job for job in waiting if not self._insert(job)]
+        musts = [job for job in left if job.must]
+        for job in musts:  # it grows: who gave way to a heavier one looks for another place, too
+            musts += [each for each in self._make_room(job) if each.must]
+        for job in left:  # the changes above may have opened a gap
+            if not any(job.key == each.key for route in self._draft.routes.values() for each in route):
+                self._insert(job)
+        return self._draft
+
+    def _keep_promises(self) -> None:
+        """Lay down the promised starts; who cannot be there within the slack is released, with the reason."""
+        promised = [job for job in self._draft.jobs.values() if job.promised is not None]
+        for job in sorted(promised, key=lambda each: (each.earliest, each.key)):
+            shift = self._draft.shifts.get(job.keeps or "")
+            if shift is None or not shift.may_do(job):
+                self._release(job, ABSENT if shift is None else DELAYED)
+                continue
+            route = [*self._draft.routes[shift.technician], replace(job, promised=None, opens=job.earliest)]
+            starts = list(self._draft.travel.walk(shift, route))[-1].starts
+            kept = replace(job, promised=starts)
+            if starts <= job.earliest + self._rules.slack and self._fits(shift, [*route[:-1], kept]):
+                if starts != job.earliest:
+                    self._note(job, DELAYED)
+                self._draft.jobs[job.key] = kept
+                self._set(shift, [*route[:-1], kept])
+            else:
+                self._release(job, DELAYED)
+
+    def _release(self, job: Job, why: str) -> None:
+        free = replace(job, keeps=None, promised=None)
+        self._draft.jobs[job.key] = free
+        self._note(job, why)
+
+    def _note(self, job: Job, why: str) -> None:
+        self._draft.released[job.key] = why
+        self._may_change -= 1
+
+    def _insert(self, job: Job) -> bool:
         best: tuple[float, str, list[Job]] | None = None
-        for shift in able:
-            route = self._jobs[shift.technician]
-            for place in range(len(route) + 1):
-                trial = [*route[:place], job, *route[place:]]
-                cost = self._cost(shift, trial)
-                if cost is None:
-                    continue
-                more = cost - self._costs[shift.technician]
-                if best is None or (more, shift.technician) < best[:2]:
+        for shift in self._draft.able(job):
+            route = self._draft.routes[shift.technician]
+            for trial in _with(route, job):
+                cost = self._draft.travel.cost(shift, trial)
+                more = None if cost is None else cost - self._costs[shift.technician]
+                if more is not None and (best is None or (more, shift.technician) < best[:2]):
                     best = (more, shift.technician, trial)
         if best is None:
-            return "tickets.plan.day_full"
-        self._set(best[1], best[2])
-        return None
+            return False
+        self._set(self._draft.shifts[best[1]], best[2])
+        return True
 
-    def make_room(self, job: Job) -> list[Job] | None:
-        """Take out one job that can wait so that `job` fits; return it, or None when that does not help."""
-        for shift in (shift for shift in self._shifts.values() if _may_do(shift, job)):
-            route = self._jobs[shift.technician]
-            optional = [other for other in route if not other.must and other.keeps is None]
-            for other in sorted(optional, key=lambda each: (each.weight, each.key)):
-                rest = [each for each in route if each is not other]
-                for place in range(len(rest) + 1):
-                    trial = [*rest[:place], job, *rest[place:]]
-                    if self._cost(shift, trial) is not None:
-                        self._set(shift.technician, trial)
-                        return [other]
-        return None
+    def _make_room(self, job: Job) -> list[Job]:
+        """Let others give way to `job`, to another place of the day or, if they weigh less, out of it; return these."""
+        runs = [
+            (others, shift)
+            for shift in self._draft.able(job)
+            for others in _runs(self._draft.routes[shift.technician])
+            if self._may_give_way(others)
+        ]
+        for others, shift in sorted(runs, key=_patience):
+            homeless = self._swap(job, others, shift)
+            if homeless is not None:
+                return homeless
+        return []
 
-    def routes(self) -> dict[str, tuple[Stop, ...]]:
-        return {name: tuple(self._stops(self._shifts[name], jobs)) for name, jobs in self._jobs.items()}
+    def _may_give_way(self, others: Sequence[Job]) -> bool:
+        told = sum(each.promised is not None for each in others)
+        return told <= max(self._may_change, 0)
 
-    def _set(self, technician: str, jobs: list[Job]) -> None:
-        self._jobs[technician] = jobs
-        cost = self._cost(self._shifts[technician], jobs)
-        assert cost is not None  # only routes that fit the shift are kept
-        self._costs[technician] = cost
+    def _swap(self, job: Job, others: Sequence[Job], shift: Shift) -> list[Job] | None:
+        """Put `job` in the place of `others` and return who found no other; None when that is not allowed."""
+        routes, costs = dict(self._draft.routes), dict(self._costs)
+        rest = [each for each in routes[shift.technician] if each not in others]
+        trial = next((each for each in _with(rest, job) if self._fits(shift, each)), None)
+        if trial is None:
+            return None
+        self._set(shift, trial)
+        freed = [replace(each, keeps=None, promised=None) for each in others]
+        homeless = [each for each in freed if not self._insert(each)]
+        if any(each.must and each.weight >= job.weight for each in homeless):
+            self._draft.routes, self._costs = routes, costs
+            return None
+        for each in others:
+            if each.promised is not None:
+                self._release(each, MADE_ROOM)
+        self._draft.left_out |= {each.key: MADE_ROOM for each in homeless}
+        return homeless
 
-    def _cost(self, shift: Shift, jobs: Sequence[Job]) -> float | None:
-        """Return minutes of travel plus weighted lateness; None if the shift is too short or a must would be late."""
-        now, place, cost = shift.starts, shift.home, 0.0
-        for job in jobs:
-            travel = self._between(place, job.place)
-            now = max(now + travel, job.opens)
-            if now > job.due:
-                if job.must:
-                    return None
-                cost += job.weight * (now - job.due).total_seconds() / 60
-            cost += travel.total_seconds() / 60
-            now, place = now + job.on_site, job.place
-        return cost if now <= shift.ends else None
+    def _fits(self, shift: Shift, jobs: Sequence[Job]) -> bool:
+        return self._draft.travel.cost(shift, jobs) is not None
 
-    def _stops(self, shift: Shift, jobs: Sequence[Job]) -> Iterable[Stop]:
-        now, place = shift.starts, shift.home
-        for job in jobs:
-            travel = self._between(place, job.place)
-            now = max(now + travel, job.opens)
-            yield Stop(job, now, travel, max(now - job.due, timedelta()))
-            now, place = now + job.on_site, job.place
-
-    def _between(self, one: Place, other: Place) -> timedelta:
-        found = self._travel.get((one, other))
-        if found is None:
-            found = self._travel[one, other] = travel_time(one, other, self._speed)
-        return found
+    def _set(self, shift: Shift, jobs: list[Job]) -> None:
+        cost = self._draft.travel.cost(shift, jobs)
+        assert cost is not None  # only routes that keep the hard rules are kept
+        self._draft.routes[shift.technician] = jobs
+        self._costs[shift.technician] = cost
 
 
-def _may_do(shift: Shift, job: Job) -> bool:
-    if job.keeps is not None and job.keeps != shift.technician:
-        return False
-    in_region = "*" in shift.regions or job.region in shift.regions
-    return in_region and ("*" in shift.skills or job.skill.lower() in shift.skills)
+def _with(route: Sequence[Job], job: Job) -> Iterable[list[Job]]:
+    return ([*route[:place], job, *route[place:]] for place in range(len(route) + 1))
+
+
+def _urgency(job: Job) -> tuple[bool, bool, float, datetime, str]:
+    return job.keeps is None, not job.must, -job.weight, job.due, job.key
+
+
+def _runs(route: Sequence[Job]) -> Iterable[Sequence[Job]]:
+    """Yield the stretches of a route that may give way together."""
+    for length in range(1, _GIVE_WAY_MOST + 1):
+        for place in range(len(route) - length + 1):
+            yield route[place : place + length]
+
+
+def _patience(pair: tuple[Sequence[Job], Shift]) -> tuple[int, int, float, str]:
+    """Return what giving way would cost: promises first, then those that must be in time, then weights."""
+    others, shift = pair
+    told = sum(each.promised is not None for each in others)
+    return told, sum(each.must for each in others), sum(each.weight for each in others), shift.technician
+
+
+def _in_minutes(shift: Shift) -> Shift:
+    return replace(shift, starts=_up(shift.starts), ends=_down(shift.ends))
+
+
+def _job_in_minutes(job: Job) -> Job:
+    told = None if job.promised is None else _up(job.promised)
+    length = -(-job.on_site // MINUTE) * MINUTE
+    return replace(job, opens=_up(job.opens), due=_down(job.due), promised=told, on_site=length)
+
+
+def _down(at: datetime) -> datetime:
+    return at - (at - _EPOCH) % MINUTE
+
+
+def _up(at: datetime) -> datetime:
+    return at + (_EPOCH - at) % MINUTE if (at - _EPOCH) % MINUTE != timedelta() else at

@@ -9,6 +9,7 @@ from typing import Final
 from analytics.forecasting import Forecaster
 from config.supervision import LeaderLease
 from config.wiring.core import Core
+from config.wiring.planning import route_planner
 from config.wiring.telemetry import Telemetry
 from config.wiring.telling import Telling, build_telling
 from crm_core.day_planning import DayPlanner
@@ -54,7 +55,12 @@ def build_desk(core: Core, store: TelemetryStore, timer: Timer | None = None) ->
         fieldwork=fieldwork,
         triage=Triage(core.uow_factory, core.clock, core.policy, core.fault_codes, core.catalogue),
         dispatcher=Dispatcher(core.uow_factory, core.clock, core.policy, core.catalogue, core.fault_codes),
-        planner=DayPlanner(core.uow_factory, core.clock, core.policy),
+        planner=DayPlanner(
+            core.uow_factory,
+            core.clock,
+            core.policy,
+            route_planner(core.settings.planning.solver, core.settings.planning.seconds),
+        ),
         servicedesk=ServiceDesk(core.uow_factory, core.clock, core.policy, store, fieldwork.closing),
         forecaster=Forecaster(
             store,

@@ -259,7 +259,10 @@ class WorkOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Technician:
-    """Somebody who can be sent; `skills` are vendor names or '*', `regions` those of sites."""
+    """Somebody who can be sent; `skills` are vendor names or '*', `regions` those of sites.
+
+    The shift is in minutes after local midnight; None is that of the policy.
+    """
 
     tenant: TenantId
     technician_id: TechnicianId
@@ -269,6 +272,8 @@ class Technician:
     phone: str | None = None
     active: bool = True
     max_jobs_a_day: int = 12
+    shift_starts_minutes: int | None = None
+    shift_ends_minutes: int | None = None
 
 
 class Role(StrEnum):

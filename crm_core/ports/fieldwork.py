@@ -5,6 +5,7 @@ from typing import Protocol
 
 from crm_core.domain.fieldwork import Attachment, Estimate, MaintenancePlan, VisitRecord
 from crm_core.domain.identity import TenantId, TicketId
+from crm_core.domain.roster import Absence
 from crm_core.ports.records import Records
 
 
@@ -12,12 +13,14 @@ class FieldworkRepository(Protocol):
     """What happens at visits, within one transaction.
 
     Natural keys: visits by work order; attachments by work order and content; plans by device and name.
+    Absences have none: somebody may be away twice.
     """
 
     visits: Records[VisitRecord]
     attachments: Records[Attachment]
     plans: Records[MaintenancePlan]
     estimates: Records[Estimate]
+    absences: Records[Absence]
 
     def visit_of(self, tenant: TenantId, work_order_id: int) -> VisitRecord | None: ...
 

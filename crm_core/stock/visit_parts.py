@@ -130,10 +130,19 @@ def _nearest(uow: UnitOfWork, order: WorkOrder) -> Iterator[PlaceKey]:
         yield house.place
 
 
+def needed_now(uow: UnitOfWork, order: WorkOrder) -> list[tuple[StockItem, int]]:
+    """Return the items without which a visit makes no sense, with how many of each; spares are none of these."""
+    return _summed(line for line in _lines(uow, order, order.parts) if not line.spare)
+
+
 def _needed(uow: UnitOfWork, order: WorkOrder) -> list[tuple[StockItem, int]]:
     """Return the items of an order with how many of each."""
+    return _summed(_lines(uow, order, order.parts))
+
+
+def _summed(lines: Iterable[_Line]) -> list[tuple[StockItem, int]]:
     wanted: dict[str, tuple[StockItem, int]] = {}
-    for line in _lines(uow, order, order.parts):
+    for line in lines:
         _, before = wanted.get(line.item.item_id, (line.item, 0))
         wanted[line.item.item_id] = (line.item, before + line.quantity)
     return list(wanted.values())

@@ -139,6 +139,7 @@ devices = Table(
         postgresql_where=text("serial IS NOT NULL AND owner_state NOT IN ('retired', 'lost')"),
     ),
     Index("ix_devices_address", "tenant", "host", "port"),
+    Index("ix_devices_model", "tenant", "model_id"),
 )
 
 installed_periods = Table(
@@ -176,6 +177,8 @@ technicians = Table(
     Column("phone", String),
     Column("active", Boolean, nullable=False),
     Column("max_jobs_a_day", Integer, nullable=False),
+    Column("shift_starts_minutes", Integer),
+    Column("shift_ends_minutes", Integer),
     PrimaryKeyConstraint("tenant", "technician_id"),
 )
 
@@ -216,6 +219,8 @@ tickets = Table(
     Index("ix_tickets_device", "tenant", "device_id", "ticket_id"),
     Index("ix_tickets_state", "tenant", "state", "ticket_id"),
     Index("ix_tickets_raised", "tenant", "raised_at"),
+    Index("ix_tickets_site", "tenant", "site_id", "raised_at"),
+    Index("ix_tickets_cause", "tenant", "cause", "raised_at"),
     Index("ix_tickets_changed", "tenant", "changed_at"),
     sqlite_autoincrement=True,
 )

@@ -26,6 +26,7 @@ _PLANTED = {
     "HTTP and its pages": ("collector/planted_http.py", "import fastapi"),
     "The science stack": ("simulators/planted_science.py", "import sklearn"),
     "Command line and settings": ("collector/planted_cli.py", "import typer"),
+    "Route solvers": ("config/planted_solver.py", "import pyvrp"),
     "Notifier services": ("api/planted_apprise.py", "import apprise"),
 }
 

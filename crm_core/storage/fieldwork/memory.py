@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from crm_core.domain.fieldwork import Attachment, Estimate, MaintenancePlan, VisitRecord
 from crm_core.domain.identity import TenantId, TicketId
+from crm_core.domain.roster import Absence
 from crm_core.ports import WorkOrderFilter, WorkOrderRepository
 from crm_core.ports.records import Records
 from crm_core.storage.memory_service import Journal
@@ -19,6 +20,7 @@ class MemoryFieldworkRepository:
     attachments: Records[Attachment]
     plans: Records[MaintenancePlan]
     estimates: Records[Estimate]
+    absences: Records[Absence]
 
     def __init__(self, journal: Journal, orders: WorkOrderRepository) -> None:
         self._orders = orders
@@ -35,6 +37,7 @@ class MemoryFieldworkRepository:
             journal, "plan_id", lambda each: (each.device_id, each.name), indexed="device_id"
         )
         self.estimates = MemoryRecords(journal, "estimate_id", indexed="ticket_id")
+        self.absences = MemoryRecords(journal, "absence_id", indexed="technician_id")
 
     def visit_of(self, tenant: TenantId, work_order_id: int) -> VisitRecord | None:
         found = self.visits.where(tenant, work_order_id=work_order_id, limit=1)

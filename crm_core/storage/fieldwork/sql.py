@@ -6,6 +6,7 @@ from sqlalchemy import Connection, select
 
 from crm_core.domain.fieldwork import Attachment, Estimate, MaintenancePlan, VisitRecord
 from crm_core.domain.identity import TenantId, TicketId
+from crm_core.domain.roster import Absence
 from crm_core.ports.records import Records
 from crm_core.storage import schema
 from crm_core.storage.fieldwork import tables
@@ -20,6 +21,7 @@ class SqlFieldworkRepository:
     attachments: Records[Attachment]
     plans: Records[MaintenancePlan]
     estimates: Records[Estimate]
+    absences: Records[Absence]
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -27,6 +29,7 @@ class SqlFieldworkRepository:
         self.attachments = SqlRecords(connection, tables.attachments, Attachment, "attachment_id")
         self.plans = SqlRecords(connection, tables.plans, MaintenancePlan, "plan_id")
         self.estimates = SqlRecords(connection, tables.estimates, Estimate, "estimate_id")
+        self.absences = SqlRecords(connection, tables.absences, Absence, "absence_id")
 
     def visit_of(self, tenant: TenantId, work_order_id: int) -> VisitRecord | None:
         found = self.visits.where(tenant, work_order_id=work_order_id, limit=1)

@@ -97,3 +97,22 @@ estimates = Table(
     Index("ix_estimates_ticket", "tenant", "ticket_id", "estimate_id"),
     sqlite_autoincrement=True,
 )
+
+absences = Table(
+    "absences",
+    metadata,
+    Column("absence_id", NUMBER, primary_key=True, autoincrement=True),
+    tenant_column(),
+    Column("technician_id", ID, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("starts", Instant, nullable=False),
+    Column("ends", Instant, nullable=False),
+    Column("noted_by", String, nullable=False),
+    Column("noted_at", Instant, nullable=False),
+    Column("note", String, nullable=False),
+    Column("taken_back", Boolean, nullable=False),
+    Column("version", Integer, nullable=False),
+    refers("technicians", "technician_id"),
+    Index("ix_absences_ends", "tenant", "ends"),
+    sqlite_autoincrement=True,
+)

@@ -148,6 +148,8 @@ def upgrade() -> None:
         sa.Column("phone", sa.String(), nullable=True),
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("max_jobs_a_day", sa.Integer(), nullable=False),
+        sa.Column("shift_starts_minutes", sa.Integer(), nullable=True),
+        sa.Column("shift_ends_minutes", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("tenant", "technician_id", name=op.f("pk_technicians")),
     )
     op.create_table(

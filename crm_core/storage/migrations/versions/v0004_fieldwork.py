@@ -133,9 +133,37 @@ def upgrade() -> None:
     op.create_index("ix_visits_device", "visits", ["tenant", "device_id", "visit_id"], unique=False)
     op.create_index("ix_visits_item", "visits", ["tenant", "item", "visit_id"], unique=False)
     op.create_index("uq_visits_order", "visits", ["tenant", "work_order_id"], unique=True)
+    op.create_table(
+        "absences",
+        sa.Column(
+            "absence_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("tenant", sa.String(length=64), nullable=False),
+        sa.Column("technician_id", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("starts", Instant(), nullable=False),
+        sa.Column("ends", Instant(), nullable=False),
+        sa.Column("noted_by", sa.String(), nullable=False),
+        sa.Column("noted_at", Instant(), nullable=False),
+        sa.Column("note", sa.String(), nullable=False),
+        sa.Column("taken_back", sa.Boolean(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant", "technician_id"],
+            ["technicians.tenant", "technicians.technician_id"],
+            name=op.f("fk_absences_tenant_technician_id"),
+        ),
+        sa.PrimaryKeyConstraint("absence_id", name=op.f("pk_absences")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_absences_ends", "absences", ["tenant", "ends"], unique=False)
 
 
 def downgrade() -> None:
+    op.drop_table("absences")
     op.drop_table("visits")
     op.drop_table("estimates")
     op.drop_table("attachments")
