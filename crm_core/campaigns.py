@@ -12,7 +12,7 @@ from typing import Final
 
 from crm_core.domain.fleet import DeviceBundle
 from crm_core.domain.identity import TenantId, TicketId, ticket_number
-from crm_core.domain.policy import PolicyBook
+from crm_core.domain.policy import PolicyBook, TriagePolicy
 from crm_core.domain.service import (
     OPEN_STATES,
     Incident,
@@ -24,7 +24,7 @@ from crm_core.domain.service import (
     WorkOrderState,
 )
 from crm_core.incidents import campaign_subject, close_incident
-from crm_core.ports import TicketFilter, UnitOfWork
+from crm_core.ports import DeviceFilter, TicketFilter, UnitOfWork
 from crm_core.sla import clocks_for
 from crm_core.ticket_states import MACHINE, Move, moved
 from crm_core.visits import take_off_visit
@@ -40,29 +40,8 @@ def perhaps_start(
     """Start a campaign if the ticket just opened is one too many of its kind; return the campaign's ticket."""
     if not ticket.cause.startswith("fault.") or bundle.device.model_id is None:
         return None
-    triage = policy.triage
-    until = now + timedelta(microseconds=1)
-    recent = uow.tickets.raised_between(
-        ticket.tenant, now - triage.campaign_window, until, cause=ticket.cause
-    )
-    if recent == 0 or recent % triage.campaign_devices:
-        return (
-            None  # looked at closely only now and then: a flood must not read the whole fleet for each ticket
-        )
-    of_model = {
-        each.device.device_id: each
-        for each in uow.devices.bundles(ticket.tenant)
-        if each.device.model_id == bundle.device.model_id
-    }
-    open_ones = uow.tickets.list(ticket.tenant, TicketFilter(states=frozenset(OPEN_STATES), limit=_ALL))
-    alike = [
-        each
-        for each in open_ones
-        if each.cause == ticket.cause
-        and each.device_id in of_model
-        and now - each.raised_at <= triage.campaign_window
-    ]
-    if len(alike) < triage.campaign_devices or len(alike) <= triage.campaign_share * len(of_model):
+    alike = _alike(uow, ticket, bundle.device.model_id, now, policy.triage)
+    if not alike:
         return None
     incident = Incident(
         tenant=ticket.tenant,
@@ -80,6 +59,30 @@ def perhaps_start(
     for each in alike:
         _merge(uow, each, campaign, now, policy)
     return campaign
+
+
+def _alike(
+    uow: UnitOfWork, ticket: Ticket, model_id: str, now: datetime, policy: TriagePolicy
+) -> list[Ticket]:
+    """Return the open tickets of the same new fault on the model; none while they are too few for a campaign.
+
+    Counts come first: a flood must not read the fleet and all its tickets for each new ticket.
+    """
+    tenant, since = ticket.tenant, now - policy.campaign_window
+    recent = uow.tickets.raised_between(tenant, since, now + timedelta(microseconds=1), cause=ticket.cause)
+    if recent < policy.campaign_devices:
+        return []
+    of_model = uow.devices.number_of_model(tenant, model_id)
+    enough = max(policy.campaign_devices, int(policy.campaign_share * of_model) + 1)
+    if recent < enough:
+        return []
+    which = TicketFilter(states=frozenset(OPEN_STATES), cause=ticket.cause, raised_since=since, limit=_ALL)
+    open_ones = uow.tickets.list(tenant, which)
+    names = frozenset(str(each.device_id) for each in open_ones)
+    found = uow.devices.search(tenant, DeviceFilter(model_id=model_id, device_ids=names))
+    members = {each.device.device_id for each in found}
+    alike = [each for each in open_ones if each.device_id in members]
+    return alike if len(alike) >= enough else []
 
 
 def close_finished(uow: UnitOfWork, tenant: TenantId, now: datetime, policy: PolicyBook) -> int:

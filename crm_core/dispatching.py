@@ -15,11 +15,9 @@ from crm_core.domain.catalogue import Catalogue
 from crm_core.domain.errors import Conflict, IllegalTransition, InvalidValue
 from crm_core.domain.fleet import DeviceBundle
 from crm_core.domain.identity import DeviceId, TechnicianId, TenantId, WorkOrderId
-from crm_core.domain.messages import packed
 from crm_core.domain.policy import PolicyBook
 from crm_core.domain.service import (
     ClockKind,
-    Technician,
     Ticket,
     TicketLevel,
     TicketState,
@@ -28,6 +26,7 @@ from crm_core.domain.service import (
     WorkOrderState,
 )
 from crm_core.guides import guide_keys
+from crm_core.open_visits import DEMANDING, NOT_STARTED, VISITS, OpenVisits, Staff
 from crm_core.ports import (
     Clock,
     TicketFilter,
@@ -42,19 +41,8 @@ from crm_core.ticket_states import MACHINE, Move, moved
 _TO_PLAN: Final = frozenset(
     {TicketState.NEW, TicketState.TRIAGED, TicketState.ESCALATED, TicketState.IN_PROGRESS}
 )
-_NOT_STARTED: Final = frozenset({WorkOrderState.PLANNED, WorkOrderState.ASSIGNED})
-_ACTIVE: Final = _NOT_STARTED | {WorkOrderState.EN_ROUTE, WorkOrderState.ON_SITE}
+_ACTIVE: Final = NOT_STARTED | {WorkOrderState.EN_ROUTE, WorkOrderState.ON_SITE}
 _ALL: Final = 100_000
-#: The kind of a visit that does several things, the most demanding first.
-_DEMANDING: Final = (
-    WorkOrderKind.REPAIR,
-    WorkOrderKind.INSPECTION,
-    WorkOrderKind.MAINTENANCE,
-    WorkOrderKind.SUPPLY,
-    WorkOrderKind.REPLACEMENT,
-    WorkOrderKind.PHONE,
-)
-_VISITS: Final = frozenset(_DEMANDING[:4])
 
 
 @dataclass(slots=True)
@@ -65,90 +53,6 @@ class DispatchReport:
     extended: int = 0
     assigned: int = 0
     unassigned: int = 0
-
-
-@dataclass(slots=True)
-class _Staff:
-    """The technicians with what they have to do already."""
-
-    technicians: Sequence[Technician]
-    load: Counter[TechnicianId]
-
-    def best_for(self, bundle: DeviceBundle, kind: WorkOrderKind) -> tuple[Technician | None, str]:
-        """Return who should go and why: region and skill decide, then the fewest open jobs."""
-        region = bundle.site.region if bundle.site is not None else "default"
-        vendor = bundle.device.vendor or "?"
-        by_phone = kind is WorkOrderKind.PHONE
-        able = [
-            each
-            for each in self.technicians
-            if each.active and _has_skill(each, vendor) and (by_phone or _covers(each, region))
-        ]
-        if not able:
-            return None, packed("tickets.assigned.nobody", region=region, skill=vendor)
-        chosen = min(able, key=lambda each: (self.load[each.technician_id], each.technician_id))
-        jobs = self.load[chosen.technician_id]
-        key = "tickets.assigned.phone" if by_phone else "tickets.assigned.visit"
-        return chosen, packed(key, region=region, skill=vendor, jobs=jobs, of=len(able))
-
-
-def _has_skill(technician: Technician, vendor: str) -> bool:
-    skills = {skill.lower() for skill in technician.skills}
-    return "*" in skills or vendor.lower() in skills
-
-
-def _covers(technician: Technician, region: str) -> bool:
-    return "*" in technician.regions or region in technician.regions
-
-
-class _Visits:
-    """The visits that have not begun, by device and site: what further tickets may join."""
-
-    def __init__(self, orders: Iterable[WorkOrder], staff: _Staff, most: int) -> None:
-        self.staff = staff
-        self._most = most
-        self._orders = {order.work_order_id: order for order in orders if order.kind in _VISITS}
-
-    def note(self, order: WorkOrder) -> None:
-        """Remember a visit as it is now; one that was called off is left out."""
-        self._orders[order.work_order_id] = order
-        if order.state is WorkOrderState.CANCELLED:
-            del self._orders[order.work_order_id]
-
-    def joinable(self, bundle: DeviceBundle, kinds: set[WorkOrderKind]) -> WorkOrder | None:
-        """Return the visit to join: at the device any; at the site deliveries of deliveries, and inspections any."""
-        device = bundle.device
-        for order in self._orders.values():
-            if order.device_id == device.device_id:
-                return order
-        for order in self._orders.values() if device.site_id is not None else ():
-            if order.site_id != device.site_id or len(order.ticket_ids) >= self._most:
-                continue
-            deliveries = kinds == {WorkOrderKind.SUPPLY} and order.kind is WorkOrderKind.SUPPLY
-            looks = kinds == {WorkOrderKind.INSPECTION}
-            if (deliveries or looks) and self._is_able(order, bundle):
-                return order
-        return None
-
-    def inspections_at(self, order: WorkOrder) -> list[WorkOrder]:
-        """Return the inspections of other devices at the order's site that wait for nobody else."""
-        if order.site_id is None or order.kind is WorkOrderKind.INSPECTION:
-            return []
-        return [
-            each
-            for each in self._orders.values()
-            if each.kind is WorkOrderKind.INSPECTION
-            and each.site_id == order.site_id
-            and each.technician_id in (None, order.technician_id)
-            and each.planned_start is None
-        ]
-
-    def _is_able(self, order: WorkOrder, bundle: DeviceBundle) -> bool:
-        """Return True if the order's technician, when there is one, has the skill for the device."""
-        for technician in self.staff.technicians:
-            if technician.technician_id == order.technician_id:
-                return _has_skill(technician, bundle.device.vendor or "?")
-        return order.technician_id is None
 
 
 class Dispatcher:
@@ -184,8 +88,8 @@ class Dispatcher:
                 by_device: dict[DeviceId, list[Ticket]] = defaultdict(list)
                 for ticket in reversed(waiting):
                     by_device[ticket.device_id].append(ticket)
-                waiting_orders = [order for order in active if order.state in _NOT_STARTED]
-                visits = _Visits(waiting_orders, staff, self._policy.stock.tickets_per_visit)
+                waiting_orders = [order for order in active if order.state in NOT_STARTED]
+                visits = OpenVisits(waiting_orders, staff, self._policy.stock.tickets_per_visit)
                 for device_id, tickets in by_device.items():
                     self._plan(uow, tickets, visits, uow.devices.bundle(tenant, device_id), report)
                 self._assign_waiting(
@@ -209,7 +113,7 @@ class Dispatcher:
             order = uow.work_orders.get(tenant, work_order_id)
             if expected_version not in (None, order.version):
                 raise Conflict(f"work order {work_order_id} was changed meanwhile; read it again")
-            if order.state not in _NOT_STARTED:
+            if order.state not in NOT_STARTED:
                 raise IllegalTransition(
                     f"a work order that is {order.state} keeps its technician; cancel it first"
                 )
@@ -227,21 +131,21 @@ class Dispatcher:
             uow.commit()
             return saved
 
-    def _staff(self, uow: UnitOfWork, tenant: TenantId, active: Iterable[WorkOrder]) -> _Staff:
+    def _staff(self, uow: UnitOfWork, tenant: TenantId, active: Iterable[WorkOrder]) -> Staff:
         load = Counter(order.technician_id for order in active if order.technician_id is not None)
-        return _Staff(uow.technicians.all(tenant), load)
+        return Staff(uow.technicians.all(tenant), load)
 
     def _plan(
         self,
         uow: UnitOfWork,
         tickets: Sequence[Ticket],
-        visits: _Visits,
+        visits: OpenVisits,
         bundle: DeviceBundle,
         report: DispatchReport,
     ) -> None:
         """Make the orders of one device: one for all that needs a visit, and one for each that needs a call."""
-        asked = [ticket for ticket in tickets if kind_of(ticket) in _VISITS]
-        calls = [ticket for ticket in tickets if kind_of(ticket) not in _VISITS]
+        asked = [ticket for ticket in tickets if kind_of(ticket) in VISITS]
+        calls = [ticket for ticket in tickets if kind_of(ticket) not in VISITS]
         if asked:
             kinds = {kind_of(ticket) for ticket in asked}
             present = visits.joinable(bundle, kinds)
@@ -254,7 +158,7 @@ class Dispatcher:
         for ticket in calls:
             self._create(uow, [ticket], bundle, visits.staff, report)
 
-    def _with_inspections(self, uow: UnitOfWork, order: WorkOrder, visits: _Visits) -> WorkOrder:
+    def _with_inspections(self, uow: UnitOfWork, order: WorkOrder, visits: OpenVisits) -> WorkOrder:
         """Let a new visit take along the inspections that wait at its site: who comes anyway looks at them too."""
         for waiting in visits.inspections_at(order):
             note = f"{waiting.note}\nW-{order.work_order_id:06d}".strip()
@@ -276,11 +180,11 @@ class Dispatcher:
         uow: UnitOfWork,
         tickets: Sequence[Ticket],
         bundle: DeviceBundle,
-        staff: _Staff,
+        staff: Staff,
         report: DispatchReport,
     ) -> WorkOrder:
         first = tickets[0]
-        kind = min((kind_of(ticket) for ticket in tickets), key=_DEMANDING.index)
+        kind = min((kind_of(ticket) for ticket in tickets), key=DEMANDING.index)
         technician, reason = staff.best_for(bundle, kind)
         order = uow.work_orders.add(
             WorkOrder(
@@ -312,7 +216,7 @@ class Dispatcher:
         self, uow: UnitOfWork, order: WorkOrder, tickets: Sequence[Ticket], bundle: DeviceBundle
     ) -> WorkOrder:
         """Let a visit that has not begun serve further tickets of the same device or site."""
-        kind = min((order.kind, *(kind_of(ticket) for ticket in tickets)), key=_DEMANDING.index)
+        kind = min((order.kind, *(kind_of(ticket) for ticket in tickets)), key=DEMANDING.index)
         parts = merged(order.parts, self._needs.of(uow, tickets, bundle, order.device_id))
         keys = dict.fromkeys((*order.guide_keys, *guide_keys(tickets)))
         saved = uow.work_orders.save(
@@ -345,7 +249,7 @@ class Dispatcher:
         self,
         uow: UnitOfWork,
         orders: Iterable[WorkOrder],
-        staff: _Staff,
+        staff: Staff,
         report: DispatchReport,
     ) -> None:
         for listed in orders:
@@ -370,7 +274,7 @@ class Dispatcher:
     def _due(self, tickets: Iterable[Ticket], kind: WorkOrderKind) -> datetime:
         """Return the strictest promise that the job has to keep; a call also serves the first response."""
         kinds = {ClockKind.ARRIVE, ClockKind.RESTORE}
-        if kind not in _VISITS:
+        if kind not in VISITS:
             kinds |= {ClockKind.RESPOND, ClockKind.PROPOSAL}
         due = [
             clock.due_at

@@ -5,13 +5,14 @@ a restart or another node goes on where the first one stopped; who was told stan
 a ticket and each step.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from crm_core.domain.identity import TenantId, TicketId, ticket_number
-from crm_core.domain.notices import EscalationNote, NoticeValue, ReceiverKind
+from crm_core.domain.notices import EscalationNote, NoticeValue, ReceiverKind, ToldSteps
 from crm_core.domain.policy import PolicyBook, SlaPolicy
 from crm_core.domain.service import (
     OPEN_STATES,
@@ -98,19 +99,19 @@ class EscalationSchedule:
         self.schedule(uow, changes.tickets.values())
 
     def schedule(self, uow: UnitOfWork, tickets: Iterable[Ticket]) -> None:
-        """Keep the next step of each ticket, or that it has none."""
+        """Keep the next step of each ticket, or that it has none; what was told is read for all tickets at once."""
+        of_tenant: dict[TenantId, list[Ticket]] = defaultdict(list)
         for ticket in tickets:
-            due = {ticket.ticket_id: self._next_at(uow, ticket)}
-            uow.notices.schedule_escalations(ticket.tenant, due)
+            of_tenant[ticket.tenant].append(ticket)
+        for tenant, changed in of_tenant.items():
+            told = uow.notices.told_steps(tenant, [each.ticket_id for each in changed if running(each)])
+            due = {each.ticket_id: self._next_at(each, told.get(each.ticket_id, ())) for each in changed}
+            uow.notices.schedule_escalations(tenant, due)
 
-    def _next_at(self, uow: UnitOfWork, ticket: Ticket) -> datetime | None:
-        clocks = running(ticket)
-        if not clocks:
-            return None
-        told = {(note.clock, note.step) for note in uow.notices.escalations(ticket.tenant, ticket.ticket_id)}
+    def _next_at(self, ticket: Ticket, told: ToldSteps) -> datetime | None:
         ahead = [
             at
-            for clock in clocks
+            for clock in running(ticket)
             for step, at in moments(clock, ticket, self._policy.sla).items()
             if (clock.kind, step) not in told
         ]
@@ -193,7 +194,7 @@ class Escalation:
     ) -> Ticket:
         """Tell of every step of a ticket that is reached by now."""
         ticket = uow.tickets.get(tenant, ticket_id)
-        told = {(note.clock, note.step) for note in uow.notices.escalations(tenant, ticket_id)}
+        told = uow.notices.told_steps(tenant, [ticket_id]).get(ticket_id, ())
         for clock in running(ticket):
             for step, at in moments(clock, ticket, self._policy.sla).items():
                 if at <= now and (clock.kind, step) not in told:

@@ -4,6 +4,7 @@ A notice is an outbox row: it becomes durable in the transaction of the change t
 the channels. Phone, chat and visit are channels that people use: their notices are records of what was said.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -141,6 +142,10 @@ class EscalationNote:
     reached_at: datetime  # when so much of the clock had run
     told_at: datetime
     told: tuple[str, ...]  # names of those who were told
+
+
+#: Which steps of which clocks of a ticket people were told of.
+ToldSteps = Collection[tuple[ClockKind, EscalationStep]]
 
 
 @dataclass(frozen=True, slots=True)

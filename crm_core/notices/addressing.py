@@ -16,6 +16,8 @@ from crm_core.domain.policy import PolicyBook
 from crm_core.domain.service import Ticket
 from crm_core.ports import UnitOfWork
 
+Addressee = tuple[TenantId, ReceiverKind, str]
+
 
 @dataclass(frozen=True, slots=True)
 class Addressing:
@@ -38,9 +40,15 @@ class Addressing:
         text_key: str,
         arguments: Mapping[str, NoticeValue],
         now: datetime,
+        known: dict[Addressee, Receiver] | None = None,
     ) -> Notice:
-        """Return the notice for one receiver; nothing is stored."""
-        receiver = self.receiver(uow, tenant, kind, receiver_id)
+        """Return the notice for one receiver; nothing is stored. `known` keeps receivers for further notices."""
+        addressee = (tenant, kind, receiver_id)
+        receiver = known.get(addressee) if known is not None else None
+        if receiver is None:
+            receiver = self.receiver(uow, *addressee)
+        if known is not None:
+            known[addressee] = receiver
         channel, address = self._way(receiver, topic)
         sent = channel is not Channel.PORTAL
         return Notice(

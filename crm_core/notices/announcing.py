@@ -13,9 +13,9 @@ import msgspec
 
 from crm_core.domain.identity import TenantId, ticket_number, work_order_number
 from crm_core.domain.money import Money
-from crm_core.domain.notices import Channel, Notice, NoticeValue, ReceiverKind, Webhook
+from crm_core.domain.notices import Channel, Notice, NoticeValue, Receiver, ReceiverKind, Webhook
 from crm_core.domain.service import ClockKind, Ticket, TicketState, WorkOrder, WorkOrderState
-from crm_core.notices.addressing import Addressing
+from crm_core.notices.addressing import Addressee, Addressing
 from crm_core.ports import Changes, Clock, UnitOfWork
 
 CostSoFar = Callable[[UnitOfWork, Ticket], Money]
@@ -38,19 +38,25 @@ class Announcer:
             return
         now = self._clock.now()
         hooks: dict[TenantId, Sequence[Webhook]] = {}
+        known: dict[Addressee, Receiver] = {}
         notices: list[Notice] = []
         for ticket in changes.tickets.values():
             if ticket.tenant not in hooks:
                 hooks[ticket.tenant] = uow.notices.webhooks(ticket.tenant)
-            notices += self._of_ticket(uow, ticket, hooks[ticket.tenant], now)
+            notices += self._of_ticket(uow, ticket, hooks[ticket.tenant], known, now)
         for order in changes.work_orders.values():
             if order.tenant not in hooks:
                 hooks[order.tenant] = uow.notices.webhooks(order.tenant)
-            notices += self._of_order(uow, order, hooks[order.tenant], now)
+            notices += self._of_order(uow, order, hooks[order.tenant], known, now)
         uow.notices.add(notices)
 
     def _of_ticket(
-        self, uow: UnitOfWork, ticket: Ticket, hooks: Sequence[Webhook], now: datetime
+        self,
+        uow: UnitOfWork,
+        ticket: Ticket,
+        hooks: Sequence[Webhook],
+        known: dict[Addressee, Receiver],
+        now: datetime,
     ) -> Iterator[Notice]:
         last = ticket.events[-1] if ticket.events else None
         moved = last is None or last.from_state != last.to_state
@@ -77,6 +83,7 @@ class Announcer:
                 text_key="notices.ticket",
                 arguments=self._arguments(uow, ticket),
                 now=now,
+                known=known,
             )
 
     def _is_for_customer(self, uow: UnitOfWork, ticket: Ticket) -> bool:
@@ -104,7 +111,12 @@ class Announcer:
         }
 
     def _of_order(
-        self, uow: UnitOfWork, order: WorkOrder, hooks: Sequence[Webhook], now: datetime
+        self,
+        uow: UnitOfWork,
+        order: WorkOrder,
+        hooks: Sequence[Webhook],
+        known: dict[Addressee, Receiver],
+        now: datetime,
     ) -> Iterator[Notice]:
         yield from to_programs(
             hooks,
@@ -132,6 +144,7 @@ class Announcer:
                     "due": None if order.state in _OVER else order.due_at.isoformat(),
                 },
                 now=now,
+                known=known,
             )
 
 

@@ -63,6 +63,7 @@ class DeviceFilter:
 
     customer_id: str | None = None
     site_id: str | None = None
+    model_id: str | None = None
     regions: tuple[str, ...] = ()
     also: frozenset[str] = frozenset()
     device_ids: frozenset[str] | None = None
@@ -96,6 +97,8 @@ class DeviceRepository(Repository[Device], Protocol):
         """Return how many devices a filter has, whatever its cursor and limit."""
         ...
 
+    def number_of_model(self, tenant: TenantId, model_id: str) -> int: ...
+
     def place(self, tenant: TenantId, device_id: DeviceId) -> DevicePlace:
         """Return whose the device is and where, by one narrow query, or raise `NotFound`."""
         ...
@@ -110,6 +113,10 @@ class DeviceRepository(Repository[Device], Protocol):
 
     def save_period(self, period: InstalledPeriod) -> None: ...
 
+    def installed_at(self, tenant: TenantId, at: datetime) -> int:
+        """Return how many devices stood at customers at an instant."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TicketFilter:
@@ -120,6 +127,8 @@ class TicketFilter:
     device_id: DeviceId | None = None
     site_id: SiteId | None = None
     customer_id: str | None = None
+    cause: str | None = None
+    raised_since: datetime | None = None
     changed_since: datetime | None = None
     regions: tuple[str, ...] = ()
     before: TicketId | None = None

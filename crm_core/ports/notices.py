@@ -13,6 +13,7 @@ from crm_core.domain.notices import (
     NoticeState,
     Receiver,
     ReceiverKind,
+    ToldSteps,
     Webhook,
 )
 
@@ -74,6 +75,10 @@ class NoticesRepository(Protocol):
 
     def escalations(self, tenant: TenantId, ticket_id: TicketId) -> Sequence[EscalationNote]:
         """Return what was told of a ticket, oldest first."""
+        ...
+
+    def told_steps(self, tenant: TenantId, ticket_ids: Sequence[TicketId]) -> Mapping[TicketId, ToldSteps]:
+        """Return which steps of the tickets were told, for many at once; tickets without any may be missing."""
         ...
 
     def schedule_escalations(self, tenant: TenantId, due: Mapping[TicketId, datetime | None]) -> None:

@@ -12,7 +12,11 @@ from crm_core.storage import schema
 def narrowed(query: Select[Any], which: DeviceFilter) -> Select[Any]:
     """Return the query (over devices joined with sites and customers) with the filter's conditions."""
     device, site = schema.devices.c, schema.sites.c
-    for column, value in ((device.customer_id, which.customer_id), (device.site_id, which.site_id)):
+    for column, value in (
+        (device.customer_id, which.customer_id),
+        (device.site_id, which.site_id),
+        (device.model_id, which.model_id),
+    ):
         if value is not None:
             query = query.where(column == value)
     if which.regions:
@@ -43,6 +47,7 @@ def fits(bundle: DeviceBundle, which: DeviceFilter) -> bool:
     return (
         which.customer_id in (None, device.customer_id)
         and which.site_id in (None, device.site_id)
+        and which.model_id in (None, device.model_id)
         and (not which.regions or region in which.regions or device.device_id in which.also)
         and (which.device_ids is None or device.device_id in which.device_ids)
         and (not which.q or which.q.lower() in _text_of(bundle))

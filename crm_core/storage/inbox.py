@@ -14,9 +14,7 @@ from crm_core.ports import DeviceForecasts, Lease
 from crm_core.storage import schema
 from crm_core.storage.forecast_rows import FORECAST_KINDS, grouped_forecasts, subject_of
 from crm_core.storage.rows import entity_of, row_of
-from crm_core.storage.tables import insert_into, insert_once, upsert, upsert_many
-
-_CHUNK = 500  # bound parameters of one statement stay far below SQLite's limit
+from crm_core.storage.tables import batched, insert_into, insert_once, upsert, upsert_many, where_equal
 
 
 class SqlSignalRepository:
@@ -41,16 +39,16 @@ class SqlSignalRepository:
 
     def mark_processed(self, signal_ids: Sequence[SignalId], at: datetime) -> None:
         table = schema.signals
-        for start in range(0, len(signal_ids), _CHUNK):
-            chunk = signal_ids[start : start + _CHUNK]
+        for chunk in batched(signal_ids):
             self._connection.execute(
                 table.update().where(table.c.signal_id.in_(chunk)).values(processed_at=at)
             )
 
     def tracks(self, tenant: TenantId, device_id: DeviceId) -> Sequence[CauseTrack]:
-        return self._tracks(
-            schema.cause_tracks.c.tenant == tenant, schema.cause_tracks.c.device_id == device_id
-        )
+        wanted = {"wanted_tenant": tenant, "wanted_device_id": device_id}
+        query = where_equal(schema.cause_tracks, "tenant", "device_id")
+        rows = [entity_of(row, CauseTrack) for row in self._connection.execute(query, wanted).mappings()]
+        return sorted(rows, key=lambda each: (each.cause, each.origin))
 
     def all_tracks(self, tenant: TenantId) -> Sequence[CauseTrack]:
         return self._tracks(schema.cause_tracks.c.tenant == tenant)
@@ -74,11 +72,10 @@ class SqlSignalRepository:
         )
 
     def watermark(self, tenant: TenantId, device_id: DeviceId, origin: SignalOrigin) -> datetime | None:
-        table = schema.watermarks.c
-        query = select(table.observed_at).where(
-            table.tenant == tenant, table.device_id == device_id, table.origin == origin.value
-        )
-        return self._connection.execute(query).scalar_one_or_none()
+        query = where_equal(schema.watermarks, "tenant", "device_id", "origin")
+        wanted = {"wanted_tenant": tenant, "wanted_device_id": device_id, "wanted_origin": origin.value}
+        row = self._connection.execute(query, wanted).mappings().first()
+        return None if row is None else row["observed_at"]
 
     def set_watermark(
         self, tenant: TenantId, device_id: DeviceId, origin: SignalOrigin, observed_at: datetime

@@ -163,6 +163,9 @@ class MemoryDevices(MemoryRepository[Device]):
     def matching(self, tenant: TenantId, which: DeviceFilter) -> int:
         return sum(fits(each, which) for each in self.bundles(tenant))
 
+    def number_of_model(self, tenant: TenantId, model_id: str) -> int:
+        return self.matching(tenant, DeviceFilter(model_id=model_id))
+
     def place(self, tenant: TenantId, device_id: DeviceId) -> DevicePlace:
         bundle = self.bundle(tenant, device_id)
         return DevicePlace(bundle.device.customer_id, bundle.site.region if bundle.site else None)
@@ -194,6 +197,9 @@ class MemoryDevices(MemoryRepository[Device]):
         if another and period.to_instant is None:
             raise Conflict(f"device {period.device_id} stands somewhere already; end that period first")
         self._periods.put((period.tenant, period.device_id, period.from_instant), period)
+
+    def installed_at(self, tenant: TenantId, at: datetime) -> int:
+        return sum(key[0] == tenant and row.covers(at) for key, row in self._periods.rows.items())
 
     def _check(self, entity: Device) -> None:
         _must_exist(self._sites, entity.tenant, entity.site_id)
@@ -293,6 +299,8 @@ class MemoryTickets(MemoryVersioned[Ticket]):
             and which.level in (None, ticket.level)
             and which.site_id in (None, ticket.site_id)
             and which.customer_id in (None, ticket.customer_id)
+            and which.cause in (None, ticket.cause)
+            and (which.raised_since is None or ticket.raised_at >= which.raised_since)
             and (which.changed_since is None or ticket.changed_at >= which.changed_since)
             and (which.before is None or ticket.ticket_id < which.before)
             and (not which.regions or (site is not None and site.region in which.regions))

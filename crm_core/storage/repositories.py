@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, and_, bindparam, func, select
+from sqlalchemy import Connection, Delete, Select, Table, and_, bindparam, func, or_, select
 
 from crm_core.domain.errors import Conflict, NotFound
 from crm_core.domain.fleet import Contract, Customer, Device, DeviceBundle, InstalledPeriod, Site
@@ -22,7 +22,7 @@ from crm_core.ports import Changes, DeviceFilter, DevicePlace, TicketFilter, Wor
 from crm_core.storage import schema
 from crm_core.storage.device_search import narrowed
 from crm_core.storage.rows import entity_of, row_of
-from crm_core.storage.tables import TableRepository, VersionedTable, upsert
+from crm_core.storage.tables import TableRepository, VersionedTable, upsert, where_equal
 
 _FINAL_ORDER_STATES = frozenset({WorkOrderState.DONE, WorkOrderState.CANCELLED})
 
@@ -52,6 +52,11 @@ class SqlDeviceRepository(TableRepository[Device]):
         query = narrowed(_bundle_query(), which).with_only_columns(func.count(), maintain_column_froms=True)
         return self._connection.execute(query, {"wanted_tenant": tenant}).scalar_one()
 
+    def number_of_model(self, tenant: TenantId, model_id: str) -> int:
+        wanted = {"wanted_tenant": tenant, "wanted_model_id": model_id}
+        number: int = self._connection.execute(_number_of_model(), wanted).scalar_one()
+        return number
+
     def place(self, tenant: TenantId, device_id: DeviceId) -> DevicePlace:
         wanted = {"wanted_tenant": tenant, "wanted_device": device_id}
         found = self._connection.execute(_place(), wanted).first()
@@ -76,6 +81,12 @@ class SqlDeviceRepository(TableRepository[Device]):
 
     def save_period(self, period: InstalledPeriod) -> None:
         upsert(self._connection, schema.installed_periods, row_of(period))
+
+    def installed_at(self, tenant: TenantId, at: datetime) -> int:
+        table = schema.installed_periods.c
+        stood = and_(table.from_instant <= at, or_(table.to_instant.is_(None), table.to_instant > at))
+        query = select(func.count()).select_from(schema.installed_periods)
+        return int(self._connection.execute(query.where(table.tenant == tenant, stood)).scalar_one())
 
     def _row(self, entity: Device) -> dict[str, Any]:
         address = entity.snmp
@@ -137,6 +148,12 @@ def _bundle_query() -> Select[Any]:
 
 
 @cache
+def _number_of_model() -> Select[Any]:
+    of_model = where_equal(schema.devices, "tenant", "model_id")
+    return of_model.with_only_columns(func.count(), maintain_column_froms=True)
+
+
+@cache
 def _place() -> Select[Any]:
     device, site = schema.devices, schema.sites
     same = and_(site.c.tenant == device.c.tenant, site.c.site_id == device.c.site_id)
@@ -189,8 +206,8 @@ class SqlTicketRepository(VersionedTable[Ticket]):
         return self._must_find(tenant, ticket_id)
 
     def find_open(self, tenant: TenantId, dedup_key: str) -> Ticket | None:
-        table = schema.tickets.c
-        return self._one(self._of_tenant(tenant).where(table.dedup_key == dedup_key, table.is_open))
+        wanted = {"wanted_tenant": tenant, "wanted_dedup_key": dedup_key}
+        return self._one(_open_of_key(), wanted)
 
     def save(self, ticket: Ticket) -> Ticket:
         return self._changes.note_ticket(self._replace(_ticket_row(ticket)))
@@ -204,8 +221,11 @@ class SqlTicketRepository(VersionedTable[Ticket]):
             query = query.where(table.ticket_id < which.before)
         if which.changed_since is not None:
             query = query.where(table.changed_at >= which.changed_since)
+        if which.raised_since is not None:
+            query = query.where(table.raised_at >= which.raised_since)
         for column, value in (
             (table.level, which.level),
+            (table.cause, which.cause),
             (table.device_id, which.device_id),
             (table.site_id, which.site_id),
             (table.customer_id, which.customer_id),
@@ -235,17 +255,40 @@ class SqlTicketRepository(VersionedTable[Ticket]):
         site_id: SiteId | None = None,
         cause: str | None = None,
     ) -> int:
-        table = schema.tickets.c
-        query = select(func.count()).where(
-            table.tenant == tenant, table.raised_at >= since, table.raised_at < until
-        )
-        if device_id is not None:
-            query = query.where(table.device_id == device_id)
-        if site_id is not None:
-            query = query.where(table.site_id == site_id)
-        if cause is not None:
-            query = query.where(table.cause == cause)
-        return self._connection.execute(query).scalar_one()
+        asked = {"tenant": tenant, "device_id": device_id, "site_id": site_id, "cause": cause}
+        given = {name: value for name, value in asked.items() if value is not None}
+        wanted: dict[str, object] = {f"wanted_{name}": value for name, value in given.items()}
+        query = _raised_between(*given)
+        wanted |= {"since": since, "until": until}
+        number: int = self._connection.execute(query, wanted).scalar_one()
+        return number
+
+
+@cache
+def _raised_between(*columns: str) -> Select[Any]:
+    raised_at = schema.tickets.c.raised_at
+    rows = where_equal(schema.tickets, *columns).where(
+        raised_at >= bindparam("since"), raised_at < bindparam("until")
+    )
+    return rows.with_only_columns(func.count(), maintain_column_froms=True)
+
+
+@cache
+def _open_of_key() -> Select[Any]:
+    return where_equal(schema.tickets, "tenant", "dedup_key").where(schema.tickets.c.is_open)
+
+
+@cache
+def _links_of() -> Delete:
+    link = schema.work_order_tickets
+    return link.delete().where(link.c.work_order_id == bindparam("wanted_order"))
+
+
+@cache
+def _active_for_ticket() -> Select[Any]:
+    link, order = schema.work_order_tickets.c, schema.work_orders
+    linked = select(link.work_order_id).where(link.ticket_id == bindparam("wanted_ticket"), link.active)
+    return where_equal(order, "tenant").where(order.c.work_order_id.in_(linked))
 
 
 def _ticket_row(ticket: Ticket) -> dict[str, Any]:
@@ -290,9 +333,7 @@ class SqlWorkOrderRepository(VersionedTable[WorkOrder]):
         return self._many(query.order_by(table.work_order_id.desc()).limit(which.limit))
 
     def active_for_ticket(self, tenant: TenantId, ticket_id: TicketId) -> WorkOrder | None:
-        link, order = schema.work_order_tickets.c, schema.work_orders.c
-        linked = select(link.work_order_id).where(link.ticket_id == ticket_id, link.active)
-        return self._one(self._of_tenant(tenant).where(order.work_order_id.in_(linked)))
+        return self._one(_active_for_ticket(), {"wanted_tenant": tenant, "wanted_ticket": ticket_id})
 
     def count(self, tenant: TenantId) -> int:
         query = select(func.count()).where(schema.work_orders.c.tenant == tenant)
@@ -302,12 +343,16 @@ class SqlWorkOrderRepository(VersionedTable[WorkOrder]):
         """Keep the links that say which order serves which ticket; the index refuses a second active one."""
         link = schema.work_order_tickets
         active = order.state not in _FINAL_ORDER_STATES
-        self._connection.execute(link.delete().where(link.c.work_order_id == order.work_order_id))
+        self._connection.execute(_links_of(), {"wanted_order": order.work_order_id})
         for ticket_id in order.ticket_ids:
             if active and (other := self.active_for_ticket(order.tenant, ticket_id)) is not None:
                 raise Conflict(f"ticket {ticket_id} is already served by work order {other.work_order_id}")
-            row = {"work_order_id": order.work_order_id, "ticket_id": ticket_id, "active": active}
-            self._connection.execute(link.insert(), row)
+        rows = [
+            {"work_order_id": order.work_order_id, "ticket_id": ticket_id, "active": active}
+            for ticket_id in order.ticket_ids
+        ]
+        if rows:
+            self._connection.execute(link.insert(), rows)
 
 
 class SqlIncidentRepository(VersionedTable[Incident]):

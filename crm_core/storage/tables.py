@@ -1,6 +1,6 @@
 """The plain repositories: entities that are found by tenant and key, over one table each."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
@@ -14,7 +14,14 @@ from crm_core.domain.identity import TenantId
 from crm_core.storage.rows import entity_of, row_of
 
 Entity = TypeVar("Entity")
+Value = TypeVar("Value")
 Insert = postgresql.Insert | sqlite.Insert
+
+
+def batched(values: Sequence[Value], size: int = 500) -> Iterator[Sequence[Value]]:
+    """Yield the values in parts: the parameters of one statement stay far below any database's limit."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
 
 
 def insert_into(connection: Connection, table: Table) -> Insert:
@@ -65,6 +72,26 @@ def insert_once(
     return connection.execute(statement, row).mappings().first()
 
 
+def insert_new(
+    connection: Connection, table: Table, rows: Sequence[dict[str, Any]], unique: tuple[str, ...]
+) -> int:
+    """Insert the rows (all with the same columns) whose `unique` columns nobody holds, at once; return how many."""
+    if not rows:
+        return 0
+    statement = _insert_new_statement(connection.dialect.name, table, tuple(rows[0]), unique)
+    return len(connection.execute(statement, rows).all())  # drivers do not agree about counts of many rows
+
+
+@lru_cache(maxsize=256)
+def _insert_new_statement(
+    dialect: str, table: Table, columns: tuple[str, ...], unique: tuple[str, ...]
+) -> ReturningInsert[Any]:
+    statement = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    values: dict[str, Any] = {name: bindparam(name) for name in columns}
+    statement = statement.values(values).on_conflict_do_nothing(index_elements=unique)
+    return statement.returning(table.c[unique[0]])
+
+
 @lru_cache(maxsize=256)
 def _insert_once_statement(
     dialect: str, table: Table, columns: tuple[str, ...], unique: tuple[str, ...], condition: str
@@ -100,6 +127,12 @@ def _replacement(table: Table, key: str) -> ReturningUpdate[Any]:
 
 def _first_line(error: IntegrityError) -> str:
     return str(error.orig).splitlines()[0]
+
+
+@lru_cache(maxsize=256)
+def where_equal(table: Table, *columns: str) -> Select[Any]:
+    """Return the query of the rows with given values in `columns`, as parameters `wanted_<column>`; built once."""
+    return select(table).where(*(table.c[name] == bindparam(f"wanted_{name}") for name in columns))
 
 
 @lru_cache(maxsize=256)
@@ -144,8 +177,8 @@ class EntityTable(Generic[Entity]):
     def _many(self, query: Select[Any]) -> list[Entity]:
         return [entity_of(row, self._kind) for row in self._rows(query)]
 
-    def _one(self, query: Select[Any]) -> Entity | None:
-        row = self._connection.execute(query).mappings().first()
+    def _one(self, query: Select[Any], wanted: Mapping[str, object] | None = None) -> Entity | None:
+        row = self._connection.execute(query, wanted).mappings().first()
         return None if row is None else entity_of(row, self._kind)
 
 

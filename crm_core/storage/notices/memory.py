@@ -14,6 +14,7 @@ from crm_core.domain.notices import (
     NoticeState,
     Receiver,
     ReceiverKind,
+    ToldSteps,
     Webhook,
 )
 from crm_core.storage.memory_service import Journal, Table
@@ -151,6 +152,12 @@ class MemoryNoticesRepository:
     def escalations(self, tenant: TenantId, ticket_id: TicketId) -> Sequence[EscalationNote]:
         found = self._told.by("ticket", (tenant, ticket_id))
         return sorted(found, key=lambda each: (each.reached_at, each.clock))
+
+    def told_steps(self, tenant: TenantId, ticket_ids: Sequence[TicketId]) -> Mapping[TicketId, ToldSteps]:
+        return {
+            ticket_id: [(note.clock, note.step) for note in self._told.by("ticket", (tenant, ticket_id))]
+            for ticket_id in ticket_ids
+        }
 
     def schedule_escalations(self, tenant: TenantId, due: Mapping[TicketId, datetime | None]) -> None:
         for ticket_id, at in due.items():

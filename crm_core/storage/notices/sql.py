@@ -1,5 +1,6 @@
 """Notices over the CRM database (`ports.NoticesRepository`)."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,11 +17,14 @@ from crm_core.domain.notices import (
     NoticeState,
     Receiver,
     ReceiverKind,
+    ToldSteps,
     Webhook,
 )
+from crm_core.domain.service import ClockKind
+from crm_core.domain.sla import EscalationStep
 from crm_core.storage.notices import tables
 from crm_core.storage.rows import entity_of, row_of
-from crm_core.storage.tables import insert_once, upsert
+from crm_core.storage.tables import batched, insert_new, insert_once, upsert, upsert_many, where_equal
 
 
 class SqlNoticesRepository:
@@ -32,12 +36,10 @@ class SqlNoticesRepository:
     # --- the outbox ---
 
     def add(self, notices: Sequence[Notice]) -> int:
-        new = 0
-        for notice in notices:
-            row = row_of(notice)
+        rows = [row_of(notice) for notice in notices]
+        for row in rows:
             del row["notice_id"]
-            new += insert_once(self._connection, tables.notices, row, ("tenant", "unique_key")) is not None
-        return new
+        return insert_new(self._connection, tables.notices, rows, ("tenant", "unique_key"))
 
     def claim(self, holder: str, now: datetime, lease: timedelta, limit: int) -> Sequence[Notice]:
         table, earlier = tables.notices, tables.notices.alias("earlier")
@@ -134,11 +136,9 @@ class SqlNoticesRepository:
     # --- receivers and programs ---
 
     def receiver(self, tenant: TenantId, kind: ReceiverKind, receiver_id: str) -> Receiver | None:
-        table = tables.receivers
-        query = select(table).where(
-            table.c.tenant == tenant, table.c.kind == kind.value, table.c.receiver_id == receiver_id
-        )
-        row = self._connection.execute(query).mappings().first()
+        query = where_equal(tables.receivers, "tenant", "kind", "receiver_id")
+        wanted = {"wanted_tenant": tenant, "wanted_kind": kind.value, "wanted_receiver_id": receiver_id}
+        row = self._connection.execute(query, wanted).mappings().first()
         return None if row is None else entity_of(row, Receiver)
 
     def receivers(self, tenant: TenantId) -> Sequence[Receiver]:
@@ -184,15 +184,27 @@ class SqlNoticesRepository:
         )
         return [entity_of(row, EscalationNote) for row in self._connection.execute(query).mappings()]
 
+    def told_steps(self, tenant: TenantId, ticket_ids: Sequence[TicketId]) -> Mapping[TicketId, ToldSteps]:
+        table = tables.escalations.c
+        told: dict[TicketId, set[tuple[ClockKind, EscalationStep]]] = defaultdict(set)
+        query = select(table.ticket_id, table.clock, table.step).where(table.tenant == tenant)
+        for some in batched(ticket_ids):
+            for ticket_id, clock, step in self._connection.execute(query.where(table.ticket_id.in_(some))):
+                told[TicketId(ticket_id)].add((ClockKind(clock), EscalationStep(step)))
+        return told
+
     def schedule_escalations(self, tenant: TenantId, due: Mapping[TicketId, datetime | None]) -> None:
         table = tables.escalation_due
-        for ticket_id, at in due.items():
-            if at is None:
-                self._connection.execute(
-                    table.delete().where(table.c.tenant == tenant, table.c.ticket_id == ticket_id)
-                )
-            else:
-                upsert(self._connection, table, {"tenant": tenant, "ticket_id": ticket_id, "next_at": at})
+        over = [ticket_id for ticket_id, at in due.items() if at is None]
+        for some in batched(over):
+            of_some = (table.c.tenant == tenant, table.c.ticket_id.in_(some))
+            self._connection.execute(table.delete().where(*of_some))
+        rows = [
+            {"tenant": tenant, "ticket_id": ticket_id, "next_at": at}
+            for ticket_id, at in due.items()
+            if at is not None
+        ]
+        upsert_many(self._connection, table, rows)
 
     def due_escalations(self, tenant: TenantId, now: datetime, limit: int) -> Sequence[TicketId]:
         table = tables.escalation_due.c
