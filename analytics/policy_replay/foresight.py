@@ -13,7 +13,7 @@ from analytics.features import DayBlock, FleetState
 from analytics.policy_replay.rates import Rates
 from analytics.priors import SupplyPriorBook
 from analytics.supplies import FAR_DAYS, Snapshot
-from analytics.supply_forecasts import formula_deviation
+from analytics.supply_forecasts import formula_days
 from analytics.supply_state import KNOWN
 from analytics.usage import HORIZON_DAYS, days_to_use
 from crm_core.domain.catalogue import Catalogue
@@ -84,6 +84,5 @@ class Foresight:
         snap = Snapshot(
             self._first_day + day, _NO_FEATURES, middle, daily[rows] * present, ~np.isnan(supply.seg_day)
         )
-        wide = np.exp(1.2816 * formula_deviation(self._state, snap))
-        days = np.stack([middle / wide, middle, middle * wide], axis=1)
+        days = formula_days(self._state, snap)
         return np.asarray(np.clip(days, 0.0, LONGEST_DAYS).reshape(*self._shape, 3))

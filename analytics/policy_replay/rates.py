@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from analytics.policy_replay.help_times import HelpTimes, fit_help_times, service_week
+from analytics.policy_replay.help_times import HelpTimes, fit_help_times
 from analytics.policy_replay.year import (
     LEVELS,
     OTHER,
@@ -49,7 +49,6 @@ class Rates:
     gauge_step: Floats  # [slot] share of full by which the gauge moves
     demand: Floats  # [device, day] pages that were wanted: days without toner count as usual ones
     standing: float  # share of the wanted pages that a machine with an empty supply still prints
-    service_week: npt.NDArray[np.bool_]  # [weekday] people drive
     help: tuple[HelpTimes, HelpTimes, HelpTimes]  # [level] of other tickets
     supply_help: HelpTimes
     replacement_help: HelpTimes
@@ -66,10 +65,9 @@ def fit_rates(year: Year) -> Rates:
     per_page, unknown = _failures(year, known)
     supply = [each for each in year.tickets if each.family == SUPPLY and each.slot >= 0]
     demand, standing = _demand(year)
-    week = service_week(year.tickets, year.first_day)
     others = [[each for each in year.tickets if (each.family, each.level) == (OTHER, at)] for at in range(3)]
     low, middle, high = (
-        fit_help_times(rows, usual, year.first_day, week)
+        fit_help_times(rows, usual, year.first_day)
         for rows, usual in zip(others, _USUAL_HELP_DAYS, strict=True)
     )
     return Rates(
@@ -84,12 +82,9 @@ def fit_rates(year: Year) -> Rates:
         gauge_step=_gauge_steps(year.levels),
         demand=demand,
         standing=standing,
-        service_week=week,
         help=(low, middle, high),
-        supply_help=fit_help_times(_of(year, SUPPLY), _USUAL_HELP_DAYS[1], year.first_day, week),
-        replacement_help=fit_help_times(
-            _of(year, REPLACEMENT), _USUAL_REPLACEMENT_DAYS, year.first_day, week
-        ),
+        supply_help=fit_help_times(_of(year, SUPPLY), _USUAL_HELP_DAYS[1], year.first_day),
+        replacement_help=fit_help_times(_of(year, REPLACEMENT), _USUAL_REPLACEMENT_DAYS, year.first_day),
         failures=per_page,
         unknown_supply=unknown,
         seen=np.array([len(rows) for rows in others], np.int64),

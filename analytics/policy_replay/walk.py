@@ -2,19 +2,21 @@
 
 Chance does not depend on the policy: two walks with one seed draw the same numbers for the same replicate, device and
 day, so that their difference is what the policy does and not luck. The rates themselves are drawn for each replicate
-from what the year makes likely, so the intervals hold chance and what the year cannot say.
+from what the year makes likely, so the intervals hold chance and what the year cannot say. From the day on which two
+lives of a fleet part (the first visit that one has and the other has not), cartridges of the second one have luck of
+their own: nobody can live a year twice, and a difference that hides this is too sure.
 """
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from analytics.features import day_start
 from analytics.policy_replay.foresight import WARM_UP_DAYS, Foresight
-from analytics.policy_replay.help_times import HelpTimes, service_days_ahead
+from analytics.policy_replay.help_times import HelpTimes
 from analytics.policy_replay.rates import Rates, used_share
 from analytics.supply_forecasts import replenish
 from crm_core.domain.policy import PolicyBook
@@ -28,6 +30,7 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 Progress = Callable[[int, int], None]
+_Drawn = TypeVar("_Drawn", Floats, Ints)
 
 _LEVELS: Final = (TicketLevel.L1, TicketLevel.L2, TicketLevel.L3)
 _OWN_WEEKS: Final = 4  # weeks around the same season from which a week is drawn
@@ -35,13 +38,15 @@ _NEVER: Final = np.iinfo(np.int64).max
 
 
 class Walk:
-    """One walk of `replicates` at once: `run` gives every figure per replicate."""
+    """One walk of `replicates` at once: `live` day after day, then `settled` gives every figure per replicate."""
 
     def __init__(self, rates: Rates, policy: PolicyBook, *, replicates: int, seed: int) -> None:
         self.rates = rates
         self.policy = policy
         year = rates.year
         self._rng = np.random.default_rng([seed, 1])
+        self._own_rng = np.random.default_rng([seed, 2])
+        self._parted = np.zeros((replicates, 1), bool)
         self._sums: dict[str, Floats] = {name: np.zeros(replicates) for name in REPLAY_FIGURES}
         slots = np.flatnonzero(rates.known)
         self._order = slots[np.argsort(year.slot_device[slots], kind="stable")]
@@ -52,9 +57,9 @@ class Walk:
         self._unit = np.exp(rates.spread * self._rng.standard_normal(shape))
         self._level = np.broadcast_to(rates.first_level[self._order], shape).copy()
         self._due_days = np.zeros(shape, np.int64)
-        self._visit_day = np.full(shape, _NEVER)
+        self.visit_day = np.full(shape, _NEVER)
         self._counts = np.broadcast_to(np.nan_to_num(year.counts), (replicates, len(year.device_ids))).copy()
-        self._replaced_on = np.full(self._counts.shape, _NEVER)
+        self.replaced_on = np.full(self._counts.shape, _NEVER)
         self._asked = np.zeros(self._counts.shape, bool)
         self._recorded_use = np.nan_to_num(used_share(year.counts, year.pages, year.design_life))
         self._rows = np.arange(len(year.device_ids))[None, :]
@@ -64,30 +69,43 @@ class Walk:
     def _draw_rates(self, shape: tuple[int, int]) -> None:
         """Draw each replicate's own rates: the year shows them only so far."""
         rates, rng, replicates = self.rates, self._rng, shape[0]
-        unsure = np.exp(rates.drain_unsure[self._order] * rng.standard_normal(shape))
-        self._drain = rates.drain[self._order] * unsure
+        self._drain = self._drains(rng.standard_normal(shape))
         self._failures = rng.gamma(rates.seen + 1.0, 1.0 / (rates.seen + 1.0), (replicates, len(_LEVELS)))
         self._age = rates.age[rng.integers(0, len(rates.age), replicates)]
 
-    def run(self, progress: Progress | None = None) -> dict[str, Floats]:
-        """Walk through the year; return each figure [replicate]."""
-        days = self.rates.year.days
-        self._warm_up()
-        for day in range(days):
-            if day % 7 == 0:
-                weeks = self._weeks_like(day)
-            source = np.minimum(weeks * 7 + day % 7, days - 1)
-            wanted = self.rates.demand[self._rows, source]
-            ahead = service_days_ahead(day, self.rates.year.first_day, self.rates.service_week)
-            self._exchange(day)
-            pages = wanted * np.where(self._stands(), self.rates.standing, 1.0)
-            self._counts += pages
-            self._supplies(day, pages, ahead)
-            self._machines(day, ahead)
-            self._others(day, pages, ahead)
-            if progress is not None and day % 10 == 9:
-                progress(day + 1, days)
-        return self._settled()
+    def _drains(self, draw: Floats) -> Floats:
+        order = self._order
+        return np.asarray(self.rates.drain[order] * np.exp(self.rates.drain_unsure[order] * draw))
+
+    def live(self, day: int) -> None:
+        """Live through one day; the days come in order from 0."""
+        if day == 0:
+            self._warm_up()
+        if day % 7 == 0:
+            self._weeks = self._weeks_like(day)
+        source = np.minimum(self._weeks * 7 + day % 7, self.rates.year.days - 1)
+        wanted = self.rates.demand[self._rows, source]
+        self._exchange(day)
+        pages = wanted * np.where(self._stands(), self.rates.standing, 1.0)
+        self._counts += pages
+        self._supplies(day, pages)
+        self._machines(day)
+        self._others(day, pages)
+
+    def part_from(self, other: "Walk") -> None:
+        """Note the replicates whose visits are no longer those of the other walk: from here on they have other luck."""
+        differ = (self.visit_day != other.visit_day).any(1) | (self.replaced_on != other.replaced_on).any(1)
+        new = differ[:, None] & ~self._parted
+        if new.any():
+            draws = self._own_rng.standard_normal((2, *self._level.shape))
+            self._drain = np.where(new, self._drains(draws[0]), self._drain)
+            self._unit = np.where(new, np.exp(self.rates.spread * draws[1]), self._unit)
+            self._parted |= new
+
+    def _luck(self, draw: Callable[[np.random.Generator], _Drawn]) -> _Drawn:
+        """Return what both walks draw, and the walk's own numbers for replicates that have parted."""
+        shared = draw(self._rng)
+        return np.where(self._parted, draw(self._own_rng), shared) if self._parted.any() else shared
 
     def _weeks_like(self, day: int) -> Ints:
         """Return for each replicate and device a week of its own history from the same season."""
@@ -117,8 +135,8 @@ class Walk:
             )
         return stands
 
-    def _supplies(self, day: int, pages: Floats, ahead: Ints) -> None:
-        help_rows = self.rates.supply_help.draw(self._rng, self._level.shape)
+    def _supplies(self, day: int, pages: Floats) -> None:
+        help_rows = self._luck(lambda rng: self.rates.supply_help.draw(rng, self._level.shape))
         used = pages[:, self._device] * self._drain * self._unit
         empty_before = self._level <= 0.0
         self._level = np.maximum(self._level - used, 0.0)
@@ -130,16 +148,16 @@ class Walk:
         bring = replenish(self._days_left, self.policy.replenishment)
         self._due_days = np.where(bring, self._due_days + 1, 0)
         told = empty | (self._level <= self.rates.low_mark)
-        raised = (self._visit_day == _NEVER) & (told | (self._due_days >= self._looks))
+        raised = (self.visit_day == _NEVER) & (told | (self._due_days >= self._looks))
         self._sums["tickets_l2"] += raised.sum(1)
-        self._breaches(1, day, ahead, (self.rates.supply_help, help_rows), raised)
-        comes = self.rates.supply_help.day_of_help(help_rows, ahead)
-        self._visit_day = np.where(raised, comes, self._visit_day)
+        self._breaches(1, day, (self.rates.supply_help, help_rows), raised)
+        comes = self.rates.supply_help.day_of_help(help_rows, day)
+        self.visit_day = np.where(raised, comes, self.visit_day)
 
     def _exchange(self, day: int) -> None:
         """Do the visits of the morning: what has a ticket at the device is exchanged."""
-        draw = self._rng.standard_normal(self._level.shape)
-        new = self._visit_day <= day
+        draw = self._luck(lambda rng: rng.standard_normal(self._level.shape))
+        new = self.visit_day <= day
         if not new.any():
             return
         self._sums["visits"] += np.logical_or.reduceat(new, self._starts, axis=1).sum(1)
@@ -147,7 +165,7 @@ class Walk:
         self._sums["waste_yuan"] += (self._yuan_left() * new).sum(1)
         self._level = np.where(new, self.rates.full, self._level)
         self._unit = np.where(new, np.exp(self.rates.spread * draw), self._unit)
-        self._visit_day = np.where(new, _NEVER, self._visit_day)
+        self.visit_day = np.where(new, _NEVER, self.visit_day)
         self._due_days = np.where(new, 0, self._due_days)
 
     def _yuan_left(self) -> Floats:
@@ -161,22 +179,22 @@ class Walk:
     def _use(self) -> Floats:
         return np.nan_to_num(self._counts / self.rates.year.design_life, nan=0.0)
 
-    def _machines(self, day: int, ahead: Ints) -> None:
+    def _machines(self, day: int) -> None:
         """Propose machines for replacement by the product's rule; the new machine comes some weeks later."""
         rows = self.rates.replacement_help.draw(self._rng, self._counts.shape)
         asked = replacement_due(self._use(), self.policy.life) & ~self._asked
         self._sums["tickets_l1"] += asked.sum(1)
         self._sums["replacements"] += asked.sum(1)
-        comes = self.rates.replacement_help.day_of_help(rows, ahead)
-        self._replaced_on = np.where(asked, comes, self._replaced_on)
+        comes = self.rates.replacement_help.day_of_help(rows, day)
+        self.replaced_on = np.where(asked, comes, self.replaced_on)
         self._asked |= asked
-        come = self._replaced_on <= day
+        come = self.replaced_on <= day
         self._sums["visits"] += come.sum(1)
         self._counts = np.where(come, 0.0, self._counts)
-        self._replaced_on = np.where(come, _NEVER, self._replaced_on)
+        self.replaced_on = np.where(come, _NEVER, self.replaced_on)
         self._asked &= ~come
 
-    def _others(self, day: int, pages: Floats, ahead: Ints) -> None:
+    def _others(self, day: int, pages: Floats) -> None:
         """Let machines fail as they did, older ones more often than in the year itself and younger ones less."""
         older = np.exp(self._age[:, None] * (self._use() - self._recorded_use[:, day]))
         for level, name in enumerate(("tickets_l1", "tickets_l2", "tickets_l3")):
@@ -189,16 +207,14 @@ class Walk:
             rows = self.rates.help[level].draw(self._rng, self._counts.shape)
             raised = dice < 1.0 - np.exp(-rate)
             self._sums[name] += raised.sum(1)
-            self._breaches(level, day, ahead, (self.rates.help[level], rows), raised)
+            self._breaches(level, day, (self.rates.help[level], rows), raised)
             if level:
                 self._sums["visits"] += self.rates.visits_per_ticket * raised.sum(1)
 
-    def _breaches(
-        self, level: int, day: int, ahead: Ints, drawn: tuple[HelpTimes, Ints], raised: Bools
-    ) -> None:
+    def _breaches(self, level: int, day: int, drawn: tuple[HelpTimes, Ints], raised: Bools) -> None:
         """Count what was restored later than promised; the promise is the SLA engine's."""
         times, rows = drawn
-        self._sums["breaches"] += (raised & times.late(rows, ahead, self._allowed(level, day))).sum(1)
+        self._sums["breaches"] += (raised & times.late(rows, day, self._allowed(level, day))).sum(1)
 
     def _allowed(self, level: int, day: int) -> Floats:
         """Return the promised days by UTC hour of the raise [24]."""
@@ -216,7 +232,7 @@ class Walk:
             [(due_instant(sla.calendar, start, promise) - start) / timedelta(days=1) for start in starts]
         )
 
-    def _settled(self) -> dict[str, Floats]:
+    def settled(self) -> dict[str, Floats]:
         """Return the figures with the totals: money is what visits, stock-outs, waste and breakdowns cost by the policy."""
         sums, policy = self._sums, self.policy
         sums["tickets"] = sums["tickets_l1"] + sums["tickets_l2"] + sums["tickets_l3"]

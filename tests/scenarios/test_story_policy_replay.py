@@ -2,7 +2,7 @@
 
 import resource
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
@@ -11,6 +11,7 @@ from analytics.policy_replay.service import check_request, replay_year
 from config.policy_files import load_policies
 from crm_core.domain.errors import InvalidValue
 from crm_core.domain.policy_replay import REPLAY_FIGURES, ReplayRequest
+from crm_core.domain.service import TicketLevel
 from tests.scenarios.replay_year import SimulatedYear
 
 BOOK = load_policies()[0].book
@@ -62,6 +63,62 @@ def test_shipping_later_wastes_less_toner_and_risks_more_stock_outs(small):
 def test_a_request_that_would_say_nothing_is_refused(wrong):
     with pytest.raises(InvalidValue):
         check_request(ReplayRequest(figures={}, **wrong))
+
+
+def test_a_promise_alone_moves_no_ticket_and_no_visit(tiny):
+    longer = replace(BOOK.sla, restore=dict.fromkeys(BOOK.sla.restore, timedelta(days=9)))
+    report = answer(tiny, other=replace(BOOK, sla=longer))
+    assert {each.name for each in report.figures if each.difference.p10 != each.difference.p90} <= {
+        "breaches"
+    }
+    assert report.figure("tickets").difference.p50 == 0
+    assert report.figure("breaches").changed.p90 <= report.figure("breaches").present.p10
+
+
+def other_policies():
+    """Return changes of quite different kinds: threshold, lead time, replacement, promise."""
+    brought, life, sla = BOOK.replenishment, BOOK.life, BOOK.sla
+    return {
+        "ships at 5 days": replace(BOOK, replenishment=replace(brought, raise_at_days_left=5.0)),
+        "ships at 10 days": replace(BOOK, replenishment=replace(brought, raise_at_days_left=10.0)),
+        "delivers in 4 days": replace(BOOK, replenishment=replace(brought, delivery_days=4.0)),
+        "replaces at 90 %": replace(BOOK, life=replace(life, replacement_share=0.9)),
+        "promises 48 h": replace(BOOK, sla=replace(sla, restore={**sla.restore, TicketLevel.L2: timedelta(days=2)})),
+    }  # fmt: skip
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(600)
+def test_what_is_lived_under_other_policies_lies_in_the_stated_intervals(capsys):
+    """P10 to P90 of the difference should hold four of five truths; fleets and changes that the fit has not seen."""
+    inside = []
+    for seed in (31, 32):
+        year = SimulatedYear(40, BOOK, seed=seed, days=200).live()
+        rates, before = fit_rates(year), lived(year)
+        for name, other in other_policies().items():
+            truth = lived(SimulatedYear(40, other, seed=seed, days=200).live())
+            report = answer(rates, other=other)
+            for figure in before:
+                said, really = report.figure(figure).difference, truth[figure] - before[figure]
+                inside.append(said.p10 - 0.5 <= really <= said.p90 + 0.5)  # counts are whole
+                with capsys.disabled():
+                    print(
+                        f"  {seed} {name}: {figure} {really:+d} said {said}{'' if inside[-1] else ' OUTSIDE'}"
+                    )
+    with capsys.disabled():
+        print(f"\nlived truths inside P10 to P90: {sum(inside)} of {len(inside)}")
+    assert sum(inside) >= 0.8 * len(inside)
+
+
+def lived(year):
+    """Return the figures that a year of the fleet itself shows."""
+    return {
+        "tickets": len(year.tickets),
+        "tickets_l2": sum(each.level == 1 for each in year.tickets),
+        "visits": year.visits,
+        "breaches": sum(each.late is True for each in year.tickets),
+        "replacements": sum(each.family == "replacement" for each in year.tickets),
+    }
 
 
 @pytest.mark.heavy
