@@ -50,17 +50,24 @@ class SqliteTelemetryStore:
     """Telemetry in one SQLite file at `path` (created with its folder when absent).
 
     `devices_in_mind` bounds the memory: about 6 kB a device. With `lines`, InfluxDB lines of what was
-    stored wait in the outbox of the same transaction. Errors of the file are raised as `StoreUnavailable`.
+    stored wait in the outbox of the same transaction. Without `wait_for_disk` a power cut may cost the last
+    commits. Errors of the file are raised as `StoreUnavailable`.
     """
 
     def __init__(
-        self, path: Path, clock: Clock, *, devices_in_mind: int = 20_000, lines: bool = False
+        self,
+        path: Path,
+        clock: Clock,
+        *,
+        devices_in_mind: int = 20_000,
+        lines: bool = False,
+        wait_for_disk: bool = True,
     ) -> None:
         self.path = path
         self._clock = clock
         path.parent.mkdir(parents=True, exist_ok=True)
         self._writing = threading.RLock()
-        self._writer_db = connect(path)
+        self._writer_db = connect(path, wait_for_disk=wait_for_disk)
         migrate(self._writer_db)
         self._writer = SqliteWriter(self._writer_db, devices_in_mind=devices_in_mind, lines=lines)
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue(_IDLE_READERS)

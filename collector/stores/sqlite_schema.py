@@ -92,8 +92,11 @@ def days_present(connection: sqlite3.Connection) -> list[int]:
     return sorted(int(match[1]) for match in found if match)
 
 
-def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """Open the database in WAL mode with full synchronisation; raise `StoreUnavailable` if that cannot be done."""
+def connect(path: Path, *, read_only: bool = False, wait_for_disk: bool = True) -> sqlite3.Connection:
+    """Open the database in WAL mode; raise `StoreUnavailable` if that cannot be done.
+
+    With `wait_for_disk` a commit outlives a power cut, without it only the end of this process.
+    """
     try:
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}",
@@ -101,7 +104,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         )  # fmt: skip
         if not read_only:
             connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if wait_for_disk else 'NORMAL'}")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute(f"PRAGMA cache_size = -{4096 if read_only else 16384}")
     except sqlite3.Error as error:

@@ -39,7 +39,7 @@ def demo(
     context: typer.Context,
     seed: Annotated[int, typer.Option(min=0, help="Another seed is another history.")] = 1,
     devices: Annotated[int, typer.Option(min=1, max=5000, help="How many printers the firm rents out.")] = 60,
-    days: Annotated[int, typer.Option(min=1, max=380, help="How many days of history to make.")] = 90,
+    days: Annotated[int, typer.Option(min=1, max=380, help="How many days of history to make.")] = 180,
     data: Annotated[
         Path | None, typer.Option(help="Data folder; a second start goes on with what is in it.")
     ] = None,

@@ -23,6 +23,8 @@ from config.wiring.telemetry import Telemetry
 
 #: Minutes after midnight UTC: 09:10, 12:40 and 16:50 in Shanghai, when machines are on and people at work.
 POLL_MINUTES: Final = (70, 280, 530)
+#: Before the last weeks the machines are looked at when they are on at last and when work ends: newcomers do not wait for noon.
+_SELDOM: Final = (POLL_MINUTES[0], POLL_MINUTES[-1])
 #: The night's gap between two looks: who was seen at the last one of a day is not dark before the first of the next.
 LOOKS_APART: Final = timedelta(days=1) - timedelta(minutes=POLL_MINUTES[-1] - POLL_MINUTES[0])
 _DAY: Final = timedelta(days=1)
@@ -107,7 +109,7 @@ def _steps(since: datetime, until: datetime) -> Iterator[datetime]:
     """Yield the looks and midnights after `since`, up to `until`, in order."""
     midnight = _midnight(since)
     while midnight <= until:
-        for minutes in (0, *POLL_MINUTES):
+        for minutes in (0, *(POLL_MINUTES if until - midnight <= _RECENT else _SELDOM)):
             instant = midnight + timedelta(minutes=minutes)
             if since < instant <= until:
                 yield instant

@@ -48,10 +48,11 @@ class DemoCounts:
 def make_history(settings: Settings, wanted: Wanted, progress: Progress) -> DemoCounts:
     """Found the firm in the data folder, or find it again, and live through its time up to `wanted.until`.
 
+    A killed history goes on where it stopped; after a power cut it may have to be made again, so nobody waits for the disk.
     Raises `Conflict` when the folder holds another demonstration or the data of a real firm.
     """
     clock = VirtualClock(_EPOCH)
-    core = open_core(settings, clock)
+    core = open_core(settings.changed(general={"wait_for_disk": False}), clock)
     note = _note(core, wanted)
     clock.move_to(note.start)
     firm = build_firm(core, note)

@@ -64,7 +64,9 @@ def open_core(settings: Settings, clock: Clock) -> Core:
     """Read all knowledge, create or upgrade the CRM database, and return the centre."""
     knowledge = load_knowledge(settings)
     migrate_database(settings)
-    uow_factory = make_uow_factory(settings.crm_url, clock=clock)
+    uow_factory = make_uow_factory(
+        settings.crm_url, clock=clock, wait_for_disk=settings.general.wait_for_disk
+    )
     shelf = open_shelf(settings, clock)
     policy = PolicyInForce(shelf.book)
     announce(uow_factory, settings, clock, policy)

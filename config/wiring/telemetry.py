@@ -38,7 +38,12 @@ class Telemetry:
 def open_telemetry(core: Core) -> Telemetry:
     """Open the store that the settings name and build ingest over it."""
     with_influx = core.settings.telemetry.store == "influxdb"
-    embedded = SqliteTelemetryStore(core.settings.telemetry_file, core.clock, lines=with_influx)
+    embedded = SqliteTelemetryStore(
+        core.settings.telemetry_file,
+        core.clock,
+        lines=with_influx,
+        wait_for_disk=core.settings.general.wait_for_disk,
+    )
     outbox = Outbox(embedded, core.clock)
     dead_letters = SqliteDeadLetters(embedded)
     directory = CrmDirectory(core.uow_factory, core.clock, embedded.keep_dimensions)

@@ -182,7 +182,7 @@ _REPOSITORIES: Final[dict[str, Callable[[SqlUnitOfWork, Connection], object]]] =
 }
 
 
-def make_engine(url: str, *, read_only: bool = False) -> Engine:
+def make_engine(url: str, *, read_only: bool = False, wait_for_disk: bool = True) -> Engine:
     """Return an engine for `sqlite:///path` or `postgresql+psycopg://...`; nothing is opened yet."""
     parsed = make_url(url)
     match parsed.get_backend_name():
@@ -190,7 +190,7 @@ def make_engine(url: str, *, read_only: bool = False) -> Engine:
             if parsed.database in (None, "", ":memory:"):
                 raise InvalidConfiguration("a CRM database in memory would be lost: name a file in crm.url")
             engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
-            _prepare_sqlite(engine, read_only=read_only)
+            _prepare_sqlite(engine, read_only=read_only, wait_for_disk=wait_for_disk)
         case "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
             options = {"options": "-c default_transaction_read_only=on"} if read_only else {}
@@ -200,11 +200,13 @@ def make_engine(url: str, *, read_only: bool = False) -> Engine:
     return engine
 
 
-def _prepare_sqlite(engine: Engine, *, read_only: bool) -> None:
+def _prepare_sqlite(engine: Engine, *, read_only: bool, wait_for_disk: bool) -> None:
+    synchronous = "FULL" if wait_for_disk else "NORMAL"
+
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None  # transactions are begun below, not by the driver's guess
-        for pragma in ("journal_mode = WAL", "foreign_keys = ON", "synchronous = FULL"):
+        for pragma in ("journal_mode = WAL", "foreign_keys = ON", f"synchronous = {synchronous}"):
             connection.execute(f"PRAGMA {pragma}")
         if read_only:
             connection.execute("PRAGMA query_only = ON")
@@ -238,13 +240,14 @@ class SqlUnitOfWorkFactory:
 
 
 def make_uow_factory(
-    url: str, *, read_only: bool = False, clock: Clock | None = None
+    url: str, *, read_only: bool = False, clock: Clock | None = None, wait_for_disk: bool = True
 ) -> SqlUnitOfWorkFactory:
     """Return a factory of units of work over the database at `url`; call `migrate` once before its first use.
 
-    What is written goes into the audit chain with the time of `clock`, or of the database without one.
+    What is written goes into the audit chain with the time of `clock`, or of the database without one. Without
+    `wait_for_disk` a commit to SQLite outlives this process, but perhaps no power cut.
     """
-    engine = make_engine(url, read_only=read_only)
+    engine = make_engine(url, read_only=read_only, wait_for_disk=wait_for_disk)
     if not read_only:
         watch(engine)
     return SqlUnitOfWorkFactory(engine, clock, audited=not read_only)
