@@ -9,7 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 import msgspec
@@ -238,7 +238,7 @@ class Ingest:
         """Conclude from one reading; `newest` and `late` (the last late one) move on with the batch."""
         place = _place(reading)
         before = newest.get(place)
-        if before is None or _order(before) < _order(reading):
+        if before is None or _follows(reading, before):
             newest[place] = reading
             found = self._conclude(reading, before)
             signals = () if found.signal is None else (found.signal,)
@@ -269,7 +269,7 @@ class Ingest:
         self.counters.late += 1
         tenant, device_id = _place(reading)
         previous, following = self._store.neighbours(TenantId(tenant), DeviceId(device_id), reading.polled_at)
-        if late_before is not None and (previous is None or _order(previous) < _order(late_before)):
+        if late_before is not None and (previous is None or _follows(late_before, previous)):
             previous = late_before
         events = self._conclude(reading, previous).events
         if following is None:
@@ -321,7 +321,14 @@ def _place(reading: DeviceReading) -> tuple[str, str]:
     return reading.tenant, reading.device_id or ""
 
 
-def _order(reading: DeviceReading) -> tuple[float, str]:
+def _follows(reading: DeviceReading, other: DeviceReading) -> bool:
+    """Tell whether the reading comes after the other: by time, then by boot and sequence."""
+    if reading.polled_at != other.polled_at:
+        return reading.polled_at > other.polled_at
+    return _order(reading) > _order(other)
+
+
+def _order(reading: DeviceReading) -> tuple[datetime, str]:
     if reading.boot_id is None or reading.seq is None:
-        return reading.polled_at.timestamp(), ""
-    return reading.polled_at.timestamp(), f"{reading.boot_id}:{reading.seq:020d}"
+        return reading.polled_at, ""
+    return reading.polled_at, f"{reading.boot_id}:{reading.seq:020d}"

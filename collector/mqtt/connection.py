@@ -47,7 +47,7 @@ class MqttEndpoint:
     certificate: Path | None = None
     key: Path | None = None
     protocol: Literal["auto", "5", "3.1.1"] = "auto"
-    window: int = 2000
+    window: int = 8000
     keepalive_seconds: int = 60
 
 

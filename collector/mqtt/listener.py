@@ -72,7 +72,7 @@ class MqttListener:
         agents: AgentBook | None = None,
         complete: Complete | None = None,
         group: str | None = None,
-        batch: int = 2000,
+        batch: int = 4000,
     ) -> None:
         filters = inbound_filters() if group is None else shared(inbound_filters(), group)
         self.connection = MqttConnection(

@@ -7,6 +7,7 @@ them, keeps a fleet's newest readings small, and tells every later step at a gla
 """
 
 from datetime import datetime
+from operator import attrgetter
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -50,6 +51,8 @@ _Outline: Final = msgspec.defstruct(
     kw_only=True,
     gc=False,
 )
+_heads = attrgetter(*_HEAD)
+_raws = attrgetter(*CONTENT_FIELDS)
 _outlines: Final = msgspec.json.Decoder(_Outline, strict=True)
 _envelopes: Final = msgspec.json.Decoder(Envelope)
 
@@ -59,11 +62,7 @@ class SharedParts:
 
     def __init__(self, generation_bytes: int = _GENERATION_BYTES) -> None:
         self._bytes = generation_bytes
-        self._decoders = {
-            name: msgspec.json.Decoder(_FIELDS[name].type, strict=True) for name in CONTENT_FIELDS
-        }
-        self._young: dict[str, dict[bytes, Any]] = {name: {} for name in CONTENT_FIELDS}
-        self._old = self._young
+        self._kinds = [_Parts(name) for name in CONTENT_FIELDS]
         self._held = 0
 
     def decode(self, body: bytes) -> tuple[DeviceReading, Envelope | None]:
@@ -72,30 +71,44 @@ class SharedParts:
             return whole(body)
         try:
             outline: Any = _outlines.decode(body)
-            parts = {name: getattr(outline, name) for name in _HEAD}
-            for name, decoder in self._decoders.items():
-                raw = bytes(getattr(outline, name))
-                if raw:
-                    parts[name] = self._part(name, decoder, raw)
+            fields = dict(zip(_HEAD, _heads(outline), strict=True))
+            for kind, text in zip(self._kinds, map(bytes, _raws(outline)), strict=True):
+                part = kind.young.get(text)
+                if part is not None:
+                    fields[kind.name] = part
+                elif text:
+                    fields[kind.name] = self._seldom_said(kind, text)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return whole(body)
         envelope = None
         if outline.oldest_seq is not None or outline.sent_at is not None:
             envelope = Envelope(oldest_seq=outline.oldest_seq, sent_at=outline.sent_at)
-        return DeviceReading(**parts), envelope
+        return DeviceReading(**fields), envelope
 
-    def _part(self, name: str, decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
-        young = self._young[name]
-        part = young.get(raw)
+    def _seldom_said(self, kind: "_Parts", text: bytes) -> Any:
+        """Return a part that this generation has not seen."""
+        part = kind.old.get(text)
         if part is None:
-            part = self._old[name].get(raw)
-            if part is None:
-                part = decoder.decode(raw)
-            young[raw] = part
-            self._held += len(raw)
-            if self._held > self._bytes:
-                self._old, self._young, self._held = self._young, {field: {} for field in self._young}, 0
+            part = kind.decoder.decode(text)
+        kind.young[text] = part
+        self._held += len(text)
+        if self._held > self._bytes:
+            self._held = 0
+            for one in self._kinds:
+                one.old, one.young = one.young, {}
         return part
+
+
+class _Parts:
+    """The parts of one field, of this generation and of the one before."""
+
+    __slots__ = ("decoder", "name", "old", "young")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.decoder: Final = msgspec.json.Decoder(_FIELDS[name].type, strict=True)
+        self.young: dict[bytes, Any] = {}
+        self.old: dict[bytes, Any] = {}
 
 
 def whole(body: bytes) -> tuple[DeviceReading, Envelope | None]:

@@ -4,17 +4,19 @@ Everything here can be read again from the database; it is dropped whenever anot
 transaction was rolled back.
 """
 
-import zlib
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
 from collector.sequences import SequenceRanges
 from collector.stores.daily import DayRollup
+from collector.stores.reading_codec import Parts
 from crm_core.domain.telemetry import DeviceReading
 
 #: A day kept in mind for late readings: beyond it the roll-up is read again from its table.
 _DAYS_IN_MIND: Final = 3
+#: `newest_order` of a device of which no reading is stored.
+NO_READING: Final = (-1, "")
 
 
 @dataclass(slots=True)
@@ -27,41 +29,22 @@ class Boot:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A content together with the row that holds it."""
+    """What a device said, together with the row that holds it."""
 
     day: int
     row: int
-    content: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Seal:
-    """The row that holds a content, and enough of the content to know it again: 96 bits instead of some kilobytes."""
-
-    day: int
-    row: int
-    mark: tuple[int, int]
-
-
-def sealed(day: int, row: int, content: bytes) -> Seal:
-    """Return the seal of a content."""
-    return Seal(day, row, mark_of(content))
-
-
-def mark_of(content: bytes) -> tuple[int, int]:
-    """Return two independent checksums (SipHash with this process's key, CRC-32): chance and malice repeat neither."""
-    return hash(content), zlib.crc32(content)
+    parts: Parts
 
 
 @dataclass(slots=True)
 class DeviceMemory:
-    """One device as the writer knows it. `newest_order` is (-1, "") while no reading of it is stored."""
+    """One device as the writer knows it; `said` is its newest reading, unless another life of the writer stored it."""
 
     row: int
     site_id: str | None
-    newest_order: tuple[int, str] = (-1, "")
-    newest: Seal | None = None
-    said: DeviceReading | None = None  # the newest reading, unless it was stored by another life
+    newest_order: tuple[int, str] = NO_READING
+    newest: Content | None = None
+    said: DeviceReading | None = None
     newest_state: tuple[object, ...] = ()
     frame: Content | None = None
     boots: dict[str, Boot] = field(default_factory=dict)

@@ -22,7 +22,7 @@ import msgspec
 
 from collector.stores.daily import DayRollup
 from collector.stores.line_protocol import FieldValue, LineEncoder, series
-from collector.stores.reading_codec import at_us, content_of
+from collector.stores.reading_codec import at_us, content_of, parts_of
 from crm_core.device_state import state_columns
 from crm_core.domain.telemetry import DeviceReading, TelemetryEvent
 from crm_core.ports import Landing
@@ -70,7 +70,7 @@ def reading_lines(reading: DeviceReading) -> Iterator[str]:
             "source": source,
             "boot": reading.boot_id,
             "seq": reading.seq,
-            "content": content_of(reading).decode(),
+            "content": content_of(parts_of(reading)).decode(),
         },
         when,
     )

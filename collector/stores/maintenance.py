@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from collector.stores.daily import DayRollup
-from collector.stores.reading_codec import MS_PER_DAY, instant_of
+from collector.stores.reading_codec import MS_PER_DAY, content_of, instant_of
 from collector.stores.sqlite_rows import (
     READING_COLUMNS,
     ROLLUP_COLUMNS,
@@ -184,7 +184,7 @@ def _parquet_row(contents: Contents, row: tuple[Any, ...]) -> dict[str, Any]:
         "seq": seq if boot else None,
         "life_count": reading.counters.life_count,
         "total_printed": reading.counters.vendor_count("total_printed"),
-        "content": contents.of(number, ref, body).decode(),
+        "content": content_of(contents.of(number, ref, body)).decode(),
     }
 
 

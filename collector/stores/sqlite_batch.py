@@ -37,7 +37,6 @@ RollupKey = tuple[str, str, int]
 class Batch:
     """What one transaction is going to write."""
 
-    rows: dict[int, list[tuple[object, ...]]] = field(default_factory=dict)
     polled: set[tuple[int, int]] = field(default_factory=set)
     newest: dict[int, tuple[object, ...]] = field(default_factory=dict)
     rollups: dict[tuple[int, int], tuple[DeviceMemory, RollupKey]] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from collector.sequences import SequenceRanges
-from collector.stores.reading_codec import instant_of, whole_reading
+from collector.stores.reading_codec import content_of, instant_of, whole_reading
 from collector.stores.sqlite_rows import READING_COLUMNS, Contents, reading_tables, readings_from
 from collector.stores.sqlite_schema import day_table, days_present
 from collector.stores.sqlite_write import KEPT_FROM_DAY
@@ -146,7 +146,9 @@ def drop_days(db: sqlite3.Connection, first_kept: int, forget: Callable[[], None
         for device, row, _, _, boot_id, seq, source, site_id in silent:
             held = contents.of_row(row)
             assert held is not None
-            kept = Kept(source, site_id, boot_id, seq if boot_id is not None else None, held.content)
+            kept = Kept(
+                source, site_id, boot_id, seq if boot_id is not None else None, content_of(held.parts)
+            )
             db.execute("UPDATE newest SET kept = ? WHERE device = ?", (msgspec.msgpack.encode(kept), device))
         db.execute(f"DROP TABLE {day_table(day)}")
     db.execute(

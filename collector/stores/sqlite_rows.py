@@ -8,7 +8,16 @@ import msgspec
 
 from collector.stores.daily import DayRollup, SupplyDay, order_of
 from collector.stores.device_cache import Content
-from collector.stores.reading_codec import at_us, instant_of, unpack, whole_reading
+from collector.stores.reading_codec import (
+    Parts,
+    at_us,
+    content_of,
+    instant_of,
+    parts_in,
+    unpack,
+    unpack_difference,
+    whole_reading,
+)
 from collector.stores.sqlite_schema import day_table
 from crm_core.domain.telemetry import DeviceReading
 
@@ -65,7 +74,7 @@ class Contents:
         self._db = db
         self._table = day_table(day)
         self._day = day
-        self._frames: dict[int, bytes] = {}
+        self._frames: dict[int, Parts] = {}
 
     def of_row(self, row: int) -> Content | None:
         """Return the content of the row."""
@@ -77,8 +86,8 @@ class Contents:
             return None if ref is None else self.of_row(ref)
         return Content(self._day, row, self._unpacked(row, ref, body))
 
-    def of(self, row: int, ref: int | None, body: bytes | None) -> bytes:
-        """Return the content of a row whose columns are at hand (without a body: that of the row `ref`)."""
+    def of(self, row: int, ref: int | None, body: bytes | None) -> Parts:
+        """Return what a row says whose columns are at hand (without a body: the same as the row `ref`)."""
         if body is not None:
             return self._unpacked(row, ref, body)
         assert ref is not None
@@ -88,17 +97,16 @@ class Contents:
         found = self._fetch(ref)
         assert found is not None
         assert found[1] is not None
-        content = self._unpacked(ref, found[0], found[1])
-        self._frames[ref] = content
-        return content
+        parts = self._frames[ref] = self._unpacked(ref, found[0], found[1])
+        return parts
 
-    def _unpacked(self, row: int, ref: int | None, body: bytes) -> bytes:
+    def _unpacked(self, row: int, ref: int | None, body: bytes) -> Parts:
         if ref is not None:
-            return unpack(body, self.of(ref, ref, None))
-        content = self._frames.get(row)
-        if content is None:
-            content = self._frames[row] = unpack(body, None)
-        return content
+            return unpack_difference(body, self.of(ref, ref, None))
+        parts = self._frames.get(row)
+        if parts is None:
+            parts = self._frames[row] = parts_in(unpack(body))
+        return parts
 
     def _fetch(self, row: int) -> tuple[int | None, bytes | None] | None:
         found: tuple[int | None, bytes | None] | None = self._db.execute(
@@ -114,7 +122,7 @@ def readings_from(
     found: list[tuple[tuple[int, str], DeviceReading]] = []
     for row, when_us, boot, seq, boot_id, source, site_id, ref, body in rows:
         reading = whole_reading(
-            contents.of(row, ref, body),
+            content_of(contents.of(row, ref, body)),
             tenant=tenant,
             site_id=site_id,
             device_id=device_id,

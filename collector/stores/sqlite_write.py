@@ -13,9 +13,9 @@ import msgspec
 
 from collector.sequences import SequenceRanges
 from collector.stores.daily import DayRollup, is_jam, order_of
-from collector.stores.device_cache import Boot, Content, DeviceCache, DeviceMemory, Seal, mark_of, sealed
+from collector.stores.device_cache import NO_READING, Boot, Content, DeviceCache, DeviceMemory
 from collector.stores.influx_lines import event_line, landing_lines, pack_lines
-from collector.stores.reading_codec import MS_PER_DAY, at_ms, at_us, content_of, instant_of, pack
+from collector.stores.reading_codec import MS_PER_DAY, at_ms, at_us, instant_of
 from collector.stores.sqlite_batch import (
     DAILY,
     EVENT,
@@ -27,20 +27,19 @@ from collector.stores.sqlite_batch import (
     RollupKey,
     daily_row,
 )
+from collector.stores.sqlite_day_rows import DayRows
 from collector.stores.sqlite_rows import (
     READING_COLUMNS,
     Contents,
     content_in_row,
-    first_frame,
     read_day,
     reading_tables,
     readings_from,
     rolled_up,
 )
-from collector.stores.sqlite_schema import create_day, day_table
 from collector.stores.sqlite_standing import CHANGED_DAY, next_stamp
 from crm_core.device_state import state_columns
-from crm_core.domain.content import shares_grounds
+from crm_core.domain.content import shares_state
 from crm_core.domain.telemetry import DeviceReading, TelemetryEvent
 from crm_core.ports import AppendResult, Landing
 
@@ -59,15 +58,13 @@ class SqliteWriter:
         self._devices = DeviceCache(devices_in_mind)
         self._lines = lines
         self._stamp = 0
-        self._next_row: dict[int, int] = {}
-        self._origins: dict[tuple[str, str | None], int] = {}
+        self._rows = DayRows(connection)
         self._data_version = -1
 
     def forget(self) -> None:
         """Drop everything remembered, after a rollback or a change by somebody else."""
         self._devices.clear()
-        self._next_row.clear()
-        self._origins.clear()
+        self._rows.forget()
 
     def notice_others(self) -> None:
         """Drop the memory if another connection has written since the last transaction; call inside one."""
@@ -103,10 +100,10 @@ class SqliteWriter:
             return
         batch.stored.append(landing)
         newer, before = order > device.newest_order, (device.newest_order, device.said)
-        row = self._row(batch, device, reading, (day, when_us, when_ms, boot), newer)
+        row, held = self._rows.add(device, reading, (day, when_us, when_ms, boot), newer=newer)
         if newer:
-            self._become_newest(batch, device, reading, order, row)
-        rollup = self._rollup(device, day)
+            self._become_newest(batch, device, reading, order, (day, row, held))
+        rollup = self._rollup(device, day, first=before[0] == NO_READING)
         last = (rollup.last_us, rollup.last_tie)
         if order > last:
             rollup.add(reading, when_us, order[1], before[1] if before[0] == last else None)
@@ -122,7 +119,8 @@ class SqliteWriter:
         if reading.boot_id is None or reading.seq is None:
             polled = (device.row, when_ms)
             known = polled in batch.polled or (
-                when_ms * 1000 <= device.newest_order[0] + 1000 and self._polled_before(device, day, when_ms)
+                when_ms * 1000 <= device.newest_order[0] + 1000
+                and self._rows.polled_before(device, day, when_ms)
             )
             batch.polled.add(polled)
             return None if known else 0
@@ -132,65 +130,21 @@ class SqliteWriter:
         batch.boots[boot.row] = boot
         return boot.row
 
-    def _polled_before(self, device: DeviceMemory, day: int, when_ms: int) -> bool:
-        if self._next_row_of(day) == 1:
-            return False
-        found = self._db.execute(
-            f"SELECT 1 FROM {day_table(day)} WHERE device = ? AND at_ms = ? AND boot = 0",
-            (device.row, when_ms),
-        )
-        return found.fetchone() is not None
-
-    def _row(
-        self,
-        batch: Batch,
-        device: DeviceMemory,
-        reading: DeviceReading,
-        place: tuple[int, int, int, int],
-        newer: bool,
-    ) -> Seal:
-        """Add the row of a reading to the batch; return the row that holds its content."""
-        day, when_us, when_ms, boot = place
-        row = self._next_row_of(day)
-        self._next_row[day] = row + 1
-        content = content_of(reading)
-        newest, mark = device.newest, mark_of(content)
-        ref: int | None
-        body: bytes | None
-        if newer and newest is not None and newest.day == day and newest.mark == mark:
-            held, ref, body = newest, newest.row, None
-        else:
-            held = Seal(day, row, mark)
-            frame = self._frame(batch, device, day)
-            ref, body = (None, None) if frame is None else (frame.row, pack(content, frame.content))
-            if body is None or len(body) * 3 > len(content):
-                ref, body = None, pack(content, None)
-                device.frame = Content(day, row, content)
-        batch.rows.setdefault(day, []).append(
-            (row, device.row, when_ms, boot, reading.seq or 0, when_us - when_ms * 1000,
-             self._origin(reading.source, reading.site_id), ref, body)
-        )  # fmt: skip
-        return held
-
     def _become_newest(
         self,
         batch: Batch,
         device: DeviceMemory,
         reading: DeviceReading,
         order: tuple[int, str],
-        held: Seal,
+        place: tuple[int, int, Content],
     ) -> None:
-        if device.said is not None and shares_grounds(reading, device.said):
-            device.newest_state = (
-                reading.counters.life_count,
-                *device.newest_state[1:-1],
-                reading.source,
-            )
-        elif device.newest is not held or not device.newest_state:
+        if device.said is not None and shares_state(reading, device.said):
+            _, *unchanged, _ = device.newest_state
+            device.newest_state = (reading.counters.life_count, *unchanged, reading.source)
+        else:
             device.newest_state = state_columns(reading)
+        day, row, held = place
         device.newest, device.newest_order, device.said = held, order, reading
-        day = at_ms(reading.polled_at) // MS_PER_DAY
-        row = self._next_row[day] - 1
         batch.newest[device.row] = (device.row, *order, day, row, *device.newest_state, reading.tenant)
 
     def _conclusions(self, batch: Batch, device: DeviceMemory, landing: Landing, now_ms: int) -> None:
@@ -218,8 +172,7 @@ class SqliteWriter:
 
     def _flush(self, batch: Batch, now_ms: int) -> None:
         db = self._db
-        for day, rows in batch.rows.items():
-            db.executemany(f"INSERT INTO {day_table(day)} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        self._rows.write()
         db.executemany(NEWEST, batch.newest.values())
         for device_row, day in batch.rebuild:
             memory, key = batch.rollups[device_row, day]
@@ -310,54 +263,52 @@ class SqliteWriter:
         """Return the device, entering it in the database at its first reading; its site follows the readings."""
         memory = self._devices.get(key)
         if memory is None:
-            memory = self._load(key)
+            memory = self._load(key, site_id)
             self._devices.put(key, memory)
         if site_id is not None and memory.site_id != site_id:
             self._db.execute("UPDATE device SET site_id = ? WHERE id = ?", (site_id, memory.row))
             memory.site_id = site_id
         return memory
 
-    def _load(self, key: tuple[str, str]) -> DeviceMemory:
-        self._db.execute("INSERT OR IGNORE INTO device (tenant, device_id) VALUES (?, ?)", key)
-        row, site, at, tie, day, newest_row = self._db.execute(
+    def _load(self, key: tuple[str, str], site_id: str | None) -> DeviceMemory:
+        found = self._db.execute(
             "SELECT d.id, d.site_id, n.at_us, n.tie, n.day, n.row FROM device d LEFT JOIN newest n ON n.device = d.id "
             "WHERE d.tenant = ? AND d.device_id = ?",
             key,
         ).fetchone()
+        if found is None:
+            entered = self._db.execute(
+                "INSERT INTO device (tenant, device_id, site_id) VALUES (?, ?, ?)", (*key, site_id)
+            )
+            return DeviceMemory(entered.lastrowid or 0, site_id)
+        row, site, at, tie, day, newest_row = found
         memory = DeviceMemory(row, site)
         if at is not None:
             memory.newest_order = (at, tie)
-            held = content_in_row(self._db, day, newest_row)
-            memory.newest = None if held is None else sealed(held.day, held.row, held.content)
+            memory.newest = content_in_row(self._db, day, newest_row)
         return memory
 
     def boot(self, device: DeviceMemory, boot_id: str, now_ms: int) -> Boot:
         """Return one boot of the device, entering it at its first message."""
         boot = device.boots.get(boot_id)
         if boot is None:
-            self._db.execute(
-                "INSERT OR IGNORE INTO boot (device, boot_id, received, touched_ms) VALUES (?, ?, '', ?)",
-                (device.row, boot_id, now_ms),
-            )
-            row, received = self._db.execute(
+            found = self._db.execute(
                 "SELECT id, received FROM boot WHERE device = ? AND boot_id = ?", (device.row, boot_id)
             ).fetchone()
-            boot = device.boots[boot_id] = Boot(row, SequenceRanges.decode(received))
+            if found is None:
+                entered = self._db.execute(
+                    "INSERT INTO boot (device, boot_id, received, touched_ms) VALUES (?, ?, '', ?)",
+                    (device.row, boot_id, now_ms),
+                )
+                found = entered.lastrowid, ""
+            boot = device.boots[boot_id] = Boot(found[0], SequenceRanges.decode(found[1]))
         return boot
 
-    def _frame(self, batch: Batch, device: DeviceMemory, day: int) -> Content | None:
-        if device.frame is None or device.frame.day != day:
-            if day in batch.rows:  # the frame may be among the rows not yet written
-                self._db.executemany(
-                    f"INSERT INTO {day_table(day)} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", batch.rows.pop(day)
-                )
-            device.frame = first_frame(self._db, day, device.row) if self._next_row_of(day) > 1 else None
-        return device.frame
-
-    def _rollup(self, device: DeviceMemory, day: int) -> DayRollup:
+    def _rollup(self, device: DeviceMemory, day: int, *, first: bool) -> DayRollup:
         rollup = device.rollups.get(day)
         if rollup is None:
-            rollup = device.rollups[day] = read_day(self._db, device.row, day) or DayRollup()
+            stored = None if first else read_day(self._db, device.row, day)
+            rollup = device.rollups[day] = stored or DayRollup()
         return rollup
 
     def _rebuilt(self, key: RollupKey, device_row: int) -> DayRollup:
@@ -374,22 +325,3 @@ class SqliteWriter:
             f"SELECT {READING_COLUMNS} FROM {reading_tables(day)} WHERE r.device = ?", (device_row,)
         ).fetchall()
         return rolled_up(readings_from(Contents(self._db, day), tenant, device_id, rows))
-
-    def _next_row_of(self, day: int) -> int:
-        number = self._next_row.get(day)
-        if number is None:
-            create_day(self._db, day)
-            (number,) = self._db.execute(f"SELECT coalesce(max(id), 0) + 1 FROM {day_table(day)}").fetchone()
-            self._next_row[day] = number
-        return number
-
-    def _origin(self, source: str, site_id: str | None) -> int:
-        number = self._origins.get((source, site_id))
-        if number is None:
-            find = "SELECT id FROM origin WHERE source = ? AND site_id IS ?"
-            found = self._db.execute(find, (source, site_id)).fetchone()
-            if found is None:
-                self._db.execute("INSERT INTO origin (source, site_id) VALUES (?, ?)", (source, site_id))
-                found = self._db.execute(find, (source, site_id)).fetchone()
-            number = self._origins[source, site_id] = found[0]
-        return number

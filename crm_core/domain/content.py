@@ -17,11 +17,18 @@ CONTENT_FIELDS: Final = (
 _content = attrgetter(*CONTENT_FIELDS)
 #: What says that something is wrong (`crm_core.conditions.observe`), beside trays that are there or empty.
 _grounds = attrgetter("identity", "supplies", "alerts", "covers", "status", "derived", "incomplete")
+#: What `crm_core.device_state.state_columns` looks at, beside counters and source.
+_state = attrgetter("supplies", "alerts", "status", "derived")
 
 
 def shares_content(reading: DeviceReading, other: DeviceReading) -> bool:
     """Tell whether the readings hold the very same parts; False also for equal parts that are different objects."""
     return all(map(is_, _content(reading), _content(other)))
+
+
+def shares_state(reading: DeviceReading, other: DeviceReading) -> bool:
+    """Tell whether the device's state in brief has to be the same but for its counters and where it came from."""
+    return all(map(is_, _state(reading), _state(other)))
 
 
 def shares_grounds(reading: DeviceReading, other: DeviceReading) -> bool:

@@ -27,6 +27,11 @@ def encode_reading(reading: DeviceReading) -> bytes:
     return _encoder.encode(reading)
 
 
+def encode_part(part: object) -> bytes:
+    """Return one part of a reading (a field's value) as it stands in `encode_reading`."""
+    return _encoder.encode(part)
+
+
 def decode_reading(body: bytes) -> DeviceReading:
     """Return the reading in `body`, or raise `InvalidValue` with the reason in one line."""
     if len(body) > MAX_READING_BYTES:

@@ -57,7 +57,7 @@ def until_held(measure: Callable[[], bool], rounds: int = 3) -> None:
 @pytest.mark.server
 def test_mqtt_to_durable_store(tmp_path: Path) -> None:
     """Both drain a session that the broker kept, so no publisher takes part; the peer writes into a real InfluxDB."""
-    extra = ("max_queued_messages 0", "max_inflight_messages 2000", "set_tcp_nodelay true")
+    extra = ("max_queued_messages 0", "max_inflight_messages 8000", "set_tcp_nodelay true")
     broker = mosquitto(requires_server("mosquitto"), tmp_path / "broker", *extra)
     influx = influxd(requires_server("influxd"), tmp_path / "influx")
     with running(broker), running(influx), PathMap(influx.port) as mapped:
