@@ -12,6 +12,7 @@ from crm_core.domain.customer_files import Channel
 from crm_core.domain.errors import InvalidValue
 from crm_core.domain.identity import CustomerId
 from crm_core.relations.care import Spoken
+from crm_core.relations.measured import Measured
 from crm_core.relations.outcomes import OutcomeFigure
 from crm_core.relations.scorecards import Scorecard
 from crm_core.relations.surveys import ClassRow, Compared
@@ -250,20 +251,45 @@ class AnswerRow(Output):
         )
 
 
+class MeasuredBody(Output):
+    """A value with what it rests on: how many were counted, and the 95 % interval of a sample (null: counted whole)."""
+
+    value: Decimal
+    counted: int
+    low: Decimal | None
+    high: Decimal | None
+
+    @classmethod
+    def of(cls, found: Measured | None) -> "MeasuredBody | None":
+        """Return the body, null where nothing can be said."""
+        if found is None:
+            return None
+        low, high = found.interval or (None, None)
+        return cls(value=found.value, counted=found.counted, low=low, high=high)
+
+
 class FigureBody(Output):
     """An outcome figure beside its baseline month."""
 
     name: str
     unit: str
-    value: Decimal | None
-    baseline: Decimal | None
+    now: MeasuredBody | None
+    baseline: MeasuredBody | None
     change_percent: Decimal | None
     wanted: Decimal
     reached: bool | None
 
     @classmethod
     def of(cls, figure: OutcomeFigure) -> "FigureBody":
-        return cls.model_validate(figure)
+        return cls(
+            name=figure.name,
+            unit=figure.unit,
+            now=MeasuredBody.of(figure.now),
+            baseline=MeasuredBody.of(figure.before),
+            change_percent=figure.change_percent,
+            wanted=figure.wanted,
+            reached=figure.reached,
+        )
 
 
 class ScorecardBody(Output):

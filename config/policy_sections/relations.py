@@ -52,7 +52,9 @@ def relations_policy(take: Taker) -> RelationsPolicy:
             targets={
                 name: take.decimal(f"relations.outcomes.{name}", least=-1000, most=1000)
                 for name in take.names_under("relations.outcomes")
-            }
+            },
+            renewed_within=take.duration("relations.outcome_terms.renewed_within"),
+            market_devices=take.whole("relations.outcome_terms.market_devices", most=10**9),
         ),
         segments=tuple(_segment(take, name, names) for name in take.names_under("relations.segments")),
     )

@@ -167,6 +167,10 @@ class InstalledPeriod:
     start_count: int | None = None
     end_count: int | None = None
 
+    def covers(self, at: datetime) -> bool:
+        """Return True if the device stood there at that instant."""
+        return self.from_instant <= at and (self.to_instant is None or at < self.to_instant)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceBundle:

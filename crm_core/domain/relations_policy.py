@@ -119,6 +119,8 @@ class OutcomePolicy:
     """The figures to beat against a baseline month (92, 105), each as the change that is wanted."""
 
     targets: Mapping[str, Decimal]
+    renewed_within: timedelta  # a contract that begins so soon after another one's end renews it
+    market_devices: int  # rented devices in the firm's market; 0: not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

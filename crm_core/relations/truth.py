@@ -15,7 +15,7 @@ from crm_core.domain.service import ClockKind, Ticket, WorkOrder, WorkOrderKind,
 from crm_core.ports import UnitOfWork
 from crm_core.relations.measures import orders_since, tickets_since
 
-_Z95 = 1.959963984540054
+Z95 = 1.959963984540054
 FIXED = "fixed"
 
 
@@ -48,8 +48,8 @@ class Truth:
 def wilson(met: int, of: int) -> tuple[Decimal, Decimal]:
     """Return the 95 % Wilson score interval of `met` out of `of` (> 0), in percent with one decimal."""
     share = met / of
-    spread = _Z95 * math.sqrt(share * (1 - share) / of + _Z95**2 / (4 * of**2))
-    middle, scale = share + _Z95**2 / (2 * of), 1 + _Z95**2 / of
+    spread = Z95 * math.sqrt(share * (1 - share) / of + Z95**2 / (4 * of**2))
+    middle, scale = share + Z95**2 / (2 * of), 1 + Z95**2 / of
     low, high = max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
     return _percent(low), _percent(high)
 

@@ -1,13 +1,15 @@
 """Devices by filter, on all stores: search, count and place agree with a plain look at the whole fleet."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from crm_core.domain.errors import NotFound
-from crm_core.domain.identity import TenantId
+from crm_core.domain.fleet import InstalledPeriod
+from crm_core.domain.identity import CustomerId, DeviceId, SiteId, TenantId
 from crm_core.ports import DeviceFilter, DevicePlace
-from tests.builders import TENANT, a_customer, a_device, a_site
+from tests.builders import T0, TENANT, a_customer, a_device, a_site
 
 FLEET = (
     ("d1", "s1", "Canon iR-ADV C3525i"),
@@ -74,3 +76,21 @@ def test_what_is_found_is_complete_and_places_are_narrow(fleet):
             uow.devices.place(TENANT, "d9")
         with pytest.raises(NotFound):
             uow.devices.place(TenantId("rival"), "d1")
+
+
+def test_devices_are_counted_as_they_stood_at_an_instant(fleet):
+    june = T0 + timedelta(days=30)
+    stay = InstalledPeriod(
+        tenant=TENANT, device_id=DeviceId("d1"), site_id=SiteId("s1"), customer_id=CustomerId("c1"), contract_id=None,
+        from_instant=T0,
+    )  # fmt: skip
+    with fleet() as uow:
+        uow.devices.save_period(replace(stay, to_instant=june))
+        uow.devices.save_period(replace(stay, from_instant=june, site_id=SiteId("s2")))
+        uow.devices.save_period(replace(stay, device_id=DeviceId("d2"), from_instant=june))
+        counted = [
+            uow.devices.installed_at(TENANT, at)
+            for at in (T0 - timedelta(days=1), T0, june, june + timedelta(1))
+        ]
+        assert counted == [0, 1, 2, 2]
+        assert uow.devices.installed_at(TenantId("other"), june) == 0

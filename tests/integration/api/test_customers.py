@@ -212,7 +212,11 @@ def test_satisfaction_is_shown_by_class_with_its_interval(world, client, classif
 def test_outcomes_and_scorecards_answer_for_any_month(client, classified):
     boss = client("manager")
     rows = boss.get(f"{API}/outcomes", params={"month": "2026-02", "baseline": "2025-02"}).json()
-    assert {"satisfaction", "growth", "renewals", "revenue"} <= {row["name"] for row in rows}
+    assert {"satisfaction", "growth", "renewals", "revenue", "share"} <= {row["name"] for row in rows}
+    known = next(row["now"] for row in rows if row["now"] and row["now"]["low"] is not None)
+    assert float(known["low"]) <= float(known["value"]) <= float(known["high"])
+    page = boss.get("/outcomes?month=2026-02&baseline=2025-02").text
+    assert f"n = {known['counted']}" in page
     cards = boss.get(f"{API}/technician-scorecards", params={"month": "2026-02"}).json()
     assert {row["technician_id"] for row in cards} == {"li", "zhao"}
     text = boss.get(f"{API}/technician-scorecards", params={"month": "2026-02", "format": "csv"}).text

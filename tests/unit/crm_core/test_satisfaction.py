@@ -7,11 +7,14 @@ from decimal import Decimal
 import pytest
 
 from crm_core.domain.billing import Invoice, InvoiceKind
+from crm_core.domain.customer_files import Channel
 from crm_core.domain.errors import Conflict, InvalidValue, NotFound
+from crm_core.domain.fleet import InstalledPeriod
 from crm_core.domain.identity import CustomerId, DeviceId, SiteId, TechnicianId, TicketId, WorkOrderId
 from crm_core.domain.relations import Training
 from crm_core.domain.service import ClockKind, SlaClock, WorkOrder, WorkOrderKind, WorkOrderState
 from crm_core.fieldwork.plans import CarePlans
+from crm_core.relations.measured import Measured, mean_of, rate_of, share_of
 from crm_core.relations.money_facts import BillingMoney
 from crm_core.relations.outcomes import Outcomes
 from crm_core.relations.prevention import PLAN, Prevention
@@ -196,6 +199,44 @@ def test_outcome_figures_stand_beside_their_baseline(firm):
     revenue = rows["revenue"]
     assert (revenue.value, revenue.baseline, revenue.change_percent, revenue.reached) == (600, 600, 0, False)
     assert rows["renewals"].value is None
+    assert rows["share"].now is None  # nobody said how large the market is
+
+
+def test_outcome_figures_say_what_they_rest_on(firm):
+    known = replace(firm.policy.relations.outcomes, market_devices=50)
+    policy = replace(firm.policy, relations=replace(firm.policy.relations, outcomes=known))
+    with firm.uow() as uow:
+        stay = InstalledPeriod(
+            tenant=TENANT, device_id=DeviceId("d1"), site_id=SiteId("s1"), customer_id=C1, contract_id=None, from_instant=T0
+        )  # fmt: skip
+        for number in (1, 2):
+            uow.devices.save_period(replace(stay, device_id=DeviceId(f"d{number}")))
+        uow.commit()
+    firm.care.complain(TENANT, C1, subject="quality", text="grey pages", channel=Channel.PHONE)
+    rows = Outcomes(firm.uow, firm.clock, policy, BillingMoney(30)).compare(TENANT, MARCH, FEBRUARY)
+    found = {row.name: row.now for row in rows}
+    assert found["share"] == Measured(Decimal("4.00"), 2)
+    complaints = found["complaints"]
+    assert (complaints.value, complaints.counted) == (50, 1)
+    assert complaints.interval[0] < 50 < complaints.interval[1]
+    assert next(row for row in rows if row.name == "complaints").before is None  # no device stood there then
+
+
+def test_intervals_are_those_of_the_tables():
+    assert rate_of(10, 100, each=100, digits="0.1").interval == (
+        Decimal("4.8"),
+        Decimal("18.4"),
+    )  # exact: 4.8, 18.4
+    assert rate_of(0, 10, each=1, digits="0.01").interval == (
+        Decimal("0.00"),
+        Decimal("0.37"),
+    )  # exact: 0, 0.37
+    assert mean_of([80, 90, 100], most=100) == Measured(
+        Decimal("90.0"), 3, (Decimal("78.7"), Decimal("100.0"))
+    )
+    assert mean_of([70], most=100) == Measured(Decimal("70.0"), 1)
+    assert share_of(1, 4).interval == wilson(1, 4)
+    assert (rate_of(3, 0, each=1, digits="1"), mean_of([], most=100), share_of(0, 0)) == (None, None, None)
 
 
 # --- prevention, rent ---
