@@ -60,9 +60,10 @@ def _counters(order: WorkOrder) -> str | None:
 def _sections(
     order: WorkOrder, visit: VisitRecord, files: Sequence[Attachment], titles: Sequence[str], words: Words
 ) -> list[Section]:
-    found = [order.confirmed_cause, order.note]
+    outcome = words.t(f"outcome.{order.outcome}") if order.outcome else None
+    found = [outcome, words.term("component", order.confirmed_cause), order.note]
     parts = [
-        f"{part.quantity} × {part.kind} {part.part_number or ''} {part.serial or ''}".strip()
+        f"{part.quantity} × {words.term('kind', part.kind)} {part.part_number or ''} {part.serial or ''}".strip()
         for part in visit.parts
     ]
     checks = [

@@ -102,9 +102,7 @@ def draft_fields(customers: Iterable[Customer], plans: Sequence[BillingPlan], sh
         FormField(name="monthly_rent", kind="amount", needed=False),
         FormField(name="device_value", kind="amount"),
         FormField(name="deposit_percent", kind="amount", value=share, needed=False),
-        FormField(
-            name="cycle", kind="choice", choices=tuple((each, each) for each in _CYCLES), needed=False
-        ),
+        FormField(name="cycle", kind="choice", choices=tuple((each, each) for each in _CYCLES), needed=False),
         FormField(name="on_site_hours", kind="count", needed=False),
         FormField(name="clauses", kind="many", needed=False),
     )

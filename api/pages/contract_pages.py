@@ -3,11 +3,10 @@
 Each step is looked at first: everything is done but the writing, and what changes is shown.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, timedelta
-from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
@@ -20,7 +19,7 @@ from api.pages.common import renderer_of, words_of
 from api.pages.contract_forms import draft_fields, steps_of
 from api.pages.contract_steps import STEPS, Told, contract_changes
 from api.pages.forms import Form, amount_of, checked, count_of, day_of, version_of
-from api.pages.money_common import customer_names
+from api.pages.money_common import customer_names, line_of
 from api.pages.steps import Refusal, Rows, look_or_do
 from api.problem import Problem
 from api.routes.contracts import ContractKey, visible_agreement
@@ -92,7 +91,7 @@ def _new_page(request: Request, principal: Principal, refusal: Refusal | None = 
     services = services_of(request)
     with services.read_uow_factory() as uow:
         customers = customers_in_sight(principal, uow)
-    share = services.policy.agreements.credit.deposit.usual_share * 100
+    share = services.policy.agreements.credit.deposit_share * 100
     plans = services.money.plans.plans(principal.tenant)
     return renderer_of(request).page(
         request,
@@ -174,7 +173,7 @@ def _draft_of(request: Request, principal: Principal, sent: Mapping[str, str]) -
         assessment = valid_assessment(uow, principal.tenant, customer_id, today)
     starts_on = day_of(sent.get("starts_on", ""), "starts_on")
     percent = sent.get("deposit_percent", "").strip()
-    usual = services.policy.agreements.credit.deposit.usual_share
+    usual = services.policy.agreements.credit.deposit_share
     share = assessment.deposit_share if assessment else usual
     cycle = assessment.payment_months if assessment else 1
     hours = sent.get("on_site_hours", "").strip()
@@ -186,7 +185,7 @@ def _draft_of(request: Request, principal: Principal, sent: Mapping[str, str]) -
         lines=_lines_of(sent),
         deposit_share=amount_of(percent, "deposit_percent") / 100 if percent else share,
         payment_cycle_months=count_of(sent["cycle"], "cycle") if sent.get("cycle") else cycle,
-        assessment_id=assessment and str(assessment.assessment_id),
+        assessment_id=None if assessment is None else str(assessment.assessment_id),
         missing=missing_of(customer, services.policy.agreements.credit),
         on_site_hours=count_of(hours, "on_site_hours") if hours else None,
         clauses=tuple(row.strip() for row in sent.get("clauses", "").splitlines() if row.strip())[:100],

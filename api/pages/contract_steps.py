@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
 from decimal import Decimal
 from functools import partial
 from types import MappingProxyType
@@ -22,7 +21,7 @@ from crm_core.agreements.price_changes import rent_of
 from crm_core.billing.services import MoneyServices
 from crm_core.domain.contracts import Agreement, ContractLine, PriceConsent, Terms
 from crm_core.domain.errors import InvalidValue
-from crm_core.domain.identity import DeviceId
+from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.domain.identity import checked_identifier as identifier
 
 More = list[tuple[str, str]]  # further facts as (field, words)
@@ -133,7 +132,9 @@ def _place(told: Told, dry_run: bool) -> Taken:
 
 def _take_away(told: Told, dry_run: bool) -> Taken:
     device = told.text("device")
-    line = next((row.line_id for row in told.agreement.stays if row.device_id == device and not row.to_at), "")
+    line = next(
+        (row.line_id for row in told.agreement.stays if row.device_id == device and not row.to_at), ""
+    )
     after = told.services.contract_devices.take_away(
         *_whose(told),
         line,
@@ -221,7 +222,7 @@ def contract_changes(
     request: Request, words: Words, before: Agreement | None, after: Agreement, more: More | None = None
 ) -> Rows:
     """Return what differs between two states of a contract in words; all of a new one."""
-    say = partial(words.messages.text, words.language)
+    say = words.text
     rents = _rents(request, after, before)
     facts = [
         ("state", *(_state(words, each) for each in (before, after))),
@@ -242,7 +243,7 @@ def contract_changes(
 def _state(words: Words, agreement: Agreement | None) -> str:
     if agreement is None:
         return ""
-    return words.messages.text(words.language, f"billing.contract_state.{agreement.state.value}")
+    return words.text(f"billing.contract_state.{agreement.state.value}")
 
 
 def _rents(request: Request, after: Agreement, before: Agreement | None) -> tuple[str, str]:
@@ -258,7 +259,7 @@ def _rents(request: Request, after: Agreement, before: Agreement | None) -> tupl
         return rent(before), rent(after)
 
 
-def _whose(told: Told) -> tuple[str, str]:
+def _whose(told: Told) -> tuple[TenantId, str]:
     return told.principal.tenant, told.agreement.contract_id
 
 

@@ -16,7 +16,7 @@ class OfCustomer(Protocol):
     """A record that has a customer."""
 
     @property
-    def customer_id(self) -> CustomerId:
+    def customer_id(self) -> str:
         """Whose it is."""
         ...
 
@@ -24,7 +24,7 @@ class OfCustomer(Protocol):
 def customer_names(uow: UnitOfWork, principal: Principal, rows: Iterable[OfCustomer]) -> dict[str, str]:
     """Return the names of the customers of some records, by id."""
     found = {row.customer_id for row in rows}
-    customers = ((key, uow.customers.find(principal.tenant, key)) for key in found)
+    customers = ((key, uow.customers.find(principal.tenant, CustomerId(key))) for key in found)
     return {key: customer.name if customer else key for key, customer in customers}
 
 

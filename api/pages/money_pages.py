@@ -7,32 +7,33 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Query
 from fastapi import Path as PathParameter
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from api.access import MONEY, MONEY_OWNED, Principal, Public, services_of
 from api.documents.money_papers import invoice_paper, money, usage_lines
 from api.money_sight import (
     InvoiceFilter,
-    agreements_in_sight,
     customers_in_sight,
     invoices_in_sight,
     visible_invoice,
 )
 from api.pages.common import failure_of, renderer_of, words_of
 from api.pages.forms import Form, checked
+from api.pages.invoice_steps import INVOICE_STEPS, ToldInvoice, invoice_forms
+from api.pages.money_common import customer_names
+from api.pages.steps import Refusal, Rows, look_or_do
 from api.problem import Problem
 from api.routes.billing import InvoiceNumber
-from api.routes.contracts import ContractKey, visible_agreement
 from api.routes.money_documents import pdf, plain_words
-from crm_core.domain.billing import Invoice, InvoiceState, Payment, PaymentMethod
+from crm_core.domain.billing import Invoice, InvoiceState, Payment
 from crm_core.domain.errors import Conflict, InvalidValue
-from crm_core.ports import UnitOfWork
 
 router = APIRouter(include_in_schema=False)
 
 MoneyRole = Annotated[Principal, Depends(MONEY)]
 MoneyOwned = Annotated[Principal, Depends(MONEY_OWNED)]
 LinkToken = Annotated[str, PathParameter(min_length=20, max_length=100, pattern=r"^[A-Za-z0-9_-]+$")]
+StepName = Annotated[str, PathParameter(pattern=r"^[a-z-]{3,16}$")]
 Month = Annotated[str, Query(pattern=r"^(20[0-9]{2}-(0[1-9]|1[0-2]))?$", max_length=7)]
 _ROWS: Final = 60
 _BY_LINK: Final = Public("the address is the key: it shows one invoice until it expires")
@@ -50,7 +51,7 @@ def invoices_page(
     with services.read_uow_factory() as uow:
         which = InvoiceFilter(state=state, before=before, limit=_ROWS + 1)
         rows = invoices_in_sight(principal, uow, which)
-        names = _names(uow, principal, rows)
+        names = customer_names(uow, principal, rows)
     last = rows[_ROWS - 1].invoice_id if len(rows) > _ROWS else None
     return renderer_of(request).page(
         request,
@@ -92,7 +93,7 @@ def _month_end(request: Request, principal: Principal, month: str, *, write: boo
     except ValueError:
         raise Problem("invalid_input") from None
     with services.read_uow_factory() as uow:
-        names = _names(uow, principal, report.invoices if report else ())
+        names = customer_names(uow, principal, report.invoices if report else ())
     return renderer_of(request).page(
         request,
         "month_end.html",
@@ -111,28 +112,6 @@ def invoice_page(request: Request, principal: MoneyOwned, invoice_number: Invoic
     return _invoice_page(request, principal, invoice_number)
 
 
-@router.post("/invoices/{invoice_number}/pay")
-def pay(request: Request, principal: MoneyRole, form: Form, invoice_number: InvoiceNumber) -> Response:
-    """Record a payment."""
-    fields = checked(form, principal)
-    services = services_of(request)
-    with services.read_uow_factory() as uow:
-        visible_invoice(principal, uow, invoice_number)
-    try:
-        services.money.payments.pay(
-            principal.tenant,
-            invoice_number,
-            _amount(fields.get("amount", "")),
-            _method(fields.get("channel", "")),
-            fields.get("external_number", "")[:128],
-            actor=principal.name,
-        )
-    except (Conflict, InvalidValue) as error:
-        failure, status = failure_of(request, principal, error)
-        return _invoice_page(request, principal, invoice_number, failure=failure, status=status)
-    return RedirectResponse(f"/invoices/{invoice_number}", 303)
-
-
 @router.post("/invoices/{invoice_number}/link")
 def share(request: Request, principal: MoneyOwned, form: Form, invoice_number: InvoiceNumber) -> Response:
     """Make an address that shows the invoice without sign-in, and show it this once."""
@@ -145,30 +124,53 @@ def share(request: Request, principal: MoneyOwned, form: Form, invoice_number: I
     return _invoice_page(request, principal, invoice_number, address=address)
 
 
+@router.post("/invoices/{invoice_number}/{step}")
+def take_step(
+    request: Request, principal: MoneyRole, form: Form, invoice_number: InvoiceNumber, step: StepName
+) -> Response:
+    """Look at a payment, instalments or a credit note, or write it."""
+    sent = checked(form, principal)
+    taken = INVOICE_STEPS.get(step)
+    if taken is None:
+        raise Problem("not_found")
+    services = services_of(request)
+    with services.read_uow_factory() as uow:
+        invoice = visible_invoice(principal, uow, invoice_number)
+    told = ToldInvoice(services.money.payments, principal, invoice, sent, words_of(request, principal))
+
+    def act(dry_run: bool) -> Rows:
+        return taken(told, dry_run)
+
+    def again(refusal: Refusal) -> Response:
+        return _invoice_page(request, principal, invoice_number, refusal=refusal)
+
+    back = f"/invoices/{invoice_number}"
+    return look_or_do(request, principal, sent, key=step, act=act, back=back, again=again)
+
+
 def _invoice_page(
     request: Request,
     principal: Principal,
     invoice_number: str,
     *,
-    failure: str | None = None,
-    status: int = 200,
+    refusal: Refusal | None = None,
     address: str | None = None,
 ) -> Response:
     services = services_of(request)
     with services.read_uow_factory() as uow:
         invoice = visible_invoice(principal, uow, invoice_number)
         payments = list(uow.billing.payments.where(principal.tenant, invoice_number=invoice_number))
-        names = _names(uow, principal, [invoice])
+        names = customer_names(uow, principal, [invoice])
     words = words_of(request, principal)
     return renderer_of(request).page(
         request,
         "invoice.html",
         principal=principal,
-        status=status,
-        failure=failure,
+        status=refusal.status if refusal else 200,
+        refusal=refusal,
         address=address,
-        may_pay=principal.role in MONEY.roles and invoice.outstanding > 0,
-        methods=list(PaymentMethod),
+        inside=principal.bound_to is None,
+        forms=invoice_forms(invoice, words) if principal.role in MONEY.roles else [],
         **_shown(request, invoice, payments, names, words),
     )
 
@@ -224,59 +226,3 @@ def ageing_page(request: Request, principal: MoneyRole) -> Response:
     return renderer_of(request).page(
         request, "ageing.html", principal=principal, rows=rows, sums=sums, names=names, money=money
     )
-
-
-@router.get("/contracts")
-def contracts_page(request: Request, principal: MoneyOwned) -> Response:
-    """List the contracts in sight."""
-    with services_of(request).read_uow_factory() as uow:
-        rows = agreements_in_sight(principal, uow)
-        names = _names(uow, principal, rows)
-    return renderer_of(request).page(
-        request, "contracts.html", principal=principal, rows=rows, names=names, money=money
-    )
-
-
-@router.get("/contracts/{contract_id}")
-def contract_page(request: Request, principal: MoneyOwned, contract_id: ContractKey) -> Response:
-    """Show a contract: terms in force, lines with their devices, consents, history, invoices."""
-    agreement = visible_agreement(request, principal, contract_id)
-    with services_of(request).read_uow_factory() as uow:
-        which = InvoiceFilter(contract_id=contract_id, limit=12)
-        invoices = invoices_in_sight(principal, uow, which)
-        names = _names(uow, principal, [agreement])
-    serving = {stay.line_id: stay.device_id for stay in agreement.stays if stay.to_at is None}
-    return renderer_of(request).page(
-        request,
-        "contract.html",
-        principal=principal,
-        agreement=agreement,
-        terms=agreement.current,
-        serving=serving,
-        invoices=invoices,
-        names=names,
-        inside=principal.bound_to is None,
-        money=money,
-    )
-
-
-def _names(uow: UnitOfWork, principal: Principal, rows: Any) -> dict[str, str]:
-    """Return the names of the customers of some records."""
-    found = {row.customer_id for row in rows}
-    customers = ((key, uow.customers.find(principal.tenant, key)) for key in found)
-    return {key: customer.name if customer else key for key, customer in customers}
-
-
-def _amount(text: str) -> Decimal:
-    """Return an amount from a form, or raise `InvalidValue`."""
-    plain = text.strip().replace(",", "")
-    if not (plain.replace(".", "", 1).isdigit() and plain.isascii() and len(plain) <= 16):
-        raise InvalidValue("an amount is a number such as 120.00")
-    return Decimal(plain)
-
-
-def _method(text: str) -> PaymentMethod:
-    try:
-        return PaymentMethod(text)
-    except ValueError:
-        raise InvalidValue("choose how it was paid") from None

@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from api.access import Principal
-from api.pages.common import failure_of, renderer_of
+from api.pages.common import renderer_of, words_of
+from api.problem import problem_of
 from crm_core.domain.errors import Conflict, InvalidValue, NotFound
 
 Rows = Sequence[tuple[str, str]]  # what a step does, as (label, words)
@@ -65,8 +66,9 @@ def look_or_do(
     try:
         rows = act(not confirmed)
     except (Conflict, InvalidValue, NotFound) as error:
-        advice, status = failure_of(request, principal, error)
-        return again(Refusal(form=key, sent=form, reason=f"{advice} {error}", status=status))
+        refused = words_of(request, principal).text("money.page.refused")
+        status = problem_of(error).status
+        return again(Refusal(form=key, sent=form, reason=f"{refused} {error}", status=status))
     if confirmed:
         return RedirectResponse(back, 303)
     return renderer_of(request).page(

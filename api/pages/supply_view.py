@@ -36,6 +36,10 @@ class Words:
     language: str
     formats: Formats
 
+    def text(self, key: str, /, **arguments: object) -> str:
+        """Return a text of any area."""
+        return self.messages.text(self.language, key, **arguments)
+
     def t(self, key: str, /, **arguments: object) -> str:
         """Return a text of the pages."""
         return self.messages.text(self.language, f"pages.{key}", **arguments)

@@ -69,13 +69,13 @@ def one_charge(
     request: Request, principal: Annotated[Principal, Depends(MONEY_OWNED)], charge_id: ChargeKey
 ) -> ChargeBody:
     """Return a charge with its lines, its formula and the rules that made lines free."""
-    return _body(request, _visible(request, principal, charge_id))
+    return _body(request, visible_charge(request, principal, charge_id))
 
 
 @router.post("/charges/{charge_id}/compute", summary="Compute a charge")
 def compute(request: Request, principal: CareRole, charge_id: ChargeKey) -> ChargeBody:
     """Compute lines and total by the price list in force."""
-    _visible(request, principal, charge_id)
+    visible_charge(request, principal, charge_id)
     repairs = services_of(request).money.repairs
     return _body(request, repairs.compute(principal.tenant, charge_id, actor=principal.name))
 
@@ -83,7 +83,7 @@ def compute(request: Request, principal: CareRole, charge_id: ChargeKey) -> Char
 @router.post("/charges/{charge_id}/explain", summary="Note that a charge was explained")
 def explain(request: Request, principal: CareRole, charge_id: ChargeKey, body: ExplainInput) -> ChargeBody:
     """Note how the customer was given lines and formula."""
-    _visible(request, principal, charge_id)
+    visible_charge(request, principal, charge_id)
     repairs = services_of(request).money.repairs
     return _body(request, repairs.explain(principal.tenant, charge_id, body.note, actor=principal.name))
 
@@ -91,7 +91,7 @@ def explain(request: Request, principal: CareRole, charge_id: ChargeKey, body: E
 @router.post("/charges/{charge_id}/confirm", summary="Note the customer's consent to a charge")
 def confirm(request: Request, principal: CareRole, charge_id: ChargeKey, body: ConfirmInput) -> ChargeBody:
     """Note who agreed and how they pay; the invoice is written at once."""
-    _visible(request, principal, charge_id)
+    visible_charge(request, principal, charge_id)
     repairs = services_of(request).money.repairs
     charge = repairs.confirm(
         principal.tenant,
@@ -117,7 +117,7 @@ def charge_file(
     )
 
 
-def _visible(request: Request, principal: Principal, charge_id: int) -> RepairCharge:
+def visible_charge(request: Request, principal: Principal, charge_id: int) -> RepairCharge:
     """Return a charge of a customer in sight, or raise the problem of an absent one."""
     with services_of(request).read_uow_factory() as uow:
         charge = uow.billing.charges.get(principal.tenant, charge_id)

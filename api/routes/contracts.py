@@ -192,19 +192,15 @@ def place(
     """Let a device serve the line from now on; the one that is there ends its stay, its pages are its own."""
     agreement = visible_agreement(request, principal, contract_id)
     check_if_match(request, agreement.version)
-    devices = services_of(request).money.contract_devices
-    taken = any(stay.line_id == line_id and stay.to_at is None for stay in agreement.stays)
-    if taken:
-        devices.take_away(
-            principal.tenant, contract_id, line_id, actor=principal.name, end_count=body.end_count
-        )
-    placed = devices.place(
+    placed = services_of(request).money.contract_devices.swap(
         principal.tenant,
         contract_id,
         line_id,
         DeviceId(body.device_id),
         actor=principal.name,
+        end_count=body.end_count,
         start_count=body.start_count,
+        version=agreement.version,
     )
     return _body(response, principal, placed)
 

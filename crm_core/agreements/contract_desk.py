@@ -9,6 +9,7 @@ from crm_core.agreements.contract_money import months_before_day
 from crm_core.agreements.contract_states import ContractMove, next_state
 from crm_core.agreements.drafts import Draft, check_span, check_terms, keep_contract, plans_of, terms_of
 from crm_core.agreements.price_changes import price_rises
+from crm_core.agreements.succession import successor_draft, with_devices
 from crm_core.billing.deposits import ask_deposit, return_deposit
 from crm_core.billing.plans import get_plan, use_plan
 from crm_core.domain.contracts import (
@@ -20,7 +21,7 @@ from crm_core.domain.contracts import (
     Terms,
 )
 from crm_core.domain.errors import Conflict, InvalidValue, NotFound
-from crm_core.domain.identity import TenantId, checked_identifier
+from crm_core.domain.identity import ContractId, TenantId, checked_identifier
 from crm_core.domain.policy import PolicyBook
 from crm_core.ports import Clock, UnitOfWork, UnitOfWorkFactory
 
@@ -35,42 +36,53 @@ class ContractDesk:
         self.zone = ZoneInfo(policy.sla.calendar.time_zone)
 
     @property
+    def now(self) -> datetime:
+        """The instant by the firm's clock."""
+        return self._clock.now()
+
+    @property
     def today(self) -> date:
         """The local day of the firm."""
-        return self._clock.now().astimezone(self.zone).date()
+        return self.now.astimezone(self.zone).date()
 
-    def draft(self, tenant: TenantId, draft: Draft, *, actor: str) -> Agreement:
+    def draft(self, tenant: TenantId, draft: Draft, *, actor: str, dry_run: bool = False) -> Agreement:
         """Write a new draft and the contract that the service side sees; `Conflict` when the id is taken."""
         checked_identifier(draft.contract_id, "contract id")
         check_span(draft.starts_on, draft.ends_on)
         if not 0 <= draft.deposit_share <= 1:
             raise InvalidValue("the deposit is a share of the device value, 0 to 1")
         with self._uow_factory() as uow:
-            uow.customers.get(tenant, draft.customer_id)
-            terms = terms_of(draft, self._policy)
-            check_terms(uow, tenant, terms)
-            keep_contract(uow, tenant, draft.contract_id, draft.customer_id, terms, draft.on_site_hours)
-            made = uow.agreements.contracts.add(
-                Agreement(
-                    tenant=tenant,
-                    contract_id=draft.contract_id,
-                    customer_id=draft.customer_id,
-                    state=ContractState.DRAFT,
-                    terms=(terms,),
-                    missing=draft.missing,
-                    assessment_id=draft.assessment_id,
-                    events=(self._event(actor, "draft", None, ContractState.DRAFT),),
-                )
-            )
-            uow.commit()
+            made = self._add(uow, tenant, draft, actor)
+            if not dry_run:
+                uow.commit()
         return made
+
+    def _add(self, uow: UnitOfWork, tenant: TenantId, draft: Draft, actor: str) -> Agreement:
+        uow.customers.get(tenant, draft.customer_id)
+        terms = terms_of(draft, self._policy)
+        check_terms(uow, tenant, terms)
+        keep_contract(uow, tenant, draft.contract_id, draft.customer_id, terms, draft.on_site_hours)
+        return uow.agreements.contracts.add(
+            Agreement(
+                tenant=tenant,
+                contract_id=draft.contract_id,
+                customer_id=draft.customer_id,
+                state=ContractState.DRAFT,
+                terms=(terms,),
+                missing=draft.missing,
+                assessment_id=draft.assessment_id,
+                events=(self._event(actor, "draft", None, ContractState.DRAFT),),
+            )
+        )
 
     def get(self, tenant: TenantId, contract_id: str) -> Agreement:
         """Return an agreement, or raise `NotFound`."""
         with self._uow_factory() as uow:
             return get_agreement(uow, tenant, contract_id)
 
-    def settle_missing(self, tenant: TenantId, contract_id: str, what: str, *, actor: str) -> Agreement:
+    def settle_missing(
+        self, tenant: TenantId, contract_id: str, what: str, *, actor: str, dry_run: bool = False
+    ) -> Agreement:
         """Note that something which kept the draft back is there now (a guarantor, for example)."""
 
         def change(_: UnitOfWork, agreement: Agreement) -> Agreement:
@@ -79,7 +91,7 @@ class ContractDesk:
             left = tuple(each for each in agreement.missing if each != what)
             return self._noted(replace(agreement, missing=left), actor, "settled", what)
 
-        return self._change(tenant, contract_id, change)
+        return self._change(tenant, contract_id, change, dry_run=dry_run)
 
     def offer(
         self,
@@ -122,7 +134,7 @@ class ContractDesk:
             given = replace(consent, terms_version=agreement.current.version)
             active = replace(signed, consents=(*signed.consents, given))
             ask_deposit(uow, active, self.today, self._clock.now())
-            return active
+            return with_devices(uow, active, self.zone)
 
         return self._change(tenant, contract_id, change, version, dry_run=dry_run)
 
@@ -215,6 +227,28 @@ class ContractDesk:
 
         return self._change(tenant, contract_id, change, version, dry_run=dry_run)
 
+    def renew_for(
+        self,
+        tenant: TenantId,
+        contract_id: str,
+        successor_id: str,
+        months: int,
+        *,
+        actor: str,
+        version: int | None = None,
+        dry_run: bool = False,
+    ) -> Agreement:
+        """Renew for so many months: a draft with the present terms follows; signing it keeps the devices where they are."""
+        identifier = ContractId(checked_identifier(successor_id, "contract id"))
+
+        def change(uow: UnitOfWork, agreement: Agreement) -> Agreement:
+            hours = uow.contracts.get(tenant, contract_id).on_site_hours
+            self._add(uow, tenant, successor_draft(agreement, identifier, months, hours), actor)
+            moved = self._moved(agreement, ContractMove.RENEW, actor, note=identifier)
+            return replace(moved, successor_id=identifier)
+
+        return self._change(tenant, contract_id, change, version, dry_run=dry_run)
+
     def end(
         self,
         tenant: TenantId,
@@ -259,17 +293,7 @@ class ContractDesk:
         *,
         dry_run: bool = False,
     ) -> Agreement:
-        """Change the agreement in one transaction; with `dry_run` everything but the commit."""
-        with self._uow_factory() as uow:
-            agreement = get_agreement(uow, tenant, contract_id)
-            if version is not None and version != agreement.version:
-                raise Conflict(
-                    f"contract {contract_id} was changed meanwhile; read it again and repeat the change"
-                )
-            saved = uow.agreements.contracts.save(change(uow, agreement))
-            if not dry_run:
-                uow.commit()
-        return saved
+        return change_agreement(self._uow_factory, tenant, contract_id, change, version, dry_run=dry_run)
 
     def _moved(self, agreement: Agreement, move: ContractMove, actor: str, *, note: str = "") -> Agreement:
         state = next_state(agreement.state, move)
@@ -292,6 +316,10 @@ class ContractDesk:
         if agreement.state not in (ContractState.ACTIVE, ContractState.EXPIRING, ContractState.SUSPENDED):
             raise Conflict(f"contract {agreement.contract_id} is {agreement.state}: its terms do not change")
         check_terms(uow, agreement.tenant, terms)
+        gone = {line.line_id for line in agreement.current.lines} - {line.line_id for line in terms.lines}
+        left = [stay for stay in agreement.stays if stay.line_id in gone and stay.to_at is None]
+        if left:
+            raise Conflict(f"line {left[0].line_id} still has device {left[0].device_id}; take it away first")
         if terms.effective_on.day != 1 or terms.effective_on <= agreement.current.effective_on:
             raise InvalidValue("new terms begin on the first day of a month after the present terms")
         billed = uow.billing.invoices.where(agreement.tenant, contract_id=agreement.contract_id)
@@ -302,13 +330,35 @@ class ContractDesk:
         return datetime.combine(day + timedelta(days=1), datetime.min.time(), self.zone)
 
 
-def get_agreement(uow: UnitOfWork, tenant: TenantId, contract_id: str) -> Agreement:
-    """Return the agreement of a contract, or raise `NotFound`."""
+def change_agreement(
+    uow_factory: UnitOfWorkFactory,
+    tenant: TenantId,
+    contract_id: str,
+    change: Callable[[UnitOfWork, Agreement], Agreement],
+    version: int | None = None,
+    *,
+    dry_run: bool = False,
+) -> Agreement:
+    """Change an agreement in one transaction and return it; with `dry_run` everything but the commit."""
+    with uow_factory() as uow:
+        agreement = get_agreement(uow, tenant, contract_id, version)
+        saved = uow.agreements.contracts.save(change(uow, agreement))
+        if not dry_run:
+            uow.commit()
+    return saved
+
+
+def get_agreement(
+    uow: UnitOfWork, tenant: TenantId, contract_id: str, version: int | None = None
+) -> Agreement:
+    """Return the agreement of a contract, or raise `NotFound`; `Conflict` when it is not the version that is told."""
     found = uow.agreements.contracts.of_contract(tenant, contract_id)
     if found is None:
         raise NotFound(
             f"there is no agreement for contract {contract_id[:64]!r}; list the contracts to see them"
         )
+    if version is not None and version != found.version:
+        raise Conflict(f"contract {contract_id} was changed meanwhile; read it again and repeat the change")
     return found
 
 

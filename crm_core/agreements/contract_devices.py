@@ -1,11 +1,12 @@
 """Devices on the lines of an agreement, and the ends that cost money: early termination and loss."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from crm_core.agreements.contract_desk import get_agreement
+from crm_core.agreements.contract_desk import change_agreement, get_agreement
 from crm_core.agreements.contract_money import termination_penalty, value_left
 from crm_core.agreements.contract_states import ContractMove, next_state
 from crm_core.agreements.drafts import plans_of
@@ -42,26 +43,11 @@ class ContractDevices:
         start_count: int | None = None,
     ) -> Agreement:
         """Let a device serve a line from an instant on; `Conflict` when line or device are taken then."""
-        begin = at or self._clock.now()
-        with self._uow_factory() as uow:
-            agreement = get_agreement(uow, tenant, contract_id)
-            device = uow.devices.get(tenant, device_id)
-            if device.customer_id not in (None, agreement.customer_id):
-                raise Conflict(f"device {device_id} stands at customer {device.customer_id}; move it first")
-            _line(agreement, line_id)
-            new = DeviceStay(line_id=line_id, device_id=device_id, from_at=begin, start_count=start_count)
-            if any(stay.line_id == line_id and stay.overlaps(new) for stay in agreement.stays):
-                raise Conflict(f"line {line_id} has a device at that time; swap it or take it away first")
-            uow.devices.save(replace(device, contract_id=agreement.contract_id))
-            saved = self._keep(
-                uow,
-                replace(agreement, stays=(*agreement.stays, new)),
-                actor,
-                "placed",
-                f"{device_id} on {line_id}",
-            )
-            uow.commit()
-        return saved
+
+        def change(uow: UnitOfWork, agreement: Agreement) -> Agreement:
+            return self._placed(uow, agreement, line_id, device_id, actor, at, start_count)
+
+        return self._change(tenant, contract_id, change)
 
     def swap(
         self,
@@ -74,12 +60,17 @@ class ContractDevices:
         at: datetime | None = None,
         end_count: int | None = None,
         start_count: int | None = None,
+        version: int | None = None,
+        dry_run: bool = False,
     ) -> Agreement:
-        """Put another device on a line: the rent goes on, each device's pages are its own."""
-        self.take_away(tenant, contract_id, line_id, actor=actor, at=at, end_count=end_count)
-        return self.place(
-            tenant, contract_id, line_id, device_id, actor=actor, at=at, start_count=start_count
-        )
+        """Put a device on a line in the place of the one that is there, if any: the rent goes on, pages are each one's own."""
+
+        def change(uow: UnitOfWork, agreement: Agreement) -> Agreement:
+            if _serving(agreement, line_id) is not None:
+                agreement = self._taken_away(uow, agreement, line_id, actor, at, end_count)
+            return self._placed(uow, agreement, line_id, device_id, actor, at, start_count)
+
+        return self._change(tenant, contract_id, change, version, dry_run=dry_run)
 
     def take_away(
         self,
@@ -90,35 +81,70 @@ class ContractDevices:
         actor: str,
         at: datetime | None = None,
         end_count: int | None = None,
+        version: int | None = None,
+        dry_run: bool = False,
     ) -> Agreement:
         """End the present device's stay on a line."""
+
+        def change(uow: UnitOfWork, agreement: Agreement) -> Agreement:
+            return self._taken_away(uow, agreement, line_id, actor, at, end_count)
+
+        return self._change(tenant, contract_id, change, version, dry_run=dry_run)
+
+    def _placed(
+        self,
+        uow: UnitOfWork,
+        agreement: Agreement,
+        line_id: str,
+        device_id: DeviceId,
+        actor: str,
+        at: datetime | None,
+        start_count: int | None,
+    ) -> Agreement:
+        device = uow.devices.get(agreement.tenant, device_id)
+        if device.customer_id not in (None, agreement.customer_id):
+            raise Conflict(f"device {device_id} stands at customer {device.customer_id}; move it first")
+        _line(agreement, line_id)
+        begin = at or self._clock.now()
+        new = DeviceStay(line_id=line_id, device_id=device_id, from_at=begin, start_count=start_count)
+        if any(stay.line_id == line_id and stay.overlaps(new) for stay in agreement.stays):
+            raise Conflict(f"line {line_id} has a device at that time; swap it or take it away first")
+        uow.devices.save(replace(device, contract_id=agreement.contract_id))
+        placed = replace(agreement, stays=(*agreement.stays, new))
+        return self._noted(placed, actor, "placed", f"{device_id} on {line_id}")
+
+    def _taken_away(
+        self,
+        uow: UnitOfWork,
+        agreement: Agreement,
+        line_id: str,
+        actor: str,
+        at: datetime | None,
+        end_count: int | None,
+    ) -> Agreement:
+        present = _serving(agreement, line_id)
+        if present is None:
+            raise Conflict(f"line {line_id} has no device to take away")
         end = at or self._clock.now()
-        with self._uow_factory() as uow:
-            agreement = get_agreement(uow, tenant, contract_id)
-            open_one = next(
-                (row for row in agreement.stays if row.line_id == line_id and row.to_at is None), None
-            )
-            if open_one is None:
-                raise Conflict(f"line {line_id} has no device to take away")
-            if end <= open_one.from_at:
-                raise InvalidValue("a device leaves after it came")
-            closed = replace(open_one, to_at=end, end_count=end_count)
-            stays = tuple(closed if row == open_one else row for row in agreement.stays)
-            device = uow.devices.find(tenant, open_one.device_id)
-            if device is not None and device.contract_id == agreement.contract_id:
-                uow.devices.save(replace(device, contract_id=None))
-            saved = self._keep(
-                uow,
-                replace(agreement, stays=stays),
-                actor,
-                "taken_away",
-                f"{open_one.device_id} from {line_id}",
-            )
-            uow.commit()
-        return saved
+        if end <= present.from_at:
+            raise InvalidValue("a device leaves after it came")
+        closed = replace(present, to_at=end, end_count=end_count)
+        device = uow.devices.find(agreement.tenant, present.device_id)
+        if device is not None and device.contract_id == agreement.contract_id:
+            uow.devices.save(replace(device, contract_id=None))
+        stays = tuple(closed if row == present else row for row in agreement.stays)
+        note = f"{present.device_id} from {line_id}"
+        return self._noted(replace(agreement, stays=stays), actor, "taken_away", note)
 
     def report_lost(
-        self, tenant: TenantId, contract_id: str, device_id: DeviceId, *, actor: str, on: date | None = None
+        self,
+        tenant: TenantId,
+        contract_id: str,
+        device_id: DeviceId,
+        *,
+        actor: str,
+        on: date | None = None,
+        dry_run: bool = False,
     ) -> Decimal:
         """Charge the depreciated value of a lost device on the next invoice and return it (requirement 14)."""
         day = on or self._today
@@ -148,8 +174,9 @@ class ContractDevices:
             )
             if made is None:
                 raise Conflict(f"the loss of device {device_id} was charged already")
-            self._keep(uow, agreement, actor, "lost", f"{device_id}: {value}")
-            uow.commit()
+            uow.agreements.contracts.save(self._noted(agreement, actor, "lost", f"{device_id}: {value}"))
+            if not dry_run:
+                uow.commit()
         return value
 
     def terminate(
@@ -170,11 +197,7 @@ class ContractDevices:
         if not reason.strip():
             raise InvalidValue("say why the contract ends before its time")
         with self._uow_factory() as uow:
-            agreement = get_agreement(uow, tenant, contract_id)
-            if version is not None and version != agreement.version:
-                raise Conflict(
-                    f"contract {contract_id} was changed meanwhile; read it again and repeat the change"
-                )
+            agreement = get_agreement(uow, tenant, contract_id, version)
             if not agreement.terms[0].starts_on <= last_day <= agreement.current.ends_on:
                 raise InvalidValue("the last day lies within the term of the contract")
             penalty = self._penalty(uow, agreement, last_day)
@@ -222,9 +245,20 @@ class ContractDevices:
             )
         return penalty
 
-    def _keep(self, uow: UnitOfWork, agreement: Agreement, actor: str, what: str, note: str) -> Agreement:
+    def _change(
+        self,
+        tenant: TenantId,
+        contract_id: str,
+        change: Callable[[UnitOfWork, Agreement], Agreement],
+        version: int | None = None,
+        *,
+        dry_run: bool = False,
+    ) -> Agreement:
+        return change_agreement(self._uow_factory, tenant, contract_id, change, version, dry_run=dry_run)
+
+    def _noted(self, agreement: Agreement, actor: str, what: str, note: str) -> Agreement:
         event = self._event(agreement, actor, what, note)
-        return uow.agreements.contracts.save(replace(agreement, events=(*agreement.events, event)))
+        return replace(agreement, events=(*agreement.events, event))
 
     def _event(self, agreement: Agreement, actor: str, what: str, note: str) -> ContractEvent:
         return ContractEvent(
@@ -239,6 +273,11 @@ class ContractDevices:
     @property
     def _today(self) -> date:
         return self._clock.now().astimezone(self._zone).date()
+
+
+def _serving(agreement: Agreement, line_id: str) -> DeviceStay | None:
+    """Return the stay of the device that serves a line now."""
+    return next((row for row in agreement.stays if row.line_id == line_id and row.to_at is None), None)
 
 
 def _line(agreement: Agreement, line_id: str) -> ContractLine:

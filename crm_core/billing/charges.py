@@ -10,7 +10,7 @@ from decimal import Decimal
 from crm_core.domain.billing_policy import BillingPolicy, RepairItem, RepairPolicy
 from crm_core.domain.charges import ChargeLine, ChargeRule, PartCharge, RepairJob, RepairPrice
 from crm_core.domain.errors import InvalidValue
-from crm_core.domain.messages import packed
+from crm_core.domain.messages import named, packed
 from crm_core.domain.money import CENT, to_cent
 
 
@@ -93,7 +93,12 @@ def _labour_line(job: RepairJob, item: RepairItem, policy: RepairPolicy) -> Char
         rule = ChargeRule.LONG_TERM_LABOUR
     return ChargeLine(
         kind="labour",
-        text=packed("billing.charge.labour", item=item.item, complexity=item.complexity, hours=job.hours),
+        text=packed(
+            "billing.charge.labour",
+            item=named(f"billing.item.{item.item}"),
+            complexity=named(f"billing.complexity.{item.complexity}"),
+            hours=job.hours,
+        ),
         formula=formula,
         full_price=full,
         amount=Decimal("0.00") if rule else full,
@@ -107,6 +112,7 @@ def _part_line(part: PartCharge, job: RepairJob, policy: RepairPolicy) -> Charge
     full = to_cent(part.unit_price * part.quantity)
     rule = _free_rule(job, policy, under_warranty=part.under_warranty)
     amount, formula = full, f"{part.quantity} × {part.unit_price}"
+    name = part.name if policy.item(part.name) is None else named(f"billing.item.{part.name}")
     if rule is not None:
         amount = Decimal("0.00")
     elif part.consumable and job.consumables_discount:
@@ -114,9 +120,7 @@ def _part_line(part: PartCharge, job: RepairJob, policy: RepairPolicy) -> Charge
         rule, amount, formula = ChargeRule.LOYALTY, to_cent(full * left), f"{formula} × {left}"
     return ChargeLine(
         kind="part",
-        text=packed(
-            "billing.charge.part", name=part.name, number=part.part_number or "", quantity=part.quantity
-        ),
+        text=packed("billing.charge.part", name=name, number=part.part_number or "", quantity=part.quantity),
         formula=formula,
         full_price=full,
         amount=amount,

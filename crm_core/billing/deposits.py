@@ -6,6 +6,7 @@ It is the customer's money: no revenue, no points. Its invoices have a series of
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from crm_core.agreements.succession import predecessor_of
 from crm_core.billing.credit_notes import take_back
 from crm_core.billing.settling import add_item, blank_invoice, compose, write
 from crm_core.domain.billing import (
@@ -16,7 +17,7 @@ from crm_core.domain.billing import (
     InvoiceState,
     LineKind,
 )
-from crm_core.domain.contracts import Agreement, ContractState
+from crm_core.domain.contracts import Agreement
 from crm_core.domain.messages import packed
 from crm_core.ports import UnitOfWork
 
@@ -28,9 +29,9 @@ def ask_deposit(uow: UnitOfWork, agreement: Agreement, today: date, now: datetim
 
     Due with the beginning of the contract, or after its payment days when that is later. None without a deposit.
     """
-    for earlier in uow.agreements.contracts.where(agreement.tenant, customer_id=agreement.customer_id):
-        if earlier.successor_id == agreement.contract_id and earlier.state is ContractState.RENEWED:
-            return_deposit(uow, earlier, today, now)
+    earlier = predecessor_of(uow, agreement)
+    if earlier is not None:
+        return_deposit(uow, earlier, today, now)
     terms = agreement.current
     if not terms.deposit:
         return None

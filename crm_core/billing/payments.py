@@ -84,6 +84,7 @@ class PaymentDesk:
         *,
         actor: str,
         paid_at: datetime | None = None,
+        dry_run: bool = False,
     ) -> Payment:
         """Record a payment; the same channel and external number again has no further effect.
 
@@ -116,7 +117,8 @@ class PaymentDesk:
                 )
             )
             self._settle(uow, invoice, amount)
-            uow.commit()
+            if not dry_run:
+                uow.commit()
         return payment
 
     def _settle(self, uow: UnitOfWork, invoice: Invoice, amount: Decimal) -> None:
@@ -214,7 +216,9 @@ class PaymentDesk:
                 uow.commit()
         return made
 
-    def redeem_points(self, tenant: TenantId, customer_id: CustomerId, points: int) -> AccountItem:
+    def redeem_points(
+        self, tenant: TenantId, customer_id: CustomerId, points: int, *, dry_run: bool = False
+    ) -> AccountItem:
         """Spend points on rent: their value is a credit on the next invoice (29, 30); once a day for a customer."""
         what = f"rent:{self.today}"
         with self._uow_factory() as uow:
@@ -236,7 +240,8 @@ class PaymentDesk:
             )
             if item is None:
                 raise Conflict("points were redeemed for rent today already")
-            uow.commit()
+            if not dry_run:
+                uow.commit()
         return item
 
     def dun(self, tenant: TenantId) -> list[DunningStep]:

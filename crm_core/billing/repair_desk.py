@@ -23,7 +23,7 @@ from crm_core.domain.charges import (
     RepairJob,
     RepairPrice,
 )
-from crm_core.domain.contracts import BILLED_STATES
+from crm_core.domain.contracts import BILLED_STATES, ContractState
 from crm_core.domain.errors import Conflict, IllegalTransition, InvalidValue
 from crm_core.domain.identity import CustomerId, DeviceId, TenantId, WorkOrderId
 from crm_core.domain.policy import PolicyBook
@@ -60,7 +60,13 @@ class RepairDesk:
         self._zone = ZoneInfo(policy.sla.calendar.time_zone)
 
     def collect(
-        self, tenant: TenantId, work_order_id: WorkOrderId, found: Collected, *, actor: str
+        self,
+        tenant: TenantId,
+        work_order_id: WorkOrderId,
+        found: Collected,
+        *,
+        actor: str,
+        dry_run: bool = False,
     ) -> RepairCharge:
         """Open the charge of a work order with what was found; the rules of the customer are looked up here."""
         with self._uow_factory() as uow:
@@ -81,7 +87,8 @@ class RepairDesk:
                     done_at=order.done_at or self._clock.now(),
                 )
             )
-            uow.commit()
+            if not dry_run:
+                uow.commit()
         return made
 
     def job_of(
@@ -115,25 +122,37 @@ class RepairDesk:
             consumables_discount=Decimal(0) if discount is None else discount.amount / 100,
         )
 
-    def compute(self, tenant: TenantId, charge_id: int, *, actor: str) -> RepairCharge:
+    def compute(self, tenant: TenantId, charge_id: int, *, actor: str, dry_run: bool = False) -> RepairCharge:
         """Compute lines and total by the present price list."""
 
         def change(_: UnitOfWork, charge: RepairCharge) -> RepairCharge:
             price = price_of_repair(charge.job, self._policy.billing, self._policy.version)
             return replace(self._moved(charge, ChargeState.COMPUTE, actor), price=price)
 
-        return self._change(tenant, charge_id, change)
+        return self._change(tenant, charge_id, change, dry_run=dry_run)
 
-    def explain(self, tenant: TenantId, charge_id: int, note: str, *, actor: str) -> RepairCharge:
+    def explain(
+        self, tenant: TenantId, charge_id: int, note: str, *, actor: str, dry_run: bool = False
+    ) -> RepairCharge:
         """Note how the customer was given lines and formula."""
         if not note.strip():
             raise InvalidValue("say how the charge was explained to the customer")
         return self._change(
-            tenant, charge_id, lambda _, charge: self._moved(charge, ChargeState.EXPLAIN, actor, note.strip())
+            tenant,
+            charge_id,
+            lambda _, charge: self._moved(charge, ChargeState.EXPLAIN, actor, note.strip()),
+            dry_run=dry_run,
         )
 
     def confirm(
-        self, tenant: TenantId, charge_id: int, method: PaymentMethod, agreed_by: str, *, actor: str
+        self,
+        tenant: TenantId,
+        charge_id: int,
+        method: PaymentMethod,
+        agreed_by: str,
+        *,
+        actor: str,
+        dry_run: bool = False,
     ) -> RepairCharge:
         """Note the customer's consent and how they pay, and write the invoice; nothing to pay is its own receipt."""
         if not agreed_by.strip():
@@ -149,7 +168,7 @@ class RepairDesk:
                 return receipted(confirmed, self._clock.now())
             return replace(confirmed, invoice_number=self._invoice(uow, confirmed, price))
 
-        return self._change(tenant, charge_id, change)
+        return self._change(tenant, charge_id, change, dry_run=dry_run)
 
     def _invoice(self, uow: UnitOfWork, charge: RepairCharge, price: RepairPrice) -> str:
         lines = tuple(
@@ -193,17 +212,24 @@ class RepairDesk:
             return False
         agreement = uow.agreements.contracts.of_contract(tenant, device.contract_id)
         if agreement is not None:
-            return agreement.state in BILLED_STATES
+            renewed = agreement.state is ContractState.RENEWED and self._today <= agreement.last_day
+            return agreement.state in BILLED_STATES or renewed
         contract = uow.contracts.find(tenant, device.contract_id)
         return contract is not None and contract.starts_on <= self._today <= contract.ends_on
 
     def _change(
-        self, tenant: TenantId, charge_id: int, change: Callable[[UnitOfWork, RepairCharge], RepairCharge]
+        self,
+        tenant: TenantId,
+        charge_id: int,
+        change: Callable[[UnitOfWork, RepairCharge], RepairCharge],
+        *,
+        dry_run: bool,
     ) -> RepairCharge:
         with self._uow_factory() as uow:
             charge = uow.billing.charges.get(tenant, charge_id)
             saved = uow.billing.charges.save(change(uow, charge))
-            uow.commit()
+            if not dry_run:
+                uow.commit()
         return saved
 
     def _moved(self, charge: RepairCharge, state: ChargeState, actor: str, note: str = "") -> RepairCharge:

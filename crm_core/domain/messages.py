@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlencode
 
 LANGUAGES: Final = ("zh-CN", "en")
 FALLBACK: Final = "en"
+_KEY: Final = "@"
 
 
 class Messages:
@@ -36,12 +37,23 @@ class Messages:
         key, _, arguments = line.partition("?")
         if key not in self._texts.get(FALLBACK, {}):
             return line
-        return self.text(language, key, **dict(parse_qsl(arguments, keep_blank_values=True)))
+        told = dict(parse_qsl(arguments, keep_blank_values=True))
+        return self.text(language, key, **{name: self._word(language, value) for name, value in told.items()})
+
+    def _word(self, language: str, value: str) -> str:
+        """Return an argument made by `named` in the reader's language; any other stays as it is."""
+        known = value.startswith(_KEY) and value[1:] in self._texts.get(FALLBACK, {})
+        return self.text(language, value[1:]) if known else value
 
 
 def packed(key: str, **arguments: object) -> str:
     """Return one line that can be stored now and read in any language later: the key with its arguments."""
     return f"{key}?{urlencode(arguments)}" if arguments else key
+
+
+def named(key: str) -> str:
+    """Return an argument of `packed` that is itself a text: it is read in the reader's language."""
+    return f"{_KEY}{key}"
 
 
 class _Kept(dict[str, object]):

@@ -118,7 +118,8 @@ def test_the_form_records_a_payment_and_explains_a_refusal(browser):
     page = person.get("/invoices/INV-2026-000002", headers={"Accept": "text/html"}).text
     csrf = re.search(r'name="csrf" value="([^"]+)"', page)[1]
     paid = person.post(
-        "/invoices/INV-2026-000002/pay", content=f"csrf={csrf}&amount=1.00&channel=cash", headers=FORM, follow_redirects=False
+        "/invoices/INV-2026-000002/pay", content=f"csrf={csrf}&confirmed=yes&amount=1.00&channel=cash", headers=FORM,
+        follow_redirects=False,
     )  # fmt: skip
     assert paid.status_code == 303
     refused = person.post(

@@ -232,6 +232,9 @@ def test_no_bill_is_negative_and_no_cent_is_lost(steps: list[tuple[str, int]]) -
     asked = [row for row in _invoices(world) if row.state is not InvoiceState.CREDITED and not row.corrects]
     paid_on_credited = sum(row.paid for row in _invoices(world) if row.state is InvoiceState.CREDITED)
     waiting = world.payouts.waiting(TENANT, C1).balance
+    with world.uow_factory() as uow:  # what was paid late left its interest behind
+        items = uow.billing.items.where(TENANT)
+    came += sum((row.amount for row in items if row.kind is LineKind.INTEREST), Decimal(0))
     assert all(row.total >= 0 for row in asked if row.kind is not InvoiceKind.CREDIT_NOTE)
     assert sum((row.total for row in asked), waiting) == came + rents - paid_on_credited
 
@@ -249,3 +252,29 @@ def _one_of(world: MoneyWorld, what: str, place: int, cents: int) -> None:
             _pay(world, rows[cents % len(rows)])
     except Conflict:
         return
+
+
+def test_a_renewal_goes_on_with_the_same_devices_and_bills_no_page_twice() -> None:
+    world = _world()
+    world.contract(ends_on=date(2026, 5, 31))
+    world.placed("k1", "1", "d1")
+    world.clock.move_to(shanghai(5, 20))
+    world.desk.renew_for(TENANT, "k1", "k2", 12, actor="li", dry_run=True)
+    renewed = world.desk.renew_for(TENANT, "k1", "k2", 12, actor="li")
+    assert renewed.successor_id == "k2"
+    world.desk.offer(TENANT, "k2", actor="li")
+    second = world.desk.sign(TENANT, "k2", a_consent(), actor="li")
+    assert (second.current.starts_on, second.current.ends_on) == (date(2026, 6, 1), date(2027, 5, 31))
+    world.says(
+        counted("d1", shanghai(5, 1), 0),
+        counted("d1", shanghai(5, 31, 23), 1000),
+        counted("d1", shanghai(6, 30, 23), 1700),
+    )
+    world.clock.move_to(shanghai(6, 1, 6))
+    (may,) = world.billing.run(TENANT, MAY).invoices
+    world.clock.move_to(shanghai(7, 1, 6))
+    (june,) = world.billing.run(TENANT, date(2026, 6, 1)).invoices
+    assert [(row.contract_id, row.usage[0].mono, row.total) for row in (may, june)] == [
+        ("k1", 1000, Decimal("700.00")),
+        ("k2", 700, Decimal("670.00")),
+    ]
