@@ -19,8 +19,11 @@ from api.oidc import oidc_client
 from api.openapi import describe
 from api.overview_cache import OverviewCache
 from api.pages import (
+    account_pages,
     calendar_pages,
     care_pages,
+    charge_pages,
+    contract_pages,
     desk_pages,
     entry_pages,
     fleet_pages,
@@ -143,6 +146,9 @@ _PAGES: Final[tuple[Any, ...]] = (
     job_pages,
     fleet_pages,
     foresight_pages,
+    account_pages,
+    charge_pages,
+    contract_pages,
     money_pages,
     my_pages,
     notice_pages,

@@ -61,6 +61,7 @@ PLACES: Final[tuple[Place, ...]] = (
     Place("money", "invoices", "/invoices", _INVOICED),
     Place("money", "contracts", "/contracts", _INVOICED),
     Place("money", "ageing", "/ageing", MONEY),
+    Place("money", "charges", "/charges", CARE),
     Place("firm", "policy", "/policy", MANAGERS),
     Place("insight", "service_quality", "/service-quality", SUPERVISORS),
 )
