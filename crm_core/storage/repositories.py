@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Delete, Select, Table, and_, bindparam, func, or_, select
+from sqlalchemy import Connection, Delete, Select, Table, and_, bindparam, func, or_, select, text
 
 from crm_core.domain.errors import Conflict, NotFound
 from crm_core.domain.fleet import Contract, Customer, Device, DeviceBundle, InstalledPeriod, Site
@@ -275,7 +275,8 @@ def _raised_between(*columns: str) -> Select[Any]:
 
 @cache
 def _open_of_key() -> Select[Any]:
-    return where_equal(schema.tickets, "tenant", "dedup_key").where(schema.tickets.c.is_open)
+    """Return the query of a cause's open ticket; the condition is worded as in the partial index, or SQLite passes that by."""
+    return where_equal(schema.tickets, "tenant", "dedup_key").where(text("tickets.is_open"))
 
 
 @cache
@@ -286,9 +287,13 @@ def _links_of() -> Delete:
 
 @cache
 def _active_for_ticket() -> Select[Any]:
-    link, order = schema.work_order_tickets.c, schema.work_orders
-    linked = select(link.work_order_id).where(link.ticket_id == bindparam("wanted_ticket"), link.active)
-    return where_equal(order, "tenant").where(order.c.work_order_id.in_(linked))
+    link, order = schema.work_order_tickets, schema.work_orders
+    active = text("work_order_tickets.active")  # as in the partial index
+    return (
+        where_equal(order, "tenant")
+        .join_from(order, link, link.c.work_order_id == order.c.work_order_id)
+        .where(link.c.ticket_id == bindparam("wanted_ticket"), active)
+    )
 
 
 def _ticket_row(ticket: Ticket) -> dict[str, Any]:

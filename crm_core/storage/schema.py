@@ -216,7 +216,7 @@ tickets = Table(
         sqlite_where=text("is_open"),
         postgresql_where=text("is_open"),
     ),
-    Index("ix_tickets_device", "tenant", "device_id", "ticket_id"),
+    Index("ix_tickets_device", "tenant", "device_id", "raised_at"),
     Index("ix_tickets_state", "tenant", "state", "ticket_id"),
     Index("ix_tickets_raised", "tenant", "raised_at"),
     Index("ix_tickets_site", "tenant", "site_id", "raised_at"),

@@ -329,7 +329,7 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     with op.batch_alter_table("tickets", schema=None) as batch_op:
-        batch_op.create_index("ix_tickets_device", ["tenant", "device_id", "ticket_id"], unique=False)
+        batch_op.create_index("ix_tickets_device", ["tenant", "device_id", "raised_at"], unique=False)
         batch_op.create_index("ix_tickets_raised", ["tenant", "raised_at"], unique=False)
         batch_op.create_index("ix_tickets_state", ["tenant", "state", "ticket_id"], unique=False)
         batch_op.create_index(
