@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
+from analytics.evaluation import refuse_random_split
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -69,5 +71,9 @@ def cross_fitted(
     """
     order = np.random.default_rng(seed).permutation(np.unique(groups))
     parts = [part for part in np.array_split(order, min(folds, len(order))) if len(part)]
-    made = [predict(np.setdiff1d(order, part), np.sort(part)) for part in parts]
+    made = []
+    for part in parts:
+        others = np.setdiff1d(order, part)
+        refuse_random_split(np.zeros_like(others), np.zeros_like(part), others, part, 1)
+        made.append(predict(others, np.sort(part)))
     return np.concatenate([chance for chance, _ in made]), np.concatenate([truth for _, truth in made])

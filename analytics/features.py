@@ -59,12 +59,16 @@ class SupplyKey:
 
 @dataclass(frozen=True, slots=True)
 class EndedLife:
-    """One supply that went out: its row, first day, day found, and its end (day, half days; None: changed early)."""
+    """One supply that went out: its row, first day, day found, and its end (day, half days; None: changed early).
+
+    `days_left` says for how many more days one that was changed early would have lasted by its gauge (None: unknown).
+    """
 
     row: int
     first_day: int
     found_on: int
     end: float | None
+    days_left: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,22 +182,33 @@ class FleetState:
         holiday = day in self.holidays
         self.usage.expect(day, self.usage.expected_on(weekday_of(day)), holiday=holiday)
         self._note_falls(day, block.counts[:, column])
-        pages = self.usage.take(day, block.counts[:, column], dry=self._dry_devices(), holiday=holiday)
+        dry = self._dry_devices() & ~(block.counts[:, column] > self.usage.count)
+        pages = self.usage.take(day, block.counts[:, column], dry=dry, holiday=holiday)
         ran_out, empty_day = self.supply.ran_out(), self.supply.empty_day.copy()
-        seg_day = self.supply.seg_day.copy()
+        seg_day, left = self.supply.seg_day.copy(), self.supply.pages_left()
         self.supply.take(
             day, block.states[:, column], block.percents[:, column], pages[self.supply.usage_row]
         )
-        for row in np.flatnonzero(self.supply.swapped & ~np.isnan(seg_day)).tolist():
+        out = np.flatnonzero(self.supply.swapped & ~np.isnan(seg_day))
+        days_left = self._days_left(out, left[out])
+        for row in out.tolist():
             found = float(day) if np.isnan(empty_day[row]) else float(empty_day[row])
             end = found - 0.5 if ran_out[row] else None
-            self.ended.append(EndedLife(row, int(seg_day[row]), day, end))
+            self.ended.append(EndedLife(row, int(seg_day[row]), day, end, days_left.get(row)))
         self.failures.take(day, events, np.nan_to_num(pages), block.jams[:, column])
         self.recent.take(day, events, pages, block.jams[:, column], block.polls[:, column])
         if self.all_codes is not None and day in self.recent.codes:
             self.all_codes[day] = self.recent.codes[day]
         self.last_day = day
         return pages
+
+    def _days_left(self, rows: Ints, pages: npt.NDArray[np.floating]) -> dict[int, float]:
+        """Return for how many days `pages` of supplies `rows` would last at present use, where their gauge can be believed."""
+        told = ~(self.supply.speaks_late() | self.supply.sticks())[rows]
+        if not told.any():
+            return {}
+        days = pages / np.maximum(self.usage.present_rate(self.supply.usage_row[rows]), 1e-3)
+        return dict(zip(rows[told].tolist(), days[told].tolist(), strict=True))
 
     def _note_falls(self, day: int, counts: Floats) -> None:
         before = self.usage.count

@@ -127,7 +127,7 @@ class Forecaster:
         supply_id, supply_model = self._supply_champion(tenant)
         failure_id, hazard = self._failure_champion(tenant)
         use = use_numbers(state, day)
-        numbers = supply_numbers(state, day, self._holidays, supply_model, 1.0)
+        numbers = supply_numbers(state, day, self._holidays, supply_model)
         supplies = supply_forecasts(
             state, devices, numbers, Stamp(now, as_of, day, supply_id), self._policy.replenishment
         )

@@ -2,21 +2,21 @@
 
 A nightly run keeps one promise a week of every supply that runs out within 30 days and of every device's chance to fail.
 A later night fills in what came true; the scorecard says how wide, how right and how well calibrated they were, for all,
-by kind of gauge, by device model and by forecast model. Promises whose interval has passed without the end that they
-foretold count as missed at once: waiting for them would flatter the score.
+by kind of gauge, by device model and by forecast model. A supply that was changed before its end counts as well: with its
+end as good as seen (the gauge had passed most of the way) or for as long as it was watched (`censored`).
 """
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from typing import Final
+from typing import Final, TypedDict
 
 import numpy as np
-import numpy.typing as npt
 
+from analytics.censored import held_share
 from analytics.evaluation import calibration_error
-from analytics.features import FleetState, day_number
+from analytics.features import EPOCH, EndedLife, FleetState, day_number
 from analytics.supply_state import SupplyState
 from crm_core.domain.forecast import FailureForecast, SupplyForecast
 from crm_core.domain.identity import TenantId
@@ -26,6 +26,7 @@ PROMISE_EVERY_DAYS: Final = 7
 NEAR_DAYS: Final = 30.0
 FAILURE_DAYS: Final = 14
 _GIVE_UP_DAYS: Final = 150  # nobody plans that far; the truth of older promises is left open for good
+_SAYS_EMPTY: Final = 0.004  # share of full that a gauge states as 0: nothing is left to foretell
 _GAUGES: Final = ((0.004, "ml"), (0.02, "steps_1"), (0.06, "steps_5"), (1.0, "steps_10"))
 
 
@@ -57,6 +58,8 @@ def promises_of(
         if days is None or days.p50 > NEAR_DAYS or not _is_due(supply.device_id, day):
             continue
         row = state.supply_row(supply.device_id, supply.supply_index)
+        if state.supply.reported[row] <= _SAYS_EMPTY:
+            continue
         made.append(
             Promise(
                 tenant=state.tenant, subject=Subject.SUPPLIES, device_id=supply.device_id, item=supply.supply_index,
@@ -86,18 +89,18 @@ def resolved(
     `failures` has the days (since 1970) of each device's failures.
     """
     today = day_number(as_of)
-    lives: dict[int, list[tuple[int, float | None]]] = {}
+    lives: dict[int, list[EndedLife]] = {}
     for life in state.ended:
-        lives.setdefault(life.row, []).append((life.found_on, life.end))
+        lives.setdefault(life.row, []).append(life)
     done = []
     for promise in promises:
         made = day_number(promise.made_on)
         if promise.subject is Subject.SUPPLIES:
             row = state.supply_row(promise.device_id, promise.item)
-            after = [end for found, end in lives.get(row, ()) if found > made]
-            if after:
-                outcome = None if after[0] is None else max(0.0, after[0] - made)
-                done.append(replace(promise, resolved_on=as_of, outcome=outcome))
+            after = next((life for life in lives.get(row, ()) if life.found_on > made), None)
+            if after is not None:
+                found = EPOCH + timedelta(days=after.found_on)
+                done.append(replace(promise, resolved_on=found, outcome=_days_lived(after, made)))
             elif today - made > _GIVE_UP_DAYS:
                 done.append(replace(promise, resolved_on=as_of))
         elif today - made >= FAILURE_DAYS:
@@ -106,15 +109,27 @@ def resolved(
     return done
 
 
+def _days_lived(life: EndedLife, made: int) -> float | None:
+    """Return the days from `made` to the end of a supply; None where it was changed too early to tell.
+
+    What a speaking gauge still showed, at the use of that day, is added when at least as many days had passed.
+    """
+    if life.end is not None:
+        return max(0.0, life.end - made)
+    watched = life.found_on - made
+    return watched + life.days_left if life.days_left is not None and life.days_left <= watched else None
+
+
 # --- scores -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """One promise as numbers; `outcome` is NaN while the supply still lives beyond P90."""
+    """One promise as numbers: its outcome (NaN: not shown) and the days for which it was watched."""
 
     promise: Promise
     outcome: float
+    watched: float
 
 
 def score_rows(tenant: TenantId, promises: Sequence[Promise], as_of: date) -> list[Score]:
@@ -132,46 +147,58 @@ def score_rows(tenant: TenantId, promises: Sequence[Promise], as_of: date) -> li
                 groups.setdefault(key(item.promise), []).append(item)
             figures = _of_supplies if subject is Subject.SUPPLIES else _of_failures
             for name, rows in sorted(groups.items()):
-                made.append(
-                    Score(tenant=tenant, as_of=as_of, subject=subject, grouping=grouping, name=name, rows=len(rows), **figures(rows))
-                )  # fmt: skip
+                known = figures(rows)
+                if known is not None:
+                    made.append(
+                        Score(
+                            tenant=tenant, as_of=as_of, subject=subject, grouping=grouping, name=name, **known
+                        )
+                    )
     return made
 
 
 def _judge(promise: Promise, as_of: date) -> _Judged | None:
     if promise.outcome is not None:
-        return _Judged(promise, promise.outcome)
-    late = promise.resolved_on is None and as_of > promise.made_on + timedelta(days=int(promise.p90) + 1)
-    return _Judged(promise, float("nan")) if late and promise.subject is Subject.SUPPLIES else None
+        return _Judged(promise, promise.outcome, promise.outcome)
+    if promise.subject is not Subject.SUPPLIES:
+        return None
+    watched = ((promise.resolved_on or as_of) - promise.made_on).days
+    return _Judged(promise, float("nan"), float(watched))
 
 
-def _numbers(rows: Sequence[_Judged]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return quantiles [n, 3] and outcomes [n]."""
-    return (
-        np.array([(row.promise.p10, row.promise.p50, row.promise.p90) for row in rows]),
-        np.array([row.outcome for row in rows]),
-    )
+class _Figures(TypedDict):
+    rows: int
+    error: float | None
+    bias: float | None
+    coverage: float | None
+    width: float | None
 
 
-def _of_supplies(rows: Sequence[_Judged]) -> dict[str, float | None]:
-    days, truth = _numbers(rows)
+def _of_supplies(rows: Sequence[_Judged]) -> _Figures | None:
+    """Return the figures of supplies; `rows` counts the promises that are decided. None while there is none."""
+    low, mid, high = np.array([(row.promise.p10, row.promise.p50, row.promise.p90) for row in rows]).T
+    truth = np.array([row.outcome for row in rows])
     known = ~np.isnan(truth)
-    wrong = days[known, 1] - truth[known]
-    inside = (days[:, 0] <= truth) & (truth <= days[:, 2])
+    coverage, decided = held_share(low, high, np.array([row.watched for row in rows]), known)
+    if coverage is None:
+        return None
+    wrong = mid[known] - truth[known]
     return {
+        "rows": decided,
         "error": round(float(np.abs(wrong).mean()), 3) if len(wrong) else None,
         "bias": round(float(wrong.mean()), 3) if len(wrong) else None,
-        "coverage": round(float(inside.mean()), 4),
-        "width": round(float((days[:, 2] - days[:, 0]).mean()), 3),
+        "coverage": round(coverage, 4),
+        "width": round(float((high - low).mean()), 3),
     }
 
 
-def _of_failures(rows: Sequence[_Judged]) -> dict[str, float | None]:
-    chance, truth = _numbers(rows)
-    happened = truth > 0.5
+def _of_failures(rows: Sequence[_Judged]) -> _Figures:
+    chance = np.array([row.promise.p50 for row in rows])
+    happened = np.array([row.outcome for row in rows]) > 0.5
     return {
-        "error": round(calibration_error(happened, chance[:, 1], 10), 4),
-        "bias": round(float(chance[:, 1].mean() - happened.mean()), 4),
+        "rows": len(rows),
+        "error": round(calibration_error(happened, chance, 10), 4),
+        "bias": round(float(chance.mean() - happened.mean()), 4),
         "coverage": None,
         "width": None,
     }

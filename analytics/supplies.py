@@ -14,6 +14,7 @@ import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from analytics.conformal import conformal_widening
+from analytics.evaluation import refuse_random_split
 from analytics.supply_state import SupplyState
 from analytics.usage import UsageState, days_to_use, weekday_of
 
@@ -26,9 +27,7 @@ QUANTILES: Final = (0.1, 0.5, 0.9)
 _NEAR_DAYS: Final = 30.0  # intervals are calibrated where people act on them
 _MIN_CALIBRATION: Final = 200
 _FOLDS: Final = 4
-_TAIL: Final = (
-    0.105  # of held-out rows beyond each side: P10 and P90 to a rounded 10 %, in favour of narrow intervals
-)
+_HALF_DAY: Final = 0.5  # polls show the day of a run-out, not the hour: no interval is sharper than that
 
 FEATURES: Final = (
     "log_formula", "log_formula_fast", "log_formula_slow", "log_formula_cartridge", "log_formula_linear", "log_formula_step",
@@ -151,7 +150,7 @@ def _outer(quantile: float, seed: int, trees: int) -> HistGradientBoostingRegres
 
 @dataclass(slots=True)
 class SupplyModel:
-    """Three quantile corrections of the formula, and the conformal widening of the outer two (log days)."""
+    """Three quantile corrections of the formula, and the conformal widening of the outer two (log days, may narrow)."""
 
     regressors: list[list[HistGradientBoostingRegressor]]  # [quantile][bag]; the middle one is central
     widen: tuple[float, float]
@@ -166,7 +165,7 @@ class SupplyModel:
         )
         raw[:, 0] = np.minimum(raw[:, 0], raw[:, 1]) - self.widen[0]
         raw[:, 2] = np.maximum(raw[:, 2], raw[:, 1]) + self.widen[1]
-        days = np.maximum(np.expm1(raw), 0.0)
+        days = np.maximum(np.expm1(raw) + _HALF_DAY * np.array([-1.0, 0.0, 1.0]), 0.0)
         return np.asarray(np.sort(days, axis=1))
 
 
@@ -204,10 +203,12 @@ def fit_supply_model(
 
     low, high = np.empty(len(target)), np.empty(len(target))
     for held in _device_folds(rows.group, seed, folds):
+        refuse_random_split(rows.day[~held], rows.day[held], rows.group[~held], rows.group[held], 1)
         low[held] = fit(~held & thin, QUANTILES[0]).predict(features[held])
         high[held] = fit(~held & thin, QUANTILES[2]).predict(features[held])
     near = np.expm1(base) <= _NEAR_DAYS
     if near.sum() < _MIN_CALIBRATION:
         near = np.ones_like(near)
-    widen = conformal_widening(low[near], high[near], target[near], np.ones(int(near.sum())), tail=_TAIL)
+    earliest, latest = (np.log1p(rows.true_days + shift) - base for shift in (_HALF_DAY, -_HALF_DAY))
+    widen = conformal_widening(low[near], high[near], earliest[near], latest[near])
     return SupplyModel([[fit(thin, QUANTILES[0])], [central], [fit(thin, QUANTILES[2])]], widen, seed)

@@ -49,24 +49,59 @@ def rate_deviation(state: FleetState, day: int) -> Floats:
     )
 
 
-def formula_deviation(state: FleetState, snap: Snapshot) -> Floats:
-    """Return the deviation of log days to empty of the formula, per supply: level, use per page, pages a day."""
-    supply = state.supply
-    level = np.maximum(supply.level, 0.0) + 0.01
-    of_level = np.minimum(supply.var_level / level**2, 1.0)
-    of_slope = supply.var_slope / supply.slope**2
-    of_rate = rate_deviation(state, snap.day)[supply.usage_row] ** 2
-    of_days = 0.30 * np.minimum(state.usage.spread[supply.usage_row], 3.0) / (snap.formula_days + 1.0)
-    return np.asarray(np.sqrt(np.minimum(of_level + of_slope + of_rate + np.minimum(of_days, 0.3), 1.2**2)))
+@dataclass(frozen=True, slots=True)
+class _Spread:
+    """How wide the formula's interval must be, so that about 80 % of outcomes lie inside from the second day on.
+
+    Constants by pinball loss of P10 and P90 over the first 300 days of two synthetic fleets: devices of every age.
+    """
+
+    least: float = 0.09
+    of_level: float = 0.68
+    of_use: float = 0.61
+    of_days: float = 0.37  # single days differ from their mean
+    down: float = 1.69
+    up: float = 2.01  # a low guess of days is more often wrong than a high one,
+    up_young: float = 0.41  # all the more of a device that is hardly known
+    young_days: float = 14.0
+
+
+_SPREAD: Final = _Spread()
+
+
+def formula_days(state: FleetState, snap: Snapshot) -> Floats:
+    """Return P10, P50, P90 of the formula's days to empty, [n, 3].
+
+    The spread is that of the logarithm of days + 1: of the level in days of use, of use per page, of pages a day, of days.
+    """
+    supply, rows, its = state.supply, state.supply.usage_row, _SPREAD
+    days = snap.formula_days
+    share = days / (days + 1.0)
+    of_use = supply.var_slope / supply.slope**2 + rate_deviation(state, snap.day)[rows] ** 2
+    level_days = (
+        np.sqrt(supply.var_level) / supply.slope * supply.nominal / np.maximum(snap.pages_per_day, 1e-3)
+    )
+    of_days = its.of_days * np.minimum(state.usage.spread[rows], 3.0) / (days + 1.0)
+    variance = (
+        its.least**2
+        + (its.of_level * level_days / (days + 1.0)) ** 2
+        + its.of_use**2 * share**2 * of_use
+        + of_days
+    )
+    deviation = np.minimum(np.sqrt(variance), 1.5)
+    age = np.where(np.isnan(state.usage.first_day), 0.0, snap.day - state.usage.first_day)[rows]
+    up = its.up * (1.0 + its.up_young / (1.0 + age / its.young_days))
+    middle = np.log1p(days)
+    low, high = np.maximum(np.expm1(middle - its.down * deviation), 0.0), np.expm1(middle + up * deviation)
+    return np.stack([low, days, high], axis=1)
 
 
 def supply_numbers(
-    state: FleetState, day: int, holidays: frozenset[int], model: SupplyModel | None, widen: float
+    state: FleetState, day: int, holidays: frozenset[int], model: SupplyModel | None
 ) -> SupplyNumbers:
-    """Return the numbers of every supply at the end of `day`; `widen` scales the formula's interval (calibration)."""
+    """Return the numbers of every supply at the end of `day`: by the model where it was taught, else by the formula."""
     snap = snapshot(day, state.usage, state.supply, calendar_ahead(day, holidays))
-    deviation = widen * formula_deviation(state, snap)
-    days = np.stack([snap.formula_days * np.exp(k * 1.2816 * deviation) for k in (-1.0, 0.0, 1.0)], axis=1)
+    days = formula_days(state, snap)
     basis = _bases(state, day)
     by_model = np.zeros(len(days), bool)
     if model is not None:

@@ -114,6 +114,15 @@ class UsageState:
         k = _PROFILE_PRIOR_WEEKS
         return np.asarray((own_pages + k * (site_shape[self.site] * level)) / (own_days + k))
 
+    def present_rate(self, rows: Ints) -> Floats:
+        """Return pages a day of a few devices as they print now; close to `profile` times `multipliers`, but quick."""
+        daily = (self.week_pages[:, rows].sum(0) + 7.0 * self.prior_rate[rows]) / (
+            self.week_days[:, rows].sum(0) + 7.0
+        )
+        pseudo = _MULTIPLIER_PRIOR_DAYS * daily
+        seen, expected = self.seen_pages[2, rows], self.expected_pages[2, rows]
+        return np.asarray(daily * (seen + pseudo) / (expected + np.maximum(pseudo, 1e-9)))
+
     def multipliers(self, daily: Floats) -> Floats:
         """Return present use over the profile's expectation, [h, n] by half-life; 1 means as usual."""
         pseudo = _MULTIPLIER_PRIOR_DAYS * daily

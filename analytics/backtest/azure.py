@@ -20,6 +20,7 @@ from analytics.backtest.failure_report import chance_pictures
 from analytics.backtest.report import write_report
 from analytics.backtest.supplies import silent
 from analytics.calibration import LogOddsCalibration, cross_fitted, fit_calibration
+from analytics.evaluation import refuse_random_split
 from analytics.supplies import without_empty_columns
 from crm_core.domain.errors import InvalidValue, NotFound
 
@@ -201,6 +202,9 @@ class _Learner:
         self, machines: Iterable[int], horizon: int, seeds: Iterable[int]
     ) -> list[HistGradientBoostingClassifier]:
         whole, chosen = self._whole(horizon), list(machines)
+        learned, judged = np.arange(whole.start, whole.stop), np.arange(self._split, self._plant.days)
+        every = np.arange(len(self._plant.machines))
+        refuse_random_split(learned, judged, np.array(chosen), every, horizon)
         matrix = np.concatenate(
             [
                 self._features[machine][whole].reshape(-1, self._features[machine].shape[2])

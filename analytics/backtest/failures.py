@@ -26,6 +26,7 @@ from analytics.backtest.failure_history import (
 from analytics.backtest.failure_report import failure_report
 from analytics.backtest.supplies import silent
 from analytics.backtest.supply_history import as_dates
+from analytics.evaluation import refuse_random_split
 from analytics.supplies import without_empty_columns
 
 Floats = npt.NDArray[np.float64]
@@ -132,6 +133,7 @@ def fit_hazards(
     first_day: int = _FIRST_DAY,
 ) -> HazardBags:
     """Fit the hazards on rows whose horizon ends within the training days."""
+    n = len(features.history.device_ids)
     models: dict[int, list[HistGradientBoostingClassifier]] = {horizon: [] for horizon in HORIZONS}
     for bag in range(bags):
         rows = hazard_rows(features, known, train_days, seed + bag, first_day)
@@ -140,6 +142,8 @@ def fit_hazards(
             progress("fit", (bag + step / 2) / bags)
             whole = rows.day < train_days - horizon
             label = rows.label[horizon][whole]
+            walk_starts = np.full(n, train_days)
+            refuse_random_split(rows.day[whole], walk_starts, rows.device[whole], np.arange(n), horizon)
             if label.any() and not label.all():
                 models[horizon].append(
                     _classifier(seed + bag, trees).fit(matrix[whole], label, sample_weight=rows.weight[whole])

@@ -20,6 +20,7 @@ from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
 from analytics.backtest.pictures import Plot
 from analytics.backtest.report import write_report
 from analytics.backtest.supplies import silent
+from analytics.evaluation import refuse_random_split
 from analytics.survival import kaplan_meier
 from crm_core.domain.errors import InvalidValue
 
@@ -162,6 +163,8 @@ def fit_life_model(
     for part in range(_FOLDS):
         progress("calibrate", part / _FOLDS)
         mine = np.isin(unit, units[fold == part])
+        at = cycle.astype(np.int64)
+        refuse_random_split(at[~mine], at[mine], unit[~mine], unit[mine], 1)
         members = _members(features[~mine], life[~mine], seed, threads, trees, trees * 2 // 5)
         held_out[mine] = np.clip(
             np.mean([member.predict(features[mine]) for member in members], axis=0), 0.0, cap

@@ -100,7 +100,7 @@ class SimulatedYear:
         return np.where(seen, level, np.nan)
 
     def _judge(self, day, looks, levels):
-        numbers = supply_numbers(self.state, day_number(START) + day, frozenset(), None, 1.0)
+        numbers = supply_numbers(self.state, day_number(START) + day, frozenset(), None)
         due = replenish(numbers.days, self.policy.replenishment)
         self._due = np.where(due, self._due + 1, 0)
         for row in np.flatnonzero((self._due >= looks) | (levels <= 0.0)).tolist():

@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 
 from analytics.calibration import LogOddsCalibration, cross_fitted, fit_calibration
+from analytics.censored import held_share
 from analytics.corrections import correct
 from analytics.drift import deciles, drifted, shares
 from analytics.evaluation import Score
-from analytics.features import FleetState, day_number
+from analytics.features import EndedLife, FleetState, day_number
 from analytics.outlook import CustomerFacts, churn, months_after
 from analytics.part_fits import ConfirmedFailure, PartFit
 from analytics.part_lives import part_laws
 from analytics.priors import SupplyPriorBook
 from analytics.promotion import RollingRows, judge
-from analytics.scorecard import broken_promise, score_rows
+from analytics.scorecard import broken_promise, resolved, score_rows
 from analytics.supplies import FEATURES, SupplyModel, SupplyRows
 from collector.stores.memory import MemoryTelemetryStore
 from config.catalogue_files import load_catalogue
@@ -56,6 +57,44 @@ def test_a_scorecard_counts_what_came_true_and_what_is_overdue() -> None:
     assert late["all", ""].coverage == pytest.approx(1 / 3, abs=1e-3)
     assert late["gauge", "ml"].error == pytest.approx(3.5)
     assert late["all", ""].bias == pytest.approx((1.0 - 6.0) / 2)
+
+
+def test_coverage_is_honest_although_early_ends_show_first_and_people_change_supplies_in_time() -> None:
+    rng = np.random.default_rng(5)
+    middle = rng.uniform(5.0, 30.0, 20_000)
+    truth = middle * np.exp(rng.normal(0.0, 0.3, len(middle)))
+    low, high = middle * np.exp(-1.2816 * 0.3), middle * np.exp(1.2816 * 0.3)  # holds 80 % by construction
+    watched = rng.uniform(0.0, 15.0, len(middle))  # made in the last weeks, or changed before the end
+    ended = truth <= watched
+    share, decided = held_share(low, high, np.where(ended, truth, watched), ended)
+    assert share == pytest.approx(0.8, abs=0.015)
+    assert 0 < decided < len(middle)
+    known = ended & (truth >= low) & (truth <= high)
+    assert abs(known.sum() / ended.sum() - 0.8) > 0.015  # what judging only the known ones would say
+
+
+def test_nothing_is_decided_before_the_first_end() -> None:
+    days = np.array([2.0, 3.0])
+    assert held_share(days + 1, days + 9, days, np.zeros(2, bool)) == (None, 0)
+    share, decided = held_share(days, days + 9, days, np.array([False, True]))
+    assert (share, decided) == (1.0, 1)  # the end at P10 lies inside, and nobody was watched for longer
+
+
+@pytest.mark.parametrize(("life", "days"), [
+    (EndedLife(0, 0, 20, 17.5), 7.5),
+    (EndedLife(0, 0, 20, None, 4.0), 14.0),  # ten days watched, four left: as good as seen
+    (EndedLife(0, 0, 20, None, 11.0), None),
+    (EndedLife(0, 0, 20, None), None),
+])  # fmt: skip
+def test_a_supply_changed_near_its_end_tells_how_long_it_would_have_lasted(
+    life: EndedLife, days: float | None
+) -> None:
+    made = date(1970, 1, 11)
+    state = FleetState(DEFAULT_TENANT, SupplyPriorBook(load_catalogue()))
+    state.ended = [replace(life, row=-1)]
+    promise = replace(_promise(1, None), made_on=made)
+    (done,) = resolved(state, [promise], {}, made + timedelta(days=30))
+    assert (done.outcome, done.resolved_on) == (days, date(1970, 1, 21))
 
 
 @pytest.mark.parametrize(("inside", "rows", "broken"), [(160, 200, False), (130, 200, True), (100, 150, False), (190, 200, True)])  # fmt: skip

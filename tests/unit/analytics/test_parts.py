@@ -110,7 +110,7 @@ def test_a_run_out_that_shows_only_later_is_no_label_before() -> None:
 def test_conformal_widening_leaves_a_tenth_on_each_side() -> None:
     rng = np.random.default_rng(0)
     truth = rng.normal(size=4000)
-    low, high = conformal_widening(np.full(4000, -0.5), np.full(4000, 0.5), truth, np.ones(4000))
+    low, high = conformal_widening(np.full(4000, -0.5), np.full(4000, 0.5), truth, truth)
     assert np.mean(truth < -0.5 - low) == pytest.approx(0.1, abs=0.01)
     assert np.mean(truth > 0.5 + high) == pytest.approx(0.1, abs=0.01)
 
