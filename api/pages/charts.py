@@ -12,15 +12,27 @@ from markupsafe import Markup, escape
 
 from crm_core.domain.forecast import Interval
 
-_SVG: Final = '<svg class="{cls}" viewBox="0 0 {w} {h}" role="img" aria-label="{title}" preserveAspectRatio="{ratio}"><title>{title}</title>{body}</svg>'
+_SVG: Final = '<svg class="{cls}" viewBox="0 0 {w} {h}" role="{role}" aria-label="{title}" preserveAspectRatio="{ratio}"><title>{title}</title>{body}</svg>'
 
 
-def picture(cls: str, width: float, height: float, title: str, body: str, *, stretch: bool = False) -> Markup:
-    """Return the SVG element; `stretch` lets it fill its box in both directions."""
+def picture(
+    cls: str,
+    width: float,
+    height: float,
+    title: str,
+    body: str,
+    *,
+    stretch: bool = False,
+    linked: bool = False,
+) -> Markup:
+    """Return the SVG element; `stretch` lets it fill its box in both directions, `linked` holds links for keyboards."""
     ratio = "none" if stretch else "xMidYMid meet"
     shapes = Markup(body)  # noqa: S704 - our own elements with numbers; names of classes are escaped
     frame = Markup(_SVG)  # noqa: S704 - a constant; `format` escapes the title
-    return frame.format(cls=cls, w=f"{width:g}", h=f"{height:g}", title=title, ratio=ratio, body=shapes)
+    role = "group" if linked else "img"
+    return frame.format(
+        role=role, cls=cls, w=f"{width:g}", h=f"{height:g}", title=title, ratio=ratio, body=shapes
+    )
 
 
 def sparkline(values: Sequence[float | None], title: str, *, width: int = 240, height: int = 44) -> Markup:

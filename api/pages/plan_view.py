@@ -7,6 +7,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from api.access import Principal
+from api.pages import plan_map
 from api.pages.order_view import what_of
 from api.pages.supply_view import Words
 from api.pages.ticket_view import place_of
@@ -85,7 +86,54 @@ def plan_context(
             for order in waiting[:50]
         ],
         "waiting_count": len(waiting),
+        **_map(principal, uow, lanes, bundles, words, day),
     }
+
+
+def _map(
+    principal: Principal,
+    uow: UnitOfWork,
+    lanes: Sequence[Lane],
+    bundles: dict[Any, DeviceBundle],
+    words: Words,
+    day: date,
+) -> dict[str, Any]:
+    """Return the map of the sites in sight with the routes of the day, and who drives which."""
+    every = (site for site in uow.sites.all(principal.tenant) if principal.sees_region(site.region))
+    sites = [spot for site in every if (spot := plan_map.spot_of(site)) is not None]
+    routes = [
+        _route(place, lane, bundles) for place, lane in enumerate(lane for lane in lanes if lane.visits)
+    ]
+    title = words.t("plan.map_title", day=words.formats.long_day(day), routes=len(routes), sites=len(sites))
+    return {
+        "map": plan_map.draw_map(sites, routes, title),
+        "routes": [
+            (
+                route,
+                words.t("plan.route", visits=len(route.stops), km=words.formats.number(route.kilometres, 1)),
+            )
+            for route in routes
+        ],
+        "sites": len(sites),
+    }
+
+
+def _route(place: int, lane: Lane, bundles: dict[Any, DeviceBundle]) -> plan_map.MapRoute:
+    """Return the stops of a lane whose site has coordinates, in order."""
+    stops = []
+    for visit in lane.visits:
+        bundle = bundles.get(visit.order.device_id)
+        spot = plan_map.spot_of(bundle.site if bundle else None)
+        if spot is not None:
+            label = f"{visit.starts} {visit.what}, {spot.name}"
+            href = f"/work-orders/{visit.order.work_order_id}"
+            stops.append(plan_map.MapStop(spot=spot, label=label, href=href))
+    return plan_map.MapRoute(
+        name=lane.name,
+        tone=place % plan_map.ROUTES,
+        stops=tuple(stops),
+        kilometres=plan_map.kilometres(stops),
+    )
 
 
 def _first_day(planned: Sequence[WorkOrder], today: date, zone: ZoneInfo) -> date:

@@ -107,3 +107,28 @@ def test_supervisors_lead_service_and_see_no_money(browser):
     assert "Fixed first time" in text
     assert "Cost of a page" not in text
     assert "Overdue" not in text
+
+
+def test_the_plan_has_a_map_with_a_link_to_each_visit(world, browser):
+    order = planned(world, 2)
+    with world.services.uow_factory() as uow:
+        site = uow.devices.bundle("default", order.device_id).site
+        uow.sites.save(replace(site, latitude=31.2, longitude=121.5))
+        uow.commit()
+    text = browser("dispatcher").get("/plan").text
+    drawing = re.search(r'<svg class="daymap".*?</svg>', text, re.DOTALL)[0]
+    assert f'href="/work-orders/{order.work_order_id}"' in drawing
+    assert 'role="group"' in drawing
+    assert "as the crow flies" in text
+
+
+def test_the_page_of_a_device_shows_contract_history_and_what_comes(browser, client):
+    """Requirement 36: device, contract, service history and the next reminders together."""
+    page = browser("dispatcher").get("/devices/c3525-01").text
+    coming = client("dispatcher").get("/api/v1/devices/c3525-01/reminders").json()
+    assert [row["on"] for row in coming] == sorted(row["on"] for row in coming)
+    assert {"supply", "contract_end"} <= {row["kind"] for row in coming}
+    shown = page.partition('id="coming"')[2].partition("</section>")[0]
+    assert all(row["on"] in shown for row in coming[:3])
+    assert "Contract until" in page or "contract" in page.lower()
+    assert client("customer").get("/api/v1/devices/c3525-01/reminders").status_code == 403
