@@ -5,9 +5,11 @@ from collections.abc import Callable, Sequence
 from config.exchange_files import load_mappings
 from config.wiring.core import Core
 from config.wiring.telemetry import Telemetry, open_telemetry
+from crm_core.agreements.contract_desk import ContractDesk
 from crm_core.domain.telemetry import DeviceReading
 from crm_core.exchange.desk import ExchangeDesk
 from crm_core.exchange.importing import Importer
+from crm_core.relations.customers import CustomerDesk
 
 
 def build_exchange(core: Core, land: Callable[[Sequence[DeviceReading]], int]) -> ExchangeDesk:
@@ -19,6 +21,8 @@ def build_exchange(core: Core, land: Callable[[Sequence[DeviceReading]], int]) -
         core.clock,
         land,
         lambda: (core.policy.billing.page_mono, core.policy.billing.page_colour),
+        CustomerDesk(core.uow_factory, core.clock, core.policy),
+        ContractDesk(core.uow_factory, core.clock, core.policy),
     )
     return ExchangeDesk(importer, load_mappings(), core.uow_factory)
 

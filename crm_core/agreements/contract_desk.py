@@ -75,6 +75,24 @@ class ContractDesk:
             )
         )
 
+    def enter_running(self, uow: UnitOfWork, tenant: TenantId, draft: Draft, *, document: str) -> Agreement:
+        """Enter a contract that was signed before this product was: active at once, its deposit is not asked again."""
+        check_span(draft.starts_on, draft.ends_on)
+        made = self._add(uow, tenant, draft, "import")
+        for line in draft.lines:
+            use_plan(uow, get_plan(uow, tenant, line.plan_id, line.plan_edition))
+        signed = PriceConsent(
+            given_by=draft.customer_id,
+            given_at=self.now,
+            channel="import",
+            document=document or "import",
+            terms_version=1,
+        )
+        event = self._event("import", "imported", made.state, ContractState.ACTIVE)
+        return uow.agreements.contracts.save(
+            replace(made, state=ContractState.ACTIVE, consents=(signed,), events=(*made.events, event))
+        )
+
     def get(self, tenant: TenantId, contract_id: str) -> Agreement:
         """Return an agreement, or raise `NotFound`."""
         with self._uow_factory() as uow:

@@ -113,6 +113,10 @@ FIELDS: Final[Mapping[str, Mapping[str, tuple[Convert, bool]]]] = {
         "ends_on": (day, True),
         "monthly_rent": (decimal, True),
         "on_site_hours": (whole, False),
+        "plan": (text, False),
+        "lines": (whole, False),
+        "device_value": (decimal, False),
+        "document": (text, False),
     },
     "devices": {
         "device_id": (identifier, True),

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final
 
+from crm_core.agreements.contract_desk import ContractDesk
 from crm_core.domain.catalogue import Catalogue
 from crm_core.domain.errors import DrumbeatError, InvalidValue
 from crm_core.domain.fleet import (
-    Contract,
     Customer,
     CustomerKind,
     Device,
@@ -26,9 +26,11 @@ from crm_core.domain.identity import TenantId
 from crm_core.domain.money import Money
 from crm_core.domain.telemetry import DeviceReading
 from crm_core.domain.trust import AuditNote, Subject, SubjectKind
+from crm_core.exchange.contracts import put_contract
 from crm_core.exchange.fields import FIELDS, converted
 from crm_core.exchange.readings import reading_of_row
 from crm_core.ports import Clock, UnitOfWork, UnitOfWorkFactory
+from crm_core.relations.customers import CustomerDesk
 from crm_core.trust.personal import PersonalData
 
 KINDS: Final = tuple(FIELDS)
@@ -79,6 +81,8 @@ class Importer:
         clock: Clock,
         land: Land,
         page_prices: Callable[[], tuple[Decimal, Decimal]],
+        customers: CustomerDesk,
+        contracts: ContractDesk,
     ) -> None:
         self._uow_factory = uow_factory
         self._personal = personal
@@ -86,6 +90,8 @@ class Importer:
         self._clock = clock
         self._land = land
         self._page_prices = page_prices
+        self._customers = customers
+        self._contracts = contracts
 
     def run(
         self,
@@ -165,11 +171,13 @@ class Importer:
         if "language" in values:
             values["language"] = {"zh-cn": "zh-CN"}.get(values["language"], values["language"])
         before = uow.customers.find(tenant, values["customer_id"])
-        after = replace(before, **values) if before else Customer(tenant=tenant, **values)
-        if after.kind is CustomerKind.COMPANY and not after.contact_name and before is None:
-            raise InvalidValue("a company needs contact_name (requirement 54)")
+        if before is None:
+            after = self._customers.enter(uow, Customer(tenant=tenant, **values))
+        else:
+            after = replace(before, **values)
+            if after != before:
+                self._customers.amend(uow, before, after)
         _count(report, before, after)
-        uow.customers.save(after)
         if number:
             subject = Subject(SubjectKind.CUSTOMER, after.customer_id)
             self._personal.put(uow, tenant, subject, "identity_number", number)
@@ -187,11 +195,8 @@ class Importer:
         _must_exist("customer", uow.customers.find(tenant, values["customer_id"]), values["customer_id"])
         if values["ends_on"] < values["starts_on"]:
             raise InvalidValue("ends_on is before starts_on")
-        values["monthly_rent"] = Money(values["monthly_rent"])
-        before = uow.contracts.find(tenant, values["contract_id"])
-        after = replace(before, **values) if before else Contract(tenant=tenant, **values)
-        _count(report, before, after)
-        uow.contracts.save(after)
+        outcome = put_contract(uow, tenant, values, self._contracts)
+        setattr(report, outcome, getattr(report, outcome) + 1)
 
     def _device(
         self, uow: UnitOfWork, tenant: TenantId, values: dict[str, Any], report: ImportReport

@@ -31,6 +31,13 @@ class CustomerDesk:
 
     def register(self, customer: Customer) -> Customer:
         """Add a customer; `Conflict` when the id is taken. The file is due for review after the policy's months."""
+        with self._uow_factory() as uow:
+            complete = self.enter(uow, customer)
+            uow.commit()
+        return complete
+
+    def enter(self, uow: UnitOfWork, customer: Customer) -> Customer:
+        """Add a customer within a transaction, as `register` does."""
         checked_identifier(customer.customer_id, "customer id")
         today = self._today()
         complete = replace(
@@ -39,12 +46,10 @@ class CustomerDesk:
             review_due_on=customer.review_due_on or self._next_review(today),
             version=1,
         )
-        with self._uow_factory() as uow:
-            if uow.customers.find(customer.tenant, customer.customer_id) is not None:
-                raise Conflict(f"there is a customer {customer.customer_id} already; change that one")
-            self._check_referrer(uow, complete)
-            uow.customers.save(complete)
-            uow.commit()
+        if uow.customers.find(customer.tenant, customer.customer_id) is not None:
+            raise Conflict(f"there is a customer {customer.customer_id} already; change that one")
+        self._check_referrer(uow, complete)
+        uow.customers.save(complete)
         return complete
 
     def change(self, customer: Customer, *, expected_version: int) -> Customer:
@@ -52,24 +57,30 @@ class CustomerDesk:
         with self._uow_factory() as uow:
             known = uow.customers.get(customer.tenant, customer.customer_id)
             _check_version(known.version, expected_version, f"customer {customer.customer_id}")
-            changed = replace(
-                customer,
-                tier=known.tier,
-                owner=known.owner,
-                registered_on=known.registered_on,
-                review_due_on=known.review_due_on,
-                version=known.version + 1,
-            )
-            has_contact = any(
-                each.active
-                for each in uow.relations.contacts.where(
-                    customer.tenant, customer_id=customer.customer_id, limit=100
-                )
-            )
-            self._check_referrer(uow, changed)
-            uow.customers.save(_checked(changed, has_contact=has_contact))
+            changed = self.amend(uow, known, customer)
             uow.commit()
         return changed
+
+    def amend(self, uow: UnitOfWork, known: Customer, customer: Customer) -> Customer:
+        """Replace what people may change of a known customer within a transaction, as `change` does."""
+        changed = replace(
+            customer,
+            tier=known.tier,
+            owner=known.owner,
+            registered_on=known.registered_on,
+            review_due_on=known.review_due_on,
+            version=known.version + 1,
+        )
+        has_contact = any(
+            each.active
+            for each in uow.relations.contacts.where(
+                customer.tenant, customer_id=customer.customer_id, limit=100
+            )
+        )
+        self._check_referrer(uow, changed)
+        checked = _checked(changed, has_contact=has_contact)
+        uow.customers.save(checked)
+        return checked
 
     def reviewed(self, tenant: TenantId, customer_id: CustomerId, *, expected_version: int) -> Customer:
         """Note that the file was looked over; the next review is due after the policy's months."""

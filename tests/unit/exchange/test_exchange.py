@@ -1,6 +1,6 @@
 """Imports and exports on a real store: dry run, row errors, all or nothing, and every mapping there and back."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from types import SimpleNamespace
 
@@ -11,15 +11,17 @@ from config.catalogue_files import load_catalogue
 from config.clock import VirtualClock
 from config.exchange_files import load_mappings
 from config.policy_files import load_policies
+from crm_core.agreements.contract_desk import ContractDesk
 from crm_core.domain.errors import InvalidConfiguration, InvalidValue, NotFound
 from crm_core.domain.service import Role, WorkOrder, WorkOrderKind, WorkOrderState
 from crm_core.domain.trust import Subject, SubjectKind
 from crm_core.exchange.desk import ExchangeDesk
 from crm_core.exchange.importing import Importer
-from crm_core.exchange.lists import LISTS
+from crm_core.exchange.lists import COLUMNS, LISTS
 from crm_core.exchange.mapping import ours_again
 from crm_core.exchange.sheets import read_sheet, write_csv
 from crm_core.ports import Landing
+from crm_core.relations.customers import CustomerDesk
 from crm_core.storage.memory import make_memory_uow_factory
 from crm_core.storage.trust.lock import AesPersonalLock, new_key
 from crm_core.trust.personal import PersonalData
@@ -54,6 +56,8 @@ def firm():
         clock,
         lambda readings: store.append([Landing(reading=each) for each in readings]).stored,
         lambda: (Decimal("0.1"), Decimal("0.5")),
+        CustomerDesk(factory, clock, BOOK),
+        ContractDesk(factory, clock, BOOK),
     )
     desk = ExchangeDesk(importer, load_mappings(), factory)
     return SimpleNamespace(desk=desk, factory=factory, store=store, personal=personal)
@@ -127,6 +131,51 @@ def test_devices_and_contracts_need_what_they_name(firm):
         "contract_id,customer_id,starts_on,ends_on,monthly_rent\nk9,c1,2026-02-01,2026-01-01,600\n",
     )
     assert "ends_on is before" in backwards.errors[0].reason
+
+
+RUNNING = "contract_id,customer_id,starts_on,ends_on,monthly_rent,lines,device_value,document\n"
+
+
+def test_an_imported_customer_is_registered_like_an_entered_one(firm):
+    take(firm, "customers", CUSTOMERS)
+    with firm.factory() as uow:
+        acme = uow.customers.get(TENANT, "acme")
+    assert (acme.registered_on, acme.review_due_on) == (date(2026, 11, 22), date(2027, 11, 22))
+
+
+def test_an_imported_contract_runs_with_terms_and_lines(firm):
+    body = RUNNING + "k9,c1,2026-01-01,2027-12-31,1000.01,3,54000,scan-9.pdf\n"
+    assert take(firm, "contracts", body, dry_run=True).created == 1
+    assert take(firm, "contracts", body).written
+    with firm.factory() as uow:
+        agreement = uow.agreements.contracts.of_contract(TENANT, "k9")
+        assert uow.contracts.get(TENANT, "k9").monthly_rent.amount == Decimal("1000.01")
+        assert not uow.billing.invoices.where(TENANT)  # its deposit was asked for where it was signed
+    assert agreement.state.value == "active"
+    assert [str(line.monthly_rent) for line in agreement.current.lines] == ["333.34", "333.34", "333.33"]
+    assert {line.device_value for line in agreement.current.lines} == {Decimal("18000.00")}
+    assert agreement.consents[0].document == "scan-9.pdf"
+    again = take(firm, "contracts", body)
+    assert (again.created, again.updated, again.unchanged) == (0, 0, 1)
+    dearer = take(firm, "contracts", body.replace("1000.01", "1200"))
+    assert "needs the customer's consent" in dearer.errors[0].reason
+    assert not dearer.written
+    out = firm.desk.give_out(TENANT, "drumbeat", "contracts", "csv")
+    back = take(firm, "contracts", out.body)
+    assert [row.reason for row in back.errors] == []
+    assert back.created == 0
+
+
+def test_a_contract_names_a_plan_that_is_there(firm):
+    body = "contract_id,customer_id,starts_on,ends_on,monthly_rent,plan\nk9,c1,2026-01-01,2027-12-31,600,gold:1\n"
+    assert "no plan gold:1" in take(firm, "contracts", body).errors[0].reason
+
+
+def test_money_and_stock_go_out_and_defuse_formulas(firm):
+    take(firm, "contracts", RUNNING + "k9,c1,2026-01-01,2027-12-31,600,1,18000,=cmd()\n")
+    for name in ("invoices", "invoice_lines", "payments", "stock"):
+        sheet = read_sheet(firm.desk.give_out(TENANT, "drumbeat", name, "xlsx").body)
+        assert sheet.columns == COLUMNS[name]
 
 
 def with_serial(firm, serial="CNB1234567"):
