@@ -33,6 +33,7 @@ from config.policy_shelf import PolicyShelf
 from config.replay_desk import ReplayDesk
 from config.wiring.customers import build_customers
 from config.wiring.dead_letters import DeadLetterDesk
+from crm_core.agreements.contract_desk import ContractDesk
 from crm_core.billing.services import build_money
 from crm_core.dispatching import Dispatcher
 from crm_core.domain.accounts import SignInAlarm
@@ -60,6 +61,7 @@ from crm_core.registry import Registry
 from crm_core.servicedesk import ServiceDesk
 from crm_core.signals import conclude
 from crm_core.stock.services import build_stock
+from crm_core.relations.customers import CustomerDesk
 from crm_core.storage.attachment_files import FileAttachmentStore
 from crm_core.storage.sqlalchemy_uow import make_uow_factory, migrate
 from crm_core.storage.trust.lock import AesPersonalLock
@@ -181,6 +183,8 @@ def open_world(folder: Path, settings: ApiSettings | None = None) -> World:
                 clock,
                 lambda readings: store.append([Landing(reading=each) for each in readings]).stored,
                 lambda: (Decimal("0.1"), Decimal("0.5")),
+                CustomerDesk(uow_factory, clock, policy),
+                ContractDesk(uow_factory, clock, policy),
             ),
             load_mappings(),
             readers,
