@@ -11,6 +11,7 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry
 
 from crm_core.billing.services import MoneyServices
+from crm_core.day_planning import DayPlanner
 from crm_core.dispatching import Dispatcher
 from crm_core.domain.catalogue import Catalogue
 from crm_core.domain.identity import DEFAULT_TENANT, TenantId
@@ -159,6 +160,7 @@ class ApiServices:
     fleet_health: FleetHealth
     servicedesk: ServiceDesk
     dispatcher: Dispatcher
+    planner: DayPlanner
     fieldwork: FieldworkServices
     registry: Registry
     stock: StockServices

@@ -25,6 +25,7 @@ from crm_core.domain.service import (
     WorkOrderKind,
     WorkOrderState,
 )
+from crm_core.fieldwork.roster import away_at
 from crm_core.guides import guide_keys
 from crm_core.open_visits import DEMANDING, NOT_STARTED, VISITS, OpenVisits, Staff
 from crm_core.ports import (
@@ -133,7 +134,9 @@ class Dispatcher:
 
     def _staff(self, uow: UnitOfWork, tenant: TenantId, active: Iterable[WorkOrder]) -> Staff:
         load = Counter(order.technician_id for order in active if order.technician_id is not None)
-        return Staff(uow.technicians.all(tenant), load)
+        away = away_at(uow, tenant, self._clock.now())
+        there = [each for each in uow.technicians.all(tenant) if each.technician_id not in away]
+        return Staff(there, load)
 
     def _plan(
         self,

@@ -25,6 +25,7 @@ from api.language import language_of
 from api.pages.formats import Formats
 from api.pages.supply_view import Words
 from api.problem import Problem
+from api.roster_lists import care_in_sight
 from api.routes.tickets import IdempotencyKey, TicketKey
 from api.routes.work_orders import WorkOrderKey
 from api.schemas.fieldwork import (
@@ -238,19 +239,9 @@ def plans(
 ) -> list[CarePlanBody]:
     """Return the plans in sight with how far along they are, those that are due first."""
     services = services_of(request)
-    now = services.clock.now()
-    counts = {state.device_id: state.life_count for state in services.store.states(principal.tenant)}
     with services.read_uow_factory() as uow:
-        found = uow.fieldwork.plans.where(principal.tenant, device_id=device_id)
-        bundles = {each.device.device_id: each for each in uow.devices.bundles(principal.tenant)}
-    seen = [
-        plan
-        for plan in found
-        if (bundle := bundles.get(plan.device_id)) is not None
-        and principal.sees_region(bundle.site.region if bundle.site else None)
-    ]
-    bodies = [CarePlanBody.of(plan, used_share(plan, counts.get(plan.device_id), now)) for plan in seen]
-    return sorted(bodies, key=lambda each: -each.used_percent)
+        seen = care_in_sight(services, principal, uow, device_id)
+    return [CarePlanBody.of(each.plan, each.used) for each in seen]
 
 
 @router.post("/maintenance-plans", summary="Begin a plan of regular care", status_code=201)

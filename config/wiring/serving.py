@@ -58,6 +58,7 @@ def build_api(
         fleet_health=FleetHealth(reading, store, core.policy, core.clock),
         servicedesk=desk.servicedesk,
         dispatcher=desk.dispatcher,
+        planner=desk.planner,
         fieldwork=desk.fieldwork,
         registry=core.registry,
         stock=desk.stock,

@@ -8,17 +8,19 @@ from crm_core.fieldwork.closing import VisitClosing
 from crm_core.fieldwork.estimates import Estimates
 from crm_core.fieldwork.evidence import Evidence
 from crm_core.fieldwork.plans import CarePlans
+from crm_core.fieldwork.roster import Roster
 from crm_core.ports import AttachmentStore, Clock, TelemetryStore, UnitOfWorkFactory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldworkServices:
-    """Evidence of visits, the rules of their end, estimates and plans of regular care."""
+    """Evidence of visits, the rules of their end, estimates, plans of regular care, and who is away."""
 
     evidence: Evidence
     closing: VisitClosing
     estimates: Estimates
     plans: CarePlans
+    roster: Roster
 
 
 def build_fieldwork(
@@ -36,4 +38,5 @@ def build_fieldwork(
         closing=VisitClosing(policy, evidence, repairs),
         estimates=Estimates(uow_factory, clock, policy, repairs),
         plans=CarePlans(uow_factory, clock, policy, store),
+        roster=Roster(uow_factory, clock),
     )

@@ -15,6 +15,7 @@ from crm_core.domain.identity import DEFAULT_TENANT
 from crm_core.ports import TicketFilter, WorkOrderFilter
 from tests.integration.api.care import CARE_BODIES, CARE_OBJECTS
 from tests.integration.api.foresight import FORESIGHT_BODIES, FORESIGHT_OBJECTS
+from tests.integration.api.roster import ROSTER_BODIES, ROSTER_OBJECTS
 from tests.integration.api.stock import STOCK_BODIES, STOCK_OBJECTS
 from tests.integration.api.telemetry import OTHER_TENANT
 
@@ -68,11 +69,12 @@ OBJECTS = {
     "token_id": {"own": "a" * 64, "foreign": "b" * 64, "absent": "c" * 64},
     **CARE_OBJECTS,
     **STOCK_OBJECTS,
+    **ROSTER_OBJECTS,
     **FORESIGHT_OBJECTS,
 }
 _LINE = {"line_id": "1", "plan_id": "basic", "monthly_rent": "600", "device_value": "18000"}
 _TARIFF = {"price": "0.08", "free_pages": 1000}
-BODIES = CARE_BODIES | STOCK_BODIES | FORESIGHT_BODIES | {
+BODIES = CARE_BODIES | STOCK_BODIES | FORESIGHT_BODIES | ROSTER_BODIES | {
     "RunInput": {"month": "2026-02"}, "PaymentInput": {"amount": "1.00", "channel": "cash"},
     "InstalmentsInput": {"number": 1}, "RedeemInput": {"points": 1}, "MoneyReason": {"reason": "test"}, "ExplainInput": {"note": "by phone"},
     "ChargeInput": {"item": "jam", "hours": "0.5", "cause": "user_damage"},

@@ -35,6 +35,7 @@ from config.wiring.customers import build_customers
 from config.wiring.dead_letters import DeadLetterDesk
 from crm_core.agreements.contract_desk import ContractDesk
 from crm_core.billing.services import build_money
+from crm_core.day_planning import DayPlanner
 from crm_core.dispatching import Dispatcher
 from crm_core.domain.accounts import SignInAlarm
 from crm_core.domain.catalogue import Catalogue
@@ -58,10 +59,10 @@ from crm_core.fieldwork.services import build_fieldwork
 from crm_core.fleet_health import FleetHealth
 from crm_core.ports import Landing
 from crm_core.registry import Registry
+from crm_core.relations.customers import CustomerDesk
 from crm_core.servicedesk import ServiceDesk
 from crm_core.signals import conclude
 from crm_core.stock.services import build_stock
-from crm_core.relations.customers import CustomerDesk
 from crm_core.storage.attachment_files import FileAttachmentStore
 from crm_core.storage.sqlalchemy_uow import make_uow_factory, migrate
 from crm_core.storage.trust.lock import AesPersonalLock
@@ -72,6 +73,7 @@ from crm_core.trust.subjects import DataSubjects
 from tests.integration.api.care import seed_care
 from tests.integration.api.foresight import seed_findings
 from tests.integration.api.money import seed_money
+from tests.integration.api.roster import seed_roster
 from tests.integration.api.stock import seed_stock
 from tests.integration.api.telemetry import (
     NOW,
@@ -166,6 +168,7 @@ def open_world(folder: Path, settings: ApiSettings | None = None) -> World:
         fleet_health=FleetHealth(readers, store, policy, clock),
         fieldwork=fieldwork,
         servicedesk=ServiceDesk(uow_factory, clock, policy, store, fieldwork.closing),
+        planner=DayPlanner(uow_factory, clock, policy),
         dispatcher=Dispatcher(uow_factory, clock, policy, knowledge.catalogue, knowledge.fault_codes),
         registry=Registry(uow_factory, clock, knowledge.catalogue),
         stock=build_stock(uow_factory, clock, store, policy, knowledge.catalogue, knowledge.fault_codes),
@@ -234,6 +237,7 @@ def build_world(folder: Path) -> None:
     _save_forecasts(world, forecasts_of())
     _refused(world)
     seed_stock(world.services.uow_factory)
+    seed_roster(world.services.uow_factory)
     seed_findings(world.services.uow_factory)
     knowledge = KNOWLEDGE
     services = world.services

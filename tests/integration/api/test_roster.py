@@ -1,0 +1,111 @@
+"""The team over HTTP and on its page: an absence plans the day again, each moved promise has its reason; regular care."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from crm_core.domain.identity import DeviceId, TechnicianId
+from crm_core.ports import WorkOrderFilter
+
+EAST = "li"
+
+
+def token_of(visitor, path):
+    return visitor.get(path).text.split('name="csrf" value="')[1].split('"')[0]
+
+
+def promised(world):
+    """Let the day be planned, and return the visits that Li was promised for."""
+    world.services.planner.plan("default")
+    with world.services.read_uow_factory() as uow:
+        orders = uow.work_orders.list("default", WorkOrderFilter(limit=100))
+    return {
+        order.work_order_id: order for order in orders if order.technician_id == EAST and order.planned_start
+    }
+
+
+def a_second_technician(world):
+    with world.services.uow_factory() as uow:
+        li = uow.technicians.get("default", TechnicianId(EAST))
+        uow.technicians.save(replace(li, technician_id=TechnicianId("sun"), name="孙丽"))
+        uow.commit()
+
+
+def week(world):
+    now = world.services.clock.now()
+    return {"starts": now.isoformat(), "ends": (now + timedelta(days=7)).isoformat()}
+
+
+def test_a_sick_call_moves_the_visits_of_the_ill_and_says_why(world, client):
+    a_second_technician(world)
+    before, boss = promised(world), client("dispatcher")
+    assert before
+    answer = boss.post(f"/api/v1/technicians/{EAST}/absences", json={**week(world), "kind": "ill"})
+    assert answer.status_code == 201, answer.text
+    plan = answer.json()["plan"]
+    assert {change["work_order_id"] for change in plan["changes"]} == set(before)
+    assert {change["technician_id"] for change in plan["changes"]} == {"sun"}
+    assert all("is away" in change["reason"] for change in plan["changes"])
+    zh = boss.post("/api/v1/plan", headers={"Accept-Language": "zh-CN"})
+    assert zh.json()["changes"] == []  # planned again: nothing moves twice
+    absence = answer.json()["absence"]["absence_id"]
+    (li,) = (row for row in boss.get("/api/v1/technicians").json()["items"] if row["technician_id"] == EAST)
+    assert [each["absence_id"] for each in li["absences"]] == [absence]
+    assert boss.post(f"/api/v1/absences/{absence}/take-back").json()["absence"]["taken_back"] is True
+    (li,) = (row for row in boss.get("/api/v1/technicians").json()["items"] if row["technician_id"] == EAST)
+    assert li["absences"] == []
+
+
+def test_absences_are_refused_where_they_make_no_sense(world, client):
+    boss, where = client("dispatcher"), f"/api/v1/technicians/{EAST}/absences"
+    now = world.services.clock.now()
+    backwards = {"starts": (now + timedelta(days=2)).isoformat(), "ends": now.isoformat()}
+    assert boss.post(where, json=backwards).status_code == 422
+    assert (
+        boss.post(where, json={"starts": "2026-05-01T00:00:00", "ends": "2026-05-02T00:00:00"}).status_code
+        == 422
+    )
+    forever = {"starts": now.isoformat(), "ends": (now + timedelta(days=4000)).isoformat()}
+    assert boss.post(where, json=forever).status_code == 422
+    assert client("dispatcher-west").post(where, json=week(world)).status_code == 404
+    assert client("manager").post(where, json=week(world)).status_code == 403
+
+
+def test_the_team_page_reports_an_absence_and_shows_what_moved(world, browser):
+    a_second_technician(world)
+    before, boss = promised(world), browser("dispatcher")
+    page = boss.get("/team").text
+    assert "李强" in page
+    day = world.services.clock.now().date().isoformat()
+    fields = {"csrf": token_of(boss, "/team"), "kind": "ill", "first": day, "last": day, "note": "flu"}
+    shown = boss.post(f"/team/{EAST}/absences", data=fields)
+    assert shown.status_code == 200, shown.text
+    assert all(f'href="/work-orders/{number}"' in shown.text for number in before)
+    assert "flu" in shown.text
+    assert boss.post(f"/team/{EAST}/absences", data={**fields, "first": "soon"}).status_code == 422
+    assert "/team/plan" not in browser("manager").get("/team").text  # looks, and changes nothing
+
+
+def test_regular_care_is_begun_paused_and_seen(world, browser):
+    boss = browser("dispatcher")
+    page, csrf = boss.get("/regular-care").text, token_of(boss, "/regular-care")
+    assert 'href="/devices/c3525-01"' in page
+    made = boss.post("/regular-care", data={"csrf": csrf, "device": "c3525-02", "pages": "", "days": "60"})
+    assert made.status_code == 303, made.text
+    with world.services.read_uow_factory() as uow:
+        (plan,) = uow.fieldwork.plans.where("default", device_id=DeviceId("c3525-02"))
+    assert (plan.every_pages, plan.every_days) == (None, 60)
+    assert boss.post("/regular-care", data={"csrf": csrf, "device": "c3525-02"}).status_code == 409
+    for wrong in ("no-such", "rival-01"):
+        answer = boss.post("/regular-care", data={"csrf": csrf, "device": wrong})
+        assert (answer.status_code, "there is no device" in answer.text) == (422, True)
+    switched = boss.post(f"/regular-care/{plan.plan_id}/switch", data={"csrf": csrf, "active": "no"})
+    assert switched.status_code == 303
+    with world.services.read_uow_factory() as uow:
+        assert not uow.fieldwork.plans.get("default", plan.plan_id).active
+    west = browser("dispatcher-west")
+    assert (
+        west.post(
+            f"/regular-care/{plan.plan_id}/switch", data={"csrf": token_of(west, "/regular-care")}
+        ).status_code
+        == 404
+    )
