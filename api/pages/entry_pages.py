@@ -137,7 +137,7 @@ def api_reference(
 ) -> Response:
     """Show the reference of the HTTP API, rendered from the OpenAPI document."""
     context = reference_context(request.app.openapi())
-    return renderer_of(request).page(request, "api_reference.html", principal=_visitor(request), **context)
+    return renderer_of(request).page(request, "api_reference.html", principal=visitor_of(request), **context)
 
 
 def problem_page(request: Request, problem: Problem) -> Response:
@@ -163,14 +163,14 @@ def problem_page(request: Request, problem: Problem) -> Response:
         "problem.html",
         status=problem.status,
         problem_status=problem.status,
-        principal=_visitor(request),
+        principal=visitor_of(request),
         **context,
     )
     response.headers.update(problem_headers(problem))
     return response
 
 
-def _visitor(request: Request) -> Principal | None:
+def visitor_of(request: Request) -> Principal | None:
     """Return who looks at a public page, if anybody is signed in."""
     try:
         return authenticate(request)

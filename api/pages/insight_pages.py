@@ -110,18 +110,8 @@ def answer(request: Request, form: Form, token: Token, _rule: Annotated[None, De
     """Take the answer of a link, once."""
     check_same_origin(request)
     services = services_of(request)
-    choices = {"yes": True, "no": False}
     try:
-        services.customers.surveys.answer(
-            services.settings.tenant,
-            token,
-            Answer(
-                satisfaction=int(_number(form.get("satisfaction", ""))),
-                contacted_in_time=choices.get(form.get("contacted", "")),
-                fixed_first_time=choices.get(form.get("fixed", "")),
-                comment=form.get("comment", "")[:2000],
-            ),
-        )
+        services.customers.surveys.answer(services.settings.tenant, token, answer_of(form))
     except NotFound:
         raise Problem("not_found") from None
     return _survey_page(request, token)
@@ -131,7 +121,20 @@ def _survey_page(request: Request, token: str) -> Response:
     services = services_of(request)
     survey = services.customers.surveys.opened(services.settings.tenant, token)
     kind, _, what = survey.subject.partition(":")
-    return renderer_of(request).page(request, "survey.html", survey=survey, kind=kind, what=what, token=token)
+    return renderer_of(request).page(
+        request, "survey.html", survey=survey, kind=kind, what=what, action=f"/survey/{token}"
+    )
+
+
+def answer_of(form: dict[str, str]) -> Answer:
+    """Return what a form of a question says, or raise `InvalidValue`."""
+    choices = {"yes": True, "no": False}
+    return Answer(
+        satisfaction=int(_number(form.get("satisfaction", ""))),
+        contacted_in_time=choices.get(form.get("contacted", "")),
+        fixed_first_time=choices.get(form.get("fixed", "")),
+        comment=form.get("comment", "")[:2000],
+    )
 
 
 def _number(text: str) -> Decimal:

@@ -6,7 +6,7 @@ Less than 80 % is a call by the supervisor within a day, with what is improved (
 import hashlib
 import secrets
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -113,10 +113,34 @@ class Surveys:
 
     def answer(self, tenant: TenantId, token: str, answer: Answer) -> Survey:
         """Keep the answer of a link, once; a low one brings the supervisor's call."""
+        return self._keep(answer, lambda uow: self._open(uow, tenant, token))
+
+    def waiting(self, tenant: TenantId, customer_id: CustomerId) -> list[Survey]:
+        """Return the customer's questions that wait for an answer, newest first."""
+        now = self._clock.now()
+        with self._uow_factory() as uow:
+            found = uow.relations.surveys.where(tenant, customer_id=customer_id)
+        rows = [each for each in found if each.answered_at is None and each.expires_at > now]
+        return sorted(rows, key=lambda each: (each.sent_at, each.survey_id), reverse=True)
+
+    def answer_own(self, tenant: TenantId, customer_id: CustomerId, survey_id: int, answer: Answer) -> Survey:
+        """Keep the answer of somebody who is signed in; another customer's question is as good as none."""
+
+        def own(uow: UnitOfWork) -> Survey:
+            found = uow.relations.surveys.where(tenant, customer_id=customer_id)
+            survey = next((each for each in found if each.survey_id == survey_id), None)
+            if survey is None or survey.expires_at <= self._clock.now():
+                raise NotFound(f"there is no open question {survey_id}")
+            return survey
+
+        return self._keep(answer, own)
+
+    def _keep(self, answer: Answer, find: Callable[[UnitOfWork], Survey]) -> Survey:
+        """Keep an answer, once; a low one brings the supervisor's call."""
         if not 0 <= answer.satisfaction <= 100:
             raise InvalidValue("satisfaction is 0 to 100 percent")
         with self._uow_factory() as uow:
-            survey = self._open(uow, tenant, token)
+            survey = find(uow)
             if survey.answered_at is not None:
                 raise Conflict("this question is answered already; thank you")
             now = self._clock.now()

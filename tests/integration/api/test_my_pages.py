@@ -1,9 +1,11 @@
 """A customer's own pages: a fault reported in plain words becomes a ticket with a promise, and only for own devices."""
 
 import re
+from datetime import timedelta
 
 import pytest
 
+from crm_core.domain.relations import Survey
 from crm_core.domain.service import OPEN_STATES
 from crm_core.ports import TicketFilter
 
@@ -63,3 +65,50 @@ def test_foreign_devices_and_bad_forms_are_refused(world, browser, fields, statu
 
 def test_staff_has_no_customer_page(browser):
     assert browser("manager").get("/my").status_code == 403
+
+
+def asked(world, customer="cust-1", subject="visit:1"):
+    """Ask a customer about a visit; return the id of the question."""
+    now = world.clock.now()
+    with world.services.uow_factory() as uow:
+        kept = uow.relations.surveys.add_once(
+            Survey(
+                tenant="default", survey_id=0, customer_id=customer, subject=subject, token_hash=f"{customer}{subject}",
+                sent_at=now, expires_at=now + timedelta(days=14),
+            )
+        )  # fmt: skip
+        uow.commit()
+    return kept.survey_id
+
+
+def test_a_question_is_answered_once_and_only_by_the_own_customer(world, browser, client):
+    own, foreign = asked(world), asked(world, customer="cust-2")
+    mine = browser("customer")
+    text = mine.get("/my/questions").text
+    assert "work order W-000001" in text
+    csrf = re.search(r'action="/my/questions/\d+"><input type="hidden" name="csrf" value="([^"]+)"', text)[1]
+    given = {"csrf": csrf, "satisfaction": "90", "contacted": "yes", "fixed": "", "comment": "quick"}
+    for wrong in (foreign, 10**6):
+        assert mine.post(f"/my/questions/{wrong}", data=given, headers=HTML).status_code == 404
+    assert (
+        mine.post(f"/my/questions/{own}", data=given | {"satisfaction": "x"}, headers=HTML).status_code == 422
+    )
+    assert mine.post(f"/my/questions/{own}", data=given, headers=HTML).status_code == 303
+    assert mine.post(f"/my/questions/{own}", data=given, headers=HTML).status_code == 409
+    with world.services.uow_factory() as uow:
+        kept = uow.relations.surveys.get("default", own)
+    assert (kept.satisfaction, kept.contacted_in_time, kept.fixed_first_time, kept.comment) == (
+        90,
+        True,
+        None,
+        "quick",
+    )
+    assert "No question is waiting" in mine.get("/my/questions").text
+    assert browser("dispatcher").get("/my/questions").status_code == 403
+
+
+def test_anybody_reads_the_price_list(browser, client):
+    for reader in (client(), browser("customer")):
+        text = reader.get("/prices", headers={"Accept-Language": "en"}).text
+        assert "Price list of repairs" in text
+        assert text.count("<tr>") > 3
