@@ -156,7 +156,6 @@ _PAGES: Final[tuple[Any, ...]] = (
     money_pages,
     my_pages,
     my_question_pages,
-    my_question_pages,
     notice_pages,
     policy_pages,
     roster_pages,
