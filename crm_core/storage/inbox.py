@@ -35,6 +35,8 @@ class SqlSignalRepository:
     def pending(self, limit: int) -> Sequence[Signal]:
         table = schema.signals
         query = select(table).where(table.c.processed_at.is_(None)).order_by(table.c.signal_id).limit(limit)
+        if self._connection.dialect.name == "postgresql":
+            query = query.with_for_update()  # SQLite has one writer anyway
         return [entity_of(row, Signal) for row in self._connection.execute(query).mappings()]
 
     def mark_processed(self, signal_ids: Sequence[SignalId], at: datetime) -> None:
