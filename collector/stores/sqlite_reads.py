@@ -11,6 +11,7 @@ from collector.sequences import SequenceRanges
 from collector.stores.reading_codec import content_of, instant_of, whole_reading
 from collector.stores.sqlite_rows import READING_COLUMNS, Contents, reading_tables, readings_from
 from collector.stores.sqlite_schema import day_table, days_present
+from collector.stores.sqlite_standing import forget_changed_days
 from collector.stores.sqlite_write import KEPT_FROM_DAY
 from crm_core.domain.telemetry import DailySupply, DeviceReading
 
@@ -155,5 +156,6 @@ def drop_days(db: sqlite3.Connection, first_kept: int, forget: Callable[[], None
         "INSERT INTO tally (name, count) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET count = max(count, excluded.count)",
         (KEPT_FROM_DAY, first_kept),
     )
+    forget_changed_days(db, first_kept)
     forget()
     return len(days)

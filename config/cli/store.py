@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
+import msgspec
 import typer
 
 from collector.stores import maintenance
@@ -101,7 +102,7 @@ def summary(
         rows = telemetry.standing(session.tenant, wanted)
     finally:
         telemetry.close()
-    found = [asdict(row) for row in rows]
+    found = [msgspec.structs.asdict(row) for row in rows]
     for row in found:
         if row["mean_lowest_percent"] is not None:
             row["mean_lowest_percent"] = round(row["mean_lowest_percent"], 1)

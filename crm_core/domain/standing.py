@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+import msgspec
+
 from crm_core.domain.identity import DeviceId
 
 #: What a summary may be divided by; empty: not at all.
@@ -34,8 +36,7 @@ class StandingFilter:
     by: Dimension = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FleetStanding:
+class FleetStanding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Devices that ever spoke: how many, and how many of them are in which trouble, by their newest readings.
 
     `value` is the region, customer, site or model; empty for the whole fleet and for devices that have none.

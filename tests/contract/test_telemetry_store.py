@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -119,15 +120,22 @@ def answers(store: CollectorStore, devices: Sequence[str] = ("d1", "d2")) -> dic
         "meters of one": list(store.daily_meters(TENANT, DAY + 1, DAY + 3, DeviceId("d1"))),
         "supplies": list(store.daily_supplies(TENANT, *ALL_DAYS)),
         "supplies of one": list(store.daily_supplies(TENANT, DAY, DAY + 1, DeviceId("d2"))),
-        "standing": [standing(store, by) for by in ("", "region", "site", "customer", "model")],
+        "standing": [
+            standing(store, by, hours)
+            for by in ("", "region", "site", "customer", "model")
+            for hours in (20, 70)
+        ],
         "counts": (stats.devices, stats.readings, stats.first_at, stats.last_at),
     }
 
 
-def standing(store: CollectorStore, by: Dimension) -> list[FleetStanding]:
-    wanted = StandingFilter(silent_before=START + timedelta(hours=20), low_percent=50, by=by)
+def standing(store: CollectorStore, by: Dimension, hours: int = 20) -> list[FleetStanding]:
+    wanted = StandingFilter(silent_before=START + timedelta(hours=hours), low_percent=50, by=by)
     rows = store.standing(TENANT, wanted)
-    return [replace(row, mean_lowest_percent=round(row.mean_lowest_percent or 0, 6)) for row in rows]
+    return [
+        msgspec.structs.replace(row, mean_lowest_percent=round(row.mean_lowest_percent or 0, 6))
+        for row in rows
+    ]
 
 
 property_test = settings(

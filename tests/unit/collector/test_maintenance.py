@@ -177,9 +177,22 @@ def test_an_older_file_is_brought_up_to_date_and_a_newer_one_refused(tmp_path: P
         SqliteTelemetryStore(path, CLOCK)
 
 
+def test_notes_of_changed_days_go_with_the_readings_and_marks_go_on(store: SqliteTelemetryStore) -> None:
+    """The clock stands long after the readings: each append changes days that were over."""
+    before = store.changed_days(TENANT)
+    assert len(before.days) > 3
+    store.drop_before(CLOCK.now())
+    left = store.changed_days(TENANT)
+    assert (left.mark, len(left.days)) == (before.mark, 1)
+    store.append([Landing(reading=reading("d9"))])
+    fresh = store.changed_days(TENANT, before.mark)
+    assert fresh.mark > before.mark
+    assert [name for name, _ in fresh.days] == ["d9"]
+
+
 def test_figures_of_the_fleet_that_do_not_fit_are_found(store: SqliteTelemetryStore) -> None:
     assert maintenance.verify(store.path).faults == ()
     store.transaction(
-        lambda db: db.execute("UPDATE standing SET devices = devices + 1 WHERE dimension = 'site'")
+        lambda db: db.execute("UPDATE place SET devices = devices + 1 WHERE dimension = 'site'")
     )
     assert any("figures" in fault for fault in maintenance.verify(store.path).faults)
