@@ -26,6 +26,7 @@ from api.pages import (
     contract_pages,
     desk_pages,
     entry_pages,
+    exchange_pages,
     fleet_pages,
     foresight_pages,
     insight_pages,
@@ -153,6 +154,7 @@ _PAGES: Final[tuple[Any, ...]] = (
     account_pages,
     charge_pages,
     contract_pages,
+    exchange_pages,
     money_pages,
     my_pages,
     my_question_pages,
@@ -199,6 +201,7 @@ def create_app(services: ApiServices) -> FastAPI:
         max_bytes=services.settings.max_body_bytes,
         larger={
             f"{API_PREFIX}/exchange/imports/": MOST_BYTES,
+            "/import": exchange_pages.MOST_FORM_BYTES,
             f"{API_PREFIX}/attachments/": services.policy.fieldwork.photo_bytes_most + 1,
         },
         answer_problem=_answer_in(app),

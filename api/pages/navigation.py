@@ -41,8 +41,6 @@ PLACES: Final[tuple[Place, ...]] = (
     Place("my_devices", "my_care", "/my/care", CUSTOMERS),
     Place("my_devices", "my_questions", "/my/questions", CUSTOMERS),
     Place("my_devices", "prices", "/prices", CUSTOMERS),
-    Place("my_devices", "my_questions", "/my/questions", CUSTOMERS),
-    Place("my_devices", "prices", "/prices", CUSTOMERS),
     Place("fleet", "fleet", "/", OFFICE),
     Place("fleet", "devices", "/devices", STAFF),
     Place("fleet", "outlook", "/outlook", OFFICE),
@@ -68,6 +66,7 @@ PLACES: Final[tuple[Place, ...]] = (
     Place("money", "contracts", "/contracts", _INVOICED),
     Place("money", "ageing", "/ageing", MONEY),
     Place("money", "charges", "/charges", CARE),
+    Place("firm", "import", "/import", MANAGERS),
     Place("firm", "policy", "/policy", MANAGERS),
     Place("insight", "service_quality", "/service-quality", SUPERVISORS),
 )

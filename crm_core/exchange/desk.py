@@ -8,7 +8,7 @@ from crm_core.domain.errors import InvalidValue
 from crm_core.domain.identity import TenantId
 from crm_core.exchange.importing import Importer, ImportReport
 from crm_core.exchange.lists import LISTS
-from crm_core.exchange.mapping import ExportMapping, ImportMapping, export_rows, read_columns
+from crm_core.exchange.mapping import ExportMapping, ImportMapping, chosen_columns, export_rows, read_columns
 from crm_core.exchange.sheets import read_sheet, write_csv, write_xlsx
 from crm_core.ports import UnitOfWorkFactory
 
@@ -55,6 +55,17 @@ class ExchangeDesk:
     def exports(self) -> Sequence[ExportMapping]:
         """Return what can go out, by system and object."""
         return [mapping for _, mapping in sorted(self._mappings.exports.items())]
+
+    def look(
+        self, system: str, kind: str, body: bytes, columns: Mapping[str, str] | None = None
+    ) -> tuple[Sequence[str], Mapping[str, str | None]]:
+        """Return the columns of a file, and for each of our fields the column that would be read (None = none).
+
+        Raises as `take_in` does.
+        """
+        mapping, sheet = self._mappings.importing(system, kind), read_sheet(body)
+        chosen = chosen_columns(mapping, sheet, columns)
+        return sheet.columns, {name: chosen.get(name) for name in mapping.columns}
 
     def take_in(
         self,

@@ -65,27 +65,33 @@ def ours_again(mapping: ExportMapping, sheet: Sheet) -> list[dict[str, str]]:
     return made
 
 
-def read_columns(
+def chosen_columns(
     mapping: ImportMapping, sheet: Sheet, named: Mapping[str, str] | None = None
-) -> list[dict[str, str]]:
-    """Return the rows of a sheet in our field names; `named` says for some fields which column holds them."""
+) -> dict[str, str]:
+    """Return for each of our fields the column of the sheet that holds it; `named` says it for some fields.
+
+    Raises `InvalidValue` for a field or a column that is not there.
+    """
+    unknown = sorted(set(named or {}) - mapping.columns.keys())
+    if unknown:
+        raise InvalidValue(f"no field {', '.join(unknown)}; there are: {', '.join(mapping.columns)}")
     chosen: dict[str, str] = {}
     folded = {_folded(column): column for column in sheet.columns}
     for our_field, names in mapping.columns.items():
         told = (named or {}).get(our_field)
-        if told is not None:
-            if told not in sheet.columns:
-                raise InvalidValue(
-                    f"there is no column {told!r}; the file has: {', '.join(sheet.columns)[:500]}"
-                )
-            chosen[our_field] = told
-            continue
-        hit = next((folded[_folded(name)] for name in names if _folded(name) in folded), None)
+        if told is not None and told not in sheet.columns:
+            raise InvalidValue(f"there is no column {told!r}; the file has: {', '.join(sheet.columns)[:500]}")
+        hit = told or next((folded[_folded(name)] for name in names if _folded(name) in folded), None)
         if hit is not None:
             chosen[our_field] = hit
-    unknown = sorted(set(named or {}) - mapping.columns.keys())
-    if unknown:
-        raise InvalidValue(f"no field {', '.join(unknown)}; there are: {', '.join(mapping.columns)}")
+    return chosen
+
+
+def read_columns(
+    mapping: ImportMapping, sheet: Sheet, named: Mapping[str, str] | None = None
+) -> list[dict[str, str]]:
+    """Return the rows of a sheet in our field names; `named` says for some fields which column holds them."""
+    chosen = chosen_columns(mapping, sheet, named)
     if not chosen:
         raise InvalidValue(
             f"no column is known for {mapping.kind}; the file has: {', '.join(sheet.columns)[:500]}"
