@@ -41,8 +41,6 @@ PLACES: Final[tuple[Place, ...]] = (
     Place("my_devices", "my_care", "/my/care", CUSTOMERS),
     Place("my_devices", "my_questions", "/my/questions", CUSTOMERS),
     Place("my_devices", "prices", "/prices", CUSTOMERS),
-    Place("fleet", "fleet", "/", OFFICE),
-    Place("fleet", "devices", "/devices", STAFF),
     Place("fleet", "outlook", "/outlook", OFFICE),
     Place("fleet", "findings", "/findings", OFFICE),
     Place("service", "tickets", "/tickets", STAFF),
