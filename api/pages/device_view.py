@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from api.meters import pages_by_day
 from api.pages import charts
+from api.pages.device_reminders import reminder_rows
 from api.pages.fleet_view import TONES
 from api.pages.supply_view import HISTORY_DAYS, SupplyView, Words, origin_of, supply_views
 from api.schemas.fleet import day_of, number_of
@@ -18,6 +19,7 @@ from crm_core.domain.forecast import FailureForecast, LifeForecast
 from crm_core.domain.telemetry import DeviceReading, PrinterAlert
 from crm_core.fleet_health import DeviceHealth
 from crm_core.ports import TicketFilter, UnitOfWork
+from crm_core.relations.device_reminders import device_reminders
 
 TREND_DAYS: Final = 90
 _CRITICAL_ERRORS: Final = frozenset(
@@ -92,6 +94,7 @@ def device_context(
         "alerts": alerts_of(words, reading.alerts) if reading else [],
         **_supplies(supply_views(words, reading, forecasts.supplies, history, today)),
         "tickets": tickets,
+        "coming": reminder_rows(words, device_reminders(uow, bundle, services.policy, now), now.date()),
         "life": [_life_row(words, row, now) for row in forecasts.life],
         "failure": _failure_row(words, forecasts.failure),
         "facts": _facts(words, bundle, reading),
@@ -100,10 +103,15 @@ def device_context(
     }
 
 
-def _supplies(views: list[SupplyView]) -> dict[str, list[SupplyView]]:
-    """Return the supplies to show with their pictures, and those with plenty left beyond the first three."""
-    shown = [view for place, view in enumerate(views) if place < 3 or not view.plenty]
-    return {"supplies": shown, "plenty": [view for view in views if view not in shown]}
+def _supplies(views: list[SupplyView]) -> dict[str, Any]:
+    """Return the supplies with their pictures, and those that take one line: plenty left, or nothing to draw."""
+    drawn = [view for view in views if view.pictured]
+    shown = [view for place, view in enumerate(drawn) if place < 3 or not view.plenty]
+    rest = {
+        "long": [view for view in drawn if view not in shown],
+        "unforeseen": [view for view in views if not view.pictured],
+    }
+    return {"supplies": shown, "rest": rest}
 
 
 def _pages_trend(services: ApiServices, bundle: DeviceBundle, words: Words, now: datetime) -> dict[str, Any]:

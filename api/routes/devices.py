@@ -20,6 +20,7 @@ from api.schemas.fleet import (
     DeviceDetail,
     DeviceForecastsBody,
     DeviceRow,
+    ReminderBody,
     RunningOutRow,
     SeriesBody,
     meters_day,
@@ -32,6 +33,7 @@ from crm_core.domain.identity import DeviceId
 from crm_core.domain.telemetry import DeviceReading
 from crm_core.domain.wire import encode_reading
 from crm_core.ports import DeviceFilter
+from crm_core.relations.device_reminders import device_reminders
 
 router = APIRouter(tags=["devices"], route_class=DirectRoute)
 
@@ -205,6 +207,18 @@ def forecasts(
         found = uow.forecasts.for_device(principal.tenant, DeviceId(device_id))
     language = language_of(request)
     return DeviceForecastsBody.of(device_id, found, services.messages, language)
+
+
+@router.get("/devices/{device_id}/reminders", summary="What is coming up")
+def reminders(
+    request: Request, principal: Annotated[Principal, Depends(STAFF_READ)], device_id: DeviceKey
+) -> list[ReminderBody]:
+    """Return what is coming up for a device by date: supplies, wear, care, contract, open tasks."""
+    services = services_of(request)
+    with services.read_uow_factory() as uow:
+        bundle = visible_bundle(principal, uow, device_id)
+        found = device_reminders(uow, bundle, services.policy, services.clock.now())
+    return [ReminderBody.of(row) for row in found]
 
 
 @router.get("/forecasts/running-out", summary="What runs out soon")

@@ -11,6 +11,7 @@ from crm_core.domain.forecast import FailureForecast, Forecast, Interval, LifeFo
 from crm_core.domain.messages import Messages
 from crm_core.domain.telemetry import DailyMeters, DailySupply, DeviceState
 from crm_core.ports import DeviceForecasts
+from crm_core.relations.device_reminders import DeviceReminder
 
 
 class DeviceRow(Output):
@@ -244,6 +245,22 @@ def _provenance(row: Forecast, messages: Messages, language: str) -> dict[str, o
         ],
         "missing_reason": messages.text(language, row.missing_reason) if row.missing_reason else None,
     }
+
+
+class ReminderBody(Output):
+    """One thing to come for a device; `earliest` and `latest` are P10 and P90 of a forecast."""
+
+    kind: str
+    on: date
+    what: str
+    colour: str | None
+    earliest: date | None
+    latest: date | None
+    overdue: bool
+
+    @classmethod
+    def of(cls, row: DeviceReminder) -> "ReminderBody":
+        return cls.model_validate(row)
 
 
 class MetersDay(Output):
