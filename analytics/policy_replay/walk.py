@@ -53,12 +53,12 @@ class Walk:
         self._device = year.slot_device[self._order]
         self._starts = np.flatnonzero(np.diff(self._device, prepend=-1))
         shape = (replicates, len(self._order))
-        self._draw_rates(shape)
+        self._counts = np.broadcast_to(np.nan_to_num(year.counts), (replicates, len(year.device_ids))).copy()
+        self._draw_rates(replicates)
         self._unit = np.exp(rates.spread * self._rng.standard_normal(shape))
         self._level = np.broadcast_to(rates.first_level[self._order], shape).copy()
         self._due_days = np.zeros(shape, np.int64)
         self.visit_day = np.full(shape, _NEVER)
-        self._counts = np.broadcast_to(np.nan_to_num(year.counts), (replicates, len(year.device_ids))).copy()
         self.replaced_on = np.full(self._counts.shape, _NEVER)
         self._asked = np.zeros(self._counts.shape, bool)
         self._recorded_use = np.nan_to_num(used_share(year.counts, year.pages, year.design_life))
@@ -66,14 +66,16 @@ class Walk:
         self._looks = max(1, policy.triage.rule_for("supply.").raise_observations)
         self._foresight = Foresight(rates, self._order, replicates)
 
-    def _draw_rates(self, shape: tuple[int, int]) -> None:
+    def _draw_rates(self, replicates: int) -> None:
         """Draw each replicate's own rates: the year shows them only so far."""
-        rates, rng, replicates = self.rates, self._rng, shape[0]
-        self._drain = self._drains(rng.standard_normal(shape))
+        rates, rng = self.rates, self._rng
+        self._drain = self._drains(rng)
         self._failures = rng.gamma(rates.seen + 1.0, 1.0 / (rates.seen + 1.0), (replicates, len(_LEVELS)))
         self._age = rates.age[rng.integers(0, len(rates.age), replicates)]
 
-    def _drains(self, draw: Floats) -> Floats:
+    def _drains(self, rng: np.random.Generator) -> Floats:
+        """Draw the use per page: what people print moves all supplies of a machine together."""
+        draw = rng.standard_normal(self._counts.shape)[:, self._device]
         order = self._order
         return np.asarray(self.rates.drain[order] * np.exp(self.rates.drain_unsure[order] * draw))
 
@@ -97,9 +99,9 @@ class Walk:
         differ = (self.visit_day != other.visit_day).any(1) | (self.replaced_on != other.replaced_on).any(1)
         new = differ[:, None] & ~self._parted
         if new.any():
-            draws = self._own_rng.standard_normal((2, *self._level.shape))
-            self._drain = np.where(new, self._drains(draws[0]), self._drain)
-            self._unit = np.where(new, np.exp(self.rates.spread * draws[1]), self._unit)
+            unit = np.exp(self.rates.spread * self._own_rng.standard_normal(self._level.shape))
+            self._drain = np.where(new, self._drains(self._own_rng), self._drain)
+            self._unit = np.where(new, unit, self._unit)
             self._parted |= new
 
     def _luck(self, draw: Callable[[np.random.Generator], _Drawn]) -> _Drawn:

@@ -140,6 +140,8 @@ def test_story_10_with_500_devices(capsys):
         assert figure.present.p50 == pytest.approx(figure.recorded, rel=0.1), name
     said = report.figure("tickets").difference
     really = len(truth.tickets) - len(year.tickets)
+    with capsys.disabled():
+        print(f"  lived: {really:+d} tickets, {truth.visits - year.visits:+d} visits")
     assert really < 0  # the effect has the right sign, and its size is right to 5 % of the year's tickets
     assert said.p90 < 0
     assert said.p50 == pytest.approx(really, abs=0.05 * len(year.tickets))
