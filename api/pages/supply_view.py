@@ -65,6 +65,7 @@ class SupplyView:
     basis: str | None
     replenish: bool
     plenty: bool  # far from empty: shown in a line, without the picture
+    pictured: bool  # there is a past or a forecast to draw
 
 
 def tone_of(kind: str | None, colour: str | None) -> str:
@@ -149,6 +150,7 @@ def _view(
     colour = derived.colour if derived else None
     percent = percent_now(supply, derived)
     name = supply_name(words, kind, colour, supply.name)
+    past = _daily(history, last_day)
     level = level_words(words, supply, percent)
     interval = forecast.days_to_empty if forecast else None
     tone = tone_of(kind, colour)
@@ -163,7 +165,7 @@ def _view(
         tone=tone,
         level=level,
         meter=charts.meter(percent, tone, f"{name} {level}"),
-        fan=charts.level_fan(_daily(history, last_day), percent, interval, title),
+        fan=charts.level_fan(past, percent, interval, title),
         days=_days_left(words, interval) if interval else None,
         range=words.t(
             "supply.range", low=words.formats.days(interval.p10), high=words.formats.days(interval.p90)
@@ -177,6 +179,7 @@ def _view(
         basis=basis_of(words, forecast),
         replenish=bool(forecast and forecast.replenish),
         plenty=interval is not None and interval.p10 > _PLENTY_DAYS,
+        pictured=interval is not None or sum(value is not None for value in past) > 1,
     )
 
 
