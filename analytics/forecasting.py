@@ -33,6 +33,7 @@ from crm_core.domain.fleet import Device
 from crm_core.domain.forecast import FailureForecast, Forecast, LifeForecast, SupplyForecast
 from crm_core.domain.identity import TenantId
 from crm_core.domain.policy import PolicyBook
+from crm_core.notices.events import tell_of_forecasts
 from crm_core.ports import Clock, TelemetryStore, UnitOfWorkFactory
 
 
@@ -104,6 +105,7 @@ class Forecaster:
         state, new_days = self._state(tenant, devices, day)
         made, champions = self._forecast(state, devices, ledger, failures, as_of)
         with self._uow_factory() as uow:
+            tell_of_forecasts(uow, tenant, made.everything, self._clock.now())
             uow.forecasts.save_all(made.everything)
             uow.commit()
         night = self._night(tenant)

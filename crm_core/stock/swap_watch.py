@@ -17,6 +17,7 @@ from crm_core.domain.fleet import DeviceBundle, OwnerState
 from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.domain.policy import PolicyBook
 from crm_core.domain.telemetry import DeviceReading
+from crm_core.notices.events import tell_of_swap
 from crm_core.ports import Clock, DeviceFilter, TelemetryStore, UnitOfWork, UnitOfWorkFactory
 from crm_core.stock.slots import DeviceSlots, SlotKnowledge
 from crm_core.stock.swap_effects import Swap
@@ -126,6 +127,7 @@ class SwapWatch:
                 )
                 for swap in slots.take(series):
                     report.count(swap)
+                    tell_of_swap(uow, swap.removed, swap.inserted, self._clock.now())
             marks.append(SwapMark(tenant, device_id, series[-1].polled_at))
         uow.stock.save_swap_marks(marks)
 
