@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -11,11 +11,14 @@ from crm_core.domain.fleet import Device, OwnerState
 from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.domain.service import Signal
 from crm_core.domain.standing import DeviceDimensions
-from crm_core.ports import Clock, UnitOfWorkFactory
+from crm_core.domain.trust import AuditEvent
+from crm_core.ports import Clock, UnitOfWork, UnitOfWorkFactory
 
 _GONE: Final = frozenset({OwnerState.RETIRED, OwnerState.LOST})
 _REFRESH: Final = timedelta(seconds=30)
 _REFRESH_ON_MISS: Final = timedelta(seconds=1)  # a flood of unknown names must not become a flood of queries
+#: When more happened in the CRM than this, reading all devices is the shorter way.
+_MOST_EVENTS: Final = 2000
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +40,7 @@ class CrmInbox:
 class CrmDirectory:
     """Which devices are registered and where they stand, remembered for half a minute.
 
-    `keep` hears where devices belong, whenever that changed: the telemetry store keeps its figures by it.
+    All devices are read once; from then on the audit chain tells which changed, in the order of the commits. `keep` hears where devices belong, whenever that changed: the telemetry store keeps its figures by it.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class CrmDirectory:
         self._sites: dict[str, dict[str, str]] = {}
         self._kept: dict[str, dict[str, DeviceDimensions]] = {}
         self._read_at: dict[str, datetime] = {}
+        self._read_to: dict[str, int] = {}  # the last event of the audit chain that is taken over
 
     def site_of(self, tenant: str, device_id: str) -> str | None:
         """Return the site of a device in use, or None. A miss looks again, at most once a second."""
@@ -88,20 +92,53 @@ class CrmDirectory:
         read_at = self._read_at.get(tenant)
         if read_at is not None and now - read_at < age:
             return
+        mark = self._read_to.pop(tenant, None)  # comes back when everything is taken over
         with self._uow_factory() as uow:
-            devices = uow.devices.all(TenantId(tenant))
-            regions = {site.site_id: site.region for site in uow.sites.all(TenantId(tenant))}
+            events = None if mark is None else self._events_after(uow, tenant, mark)
+            if events is None:
+                head = uow.trust.head(TenantId(tenant))  # first: what changes meanwhile is read again
+                mark = 0 if head is None else head.number
+                taken_over = self._read_all(uow, tenant)
+            else:
+                mark = events[-1].number if events else mark
+                changed = {event.object_id for event in events if event.kind == "devices"}
+                taken_over = self._read_some(uow, tenant, changed)
+        self._read_at[tenant] = now
+        if taken_over and mark is not None:
+            self._read_to[tenant] = mark
+
+    def _events_after(self, uow: UnitOfWork, tenant: str, mark: int) -> Sequence[AuditEvent] | None:
+        """Return what happened since the last look; None when everything has to be read."""
+        events = uow.trust.events(TenantId(tenant), mark, _MOST_EVENTS)
+        moved_sites = any(event.kind == "sites" and event.action != "insert" for event in events)
+        return None if len(events) == _MOST_EVENTS or moved_sites else events
+
+    def _read_all(self, uow: UnitOfWork, tenant: str) -> bool:
+        devices = uow.devices.all(TenantId(tenant))
+        regions = {site.site_id: site.region for site in uow.sites.all(TenantId(tenant))}
         self._sites[tenant] = {
             device.device_id: device.site_id or "" for device in devices if device.owner_state not in _GONE
         }
-        self._read_at[tenant] = now
-        self._hand_on(
+        return self._hand_on(
             tenant,
             [_dimensions(device, device.site_id and regions.get(device.site_id)) for device in devices],
         )
 
-    def _hand_on(self, tenant: str, devices: Sequence[DeviceDimensions]) -> None:
-        """Tell the store of devices that belong elsewhere than it was told; while it is away, they are told later."""
+    def _read_some(self, uow: UnitOfWork, tenant: str, device_ids: Iterable[str]) -> bool:
+        sites, found = self._sites[tenant], []
+        for device_id in device_ids:
+            device = uow.devices.find(TenantId(tenant), device_id)
+            if device is None or device.owner_state in _GONE:
+                sites.pop(device_id, None)
+            else:
+                sites[device_id] = device.site_id or ""
+            if device is not None:
+                site = device.site_id and uow.sites.find(TenantId(tenant), device.site_id)
+                found.append(_dimensions(device, site.region if site else None))
+        return self._hand_on(tenant, found)
+
+    def _hand_on(self, tenant: str, devices: Sequence[DeviceDimensions]) -> bool:
+        """Tell the store of devices that belong elsewhere than it was told; False while it is away: tell it later."""
         kept = self._kept.setdefault(tenant, {})
         news = [found for found in devices if kept.get(found.device_id) != found]
         try:
@@ -109,8 +146,9 @@ class CrmDirectory:
                 self._keep(news)
         except StoreUnavailable as error:
             _log.warning("where devices belong waits for the store: %s", error)
-            return
+            return False
         kept.update((found.device_id, found) for found in news)
+        return True
 
 
 def _dimensions(device: Device, region: str | None) -> DeviceDimensions:
