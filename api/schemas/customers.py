@@ -23,12 +23,11 @@ Minutes = Annotated[int, Field(ge=0, le=1439)]
 
 
 class CompanyInput(Input):
-    """File of a company (requirement 17)."""
+    """File of a company (requirement 17); its registration number has its own route and is kept encrypted."""
 
     founded_year: Annotated[int, Field(ge=1800, le=2200)] | None = None
     registered_capital: Yuan | None = None
     employees: Count | None = None
-    registration_number: ShortText | None = None
     legal_representative: ShortText | None = None
     past_defaults: Annotated[int, Field(ge=0, le=1000)] = 0
     start_up: bool = False

@@ -39,12 +39,11 @@ class Channel(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompanyFile:
-    """Credit file of a company (requirement 17). `registered_capital` in yuan."""
+    """Credit file of a company (requirement 17), `registered_capital` in yuan; its registration number is kept by trust."""
 
     founded_year: int | None = None
     registered_capital: int | None = None
     employees: int | None = None
-    registration_number: str | None = None
     legal_representative: str | None = None
     past_defaults: int = 0
     start_up: bool = False

@@ -98,6 +98,7 @@ FIELDS: Final[Mapping[str, Mapping[str, tuple[Convert, bool]]]] = {
         "industry": (text, False),
         "language": (choice("zh-cn", "en"), False),
         "identity_number": (text, False),
+        "registration_number": (text, False),
     },
     "sites": {
         "site_id": (identifier, True),

@@ -35,6 +35,7 @@ from crm_core.trust.personal import PersonalData
 
 KINDS: Final = tuple(FIELDS)
 MOST_ERRORS: Final = 200
+SEALED: Final = ("identity_number", "registration_number")  # kept encrypted, never in the customer's row
 Land = Callable[[Sequence[DeviceReading]], int]
 
 
@@ -165,7 +166,7 @@ class Importer:
     def _customer(
         self, uow: UnitOfWork, tenant: TenantId, values: dict[str, Any], report: ImportReport
     ) -> None:
-        number = values.pop("identity_number", None)
+        sealed = {name: values.pop(name) for name in SEALED if name in values}
         if "kind" in values:
             values["kind"] = CustomerKind(values["kind"])
         if "language" in values:
@@ -178,9 +179,9 @@ class Importer:
             if after != before:
                 self._customers.amend(uow, before, after)
         _count(report, before, after)
-        if number:
-            subject = Subject(SubjectKind.CUSTOMER, after.customer_id)
-            self._personal.put(uow, tenant, subject, "identity_number", number)
+        subject = Subject(SubjectKind.CUSTOMER, after.customer_id)
+        for name, number in sealed.items():
+            self._personal.put(uow, tenant, subject, name, number)
 
     def _site(self, uow: UnitOfWork, tenant: TenantId, values: dict[str, Any], report: ImportReport) -> None:
         _must_exist("customer", uow.customers.find(tenant, values["customer_id"]), values["customer_id"])

@@ -143,6 +143,14 @@ def test_an_imported_customer_is_registered_like_an_entered_one(firm):
     assert (acme.registered_on, acme.review_due_on) == (date(2026, 11, 22), date(2027, 11, 22))
 
 
+def test_the_registration_number_of_a_company_is_sealed(firm):
+    take(firm, "customers", "客户编号,客户名称,联系人,统一社会信用代码\nacme,Acme,王芳,91310000MA1K4X\n")
+    with firm.factory() as uow:
+        assert "91310000MA1K4X" not in repr(uow.customers.get(TENANT, "acme"))
+        shown = firm.personal.shown(uow, TENANT, Subject(SubjectKind.CUSTOMER, "acme"), Role.ADMIN)
+    assert shown == {"registration_number": "91310000MA1K4X"}
+
+
 def test_an_imported_contract_runs_with_terms_and_lines(firm):
     body = RUNNING + "k9,c1,2026-01-01,2027-12-31,1000.01,3,54000,scan-9.pdf\n"
     assert take(firm, "contracts", body, dry_run=True).created == 1
