@@ -9,14 +9,13 @@ from markupsafe import Markup
 
 from api.access import Principal
 from api.pages import charts
-from api.pages.care_view import word
+from api.pages.marks import marks_of
 from api.pages.fleet_view import TONES
 from api.pages.supply_view import Words
 from api.routes.customers import customers_in_sight
 from crm_core.domain.fleet import Customer
 from crm_core.fleet_health import DeviceHealth, HealthBand
 from crm_core.ports import UnitOfWork
-from crm_core.relations.segments import classes_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +54,9 @@ def customers_context(
         for customer in customers_in_sight(principal, uow)
         if customer.customer_id not in by_customer
     ]
-    held = classes_at(uow.relations.present_classes(principal.tenant))
     return {
         "rows": sorted(rows, key=lambda row: (-row.open_tickets, row.customer.name)),
-        "marks": {key: classes.get("mark", "") for key, classes in held.items()},
-        "word": lambda family, value: word(words, family, value),
+        "marks": marks_of(uow, principal),
     }
 
 

@@ -14,6 +14,7 @@ from api.pages.customer_view import customers_context
 from api.pages.device_view import device_context
 from api.pages.fleet_view import fleet_context
 from api.pages.forms import Form, checked, version_of
+from api.pages.marks import marks_of
 from api.pages.rendering import start_of
 from api.pages.ticket_view import board_context, ticket_context
 from api.schemas.fleet import DeviceRow
@@ -54,6 +55,7 @@ def devices_page(
     with services.read_uow_factory() as uow:
         which = DeviceFilter(q=q, after=after, limit=_ROWS + 1)
         rest, total = devices_in_sight(principal, uow, which), count_in_sight(principal, uow, which)
+        marks = marks_of(uow, principal)
     states = states_of(services.store, principal.tenant, rest[:_ROWS])
     rows = [DeviceRow.of(bundle, states.get(bundle.device.device_id)) for bundle in rest[:_ROWS]]
     following = {"q": q, "after": rows[-1].device_id} if len(rest) > _ROWS else None
@@ -63,6 +65,7 @@ def devices_page(
         principal=principal,
         rows=rows,
         total=total,
+        marks=marks,
         q=q,
         next_href=f"/devices?{urlencode(following)}" if following else None,
     )

@@ -34,6 +34,7 @@ def segments_page(
     principal: Carer,
     threshold: Annotated[str, Query(max_length=100)] = "",
     value: Annotated[str, Query(max_length=20)] = "",
+    axis: Annotated[str, Query(pattern=r"^[a-z][a-z0-9_]{0,63}$")] = "source",
 ) -> Response:
     """Show segments, and who would move with another threshold."""
     services, words = services_of(request), words_of(request, principal)
@@ -47,7 +48,10 @@ def segments_page(
     with services.read_uow_factory() as uow:
         customers = customers_in_sight(principal, uow)
         context = care_view.segments_context(services, uow, customers, words)
-    seen = {each.customer_id for each in customers}
+        seen = frozenset(each.customer_id for each in customers)
+        axes = [each.name for each in services.policy.relations.axes]
+        axis = axis if axis in axes else "source"
+        brings = services.customers.class_report.by_class(uow, principal.tenant, axis, seen)
     return renderer_of(request).page(
         request,
         "segments.html",
@@ -57,6 +61,9 @@ def segments_page(
         threshold=threshold,
         value=value,
         failure=failure,
+        axis=axis,
+        axes=axes,
+        brings=brings,
         word=lambda family, text: care_view.word(words, family, str(text)),
         may_offer=principal.role in SUPERVISORS.roles,
         **context,

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from api.access import Principal
 from api.pages.foresight_view import ticket_forecast
+from api.pages.marks import marks_of
 from api.pages.receivers import receiver_names
 from api.pages.supply_view import Words
 from api.schemas.notices import NoticeBody
@@ -82,6 +83,7 @@ def board_context(
     return {
         "total": len(everything),
         "filters": filters,
+        "marks": marks_of(uow, principal),
         "lanes": [_lane(key, states, shown, bundles, words) for key, states in _LANES],
     }
 

@@ -16,6 +16,7 @@ from api.routes.tickets import IdempotencyKey
 from api.schemas.care import (
     AnswerRow,
     AxisName,
+    ClassFiguresBody,
     FigureBody,
     ListFormat,
     Month,
@@ -103,6 +104,20 @@ def answers(
     """Return the answers of a month beside what was measured then."""
     rows = services_of(request).customers.surveys.compared(principal.tenant, _first(month))
     return [AnswerRow.of(row) for row in rows]
+
+
+@router.get("/class-report", summary="What each class brings")
+def class_report(
+    request: Request,
+    principal: Annotated[Principal, Depends(CARE)],
+    axis: Annotated[AxisName, Query()] = "source",
+) -> list[ClassFiguresBody]:
+    """Return customers, leads won, customers served and invoiced money by class of an axis: of the source unless told."""
+    services = services_of(request)
+    with services.read_uow_factory() as uow:
+        seen = frozenset(each.customer_id for each in customers_in_sight(principal, uow))
+        rows = services.customers.class_report.by_class(uow, principal.tenant, axis, seen)
+    return [ClassFiguresBody.of(row) for row in rows]
 
 
 @router.get("/outcomes", summary="Outcome figures")

@@ -12,6 +12,7 @@ from crm_core.domain.customer_files import Channel
 from crm_core.domain.errors import InvalidValue
 from crm_core.domain.identity import CustomerId
 from crm_core.relations.care import Spoken
+from crm_core.relations.class_report import ClassFigures
 from crm_core.relations.measured import Measured
 from crm_core.relations.outcomes import OutcomeFigure
 from crm_core.relations.scorecards import Scorecard
@@ -248,6 +249,26 @@ class AnswerRow(Output):
             measured_contacted=ShareBody.of_share(truth.contacted) if truth else None,
             measured_fixed=ShareBody.of_share(truth.fixed) if truth else None,
             disagrees=list(row.disagrees),
+        )
+
+
+class ClassFiguresBody(Output):
+    """One class of an axis: customers, leads won, customers served today, invoiced of a year."""
+
+    value: str
+    customers: int
+    won: ShareBody
+    served: int
+    invoiced: Decimal
+
+    @classmethod
+    def of(cls, row: ClassFigures) -> "ClassFiguresBody":
+        return cls(
+            value=row.value,
+            customers=row.customers,
+            won=ShareBody.of_share(row.won),
+            served=row.served,
+            invoiced=row.invoiced,
         )
 
 

@@ -21,6 +21,7 @@ from crm_core.fieldwork.plans import CarePlans
 from crm_core.notices.addressing import Addressing
 from crm_core.ports import Clock, TelemetryStore, UnitOfWork, UnitOfWorkFactory
 from crm_core.relations.care import CareDesk
+from crm_core.relations.class_report import ClassReport
 from crm_core.relations.classifier import Classifier
 from crm_core.relations.customers import CustomerDesk
 from crm_core.relations.loyalty import Loyalty
@@ -65,6 +66,7 @@ def build_customers(
         surveys=Surveys(uow_factory, clock, policy, asks),
         scorecards=Scorecards(uow_factory, clock, policy),
         outcomes=Outcomes(uow_factory, clock, policy, money),
+        class_report=ClassReport(clock, policy, money),
         credit=CreditDesk(uow_factory, clock, policy, money),
         requests=RequestDesk(uow_factory, clock, policy, catalogue, contracts),
         offers=Offers(uow_factory, clock, policy),

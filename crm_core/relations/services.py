@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from crm_core.agreements.credit import CreditDesk
 from crm_core.agreements.requests import RequestDesk
 from crm_core.relations.care import CareDesk
+from crm_core.relations.class_report import ClassReport
 from crm_core.relations.classifier import Classifier
 from crm_core.relations.customers import CustomerDesk
 from crm_core.relations.loyalty import Loyalty
@@ -28,6 +29,7 @@ class CustomerServices:
     surveys: Surveys
     scorecards: Scorecards
     outcomes: Outcomes
+    class_report: ClassReport
     credit: CreditDesk
     requests: RequestDesk
     offers: Offers

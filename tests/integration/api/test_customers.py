@@ -317,3 +317,19 @@ def test_a_customer_asks_complains_and_proposes_on_the_own_page(browser, world):
         assert uow.relations.complaints.where(DEFAULT_TENANT)[0].customer_id == "cust-1"
     assert "noise" in visitor.get("/my/care").text
     assert visitor.get("/customers/cust-1").status_code == 403
+
+
+def test_customers_by_source_are_reported_with_what_they_bring(client, browser, classified):
+    """Requirement 85; and 79: the mark stands beside the customer in lists of tickets and devices."""
+    boss = client("manager")
+    rows = boss.get(f"{API}/class-report").json()
+    assert sum(row["customers"] for row in rows) == len(boss.get(f"{API}/customers").json()["items"])
+    assert all(row["won"]["of"] == row["customers"] >= row["served"] for row in rows)
+    assert boss.get(f"{API}/class-report", params={"axis": "nonsense"}).status_code == 422
+    page = browser("manager")
+    assert "What each class brings" in page.get("/segments?axis=tier").text
+    with classified.services.uow_factory() as uow:
+        marks = {row.value for row in uow.relations.present_classes(DEFAULT_TENANT) if row.axis == "mark"}
+    for path in ("/tickets", "/devices", "/customers"):
+        assert any(f'">{mark}</span>' in page.get(path).text for mark in marks), path
+    assert 'class="chip">' not in browser("tech-li").get("/devices").text
