@@ -9,16 +9,17 @@ from starlette.responses import Response
 from api.access import FIELD, Principal, services_of
 from api.pages import stock_view
 from api.pages.common import Office, renderer_of, words_of
+from crm_core.domain.stock import PlaceKind
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/stock")
-def stock_page(request: Request, principal: Office) -> Response:
-    """Show what each place holds."""
+def stock_page(request: Request, principal: Office, kind: PlaceKind | None = None) -> Response:
+    """Show what the places of a kind hold."""
     services, words = services_of(request), words_of(request, principal)
     with services.read_uow_factory() as uow:
-        return _page(request, principal, stock_view.stock_context(uow, principal, words))
+        return _page(request, principal, stock_view.stock_context(uow, principal, words, kind))
 
 
 @router.get("/stock/moves")
@@ -60,5 +61,5 @@ def van_page(request: Request, principal: Annotated[Principal, Depends(FIELD)]) 
 
 def _page(request: Request, principal: Principal, context: dict[str, Any]) -> Response:
     return renderer_of(request).page(
-        request, "stock.html", principal=principal, **({"next_href": ""} | context)
+        request, "stock.html", principal=principal, **({"next_href": "", "filters": []} | context)
     )

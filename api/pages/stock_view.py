@@ -1,18 +1,27 @@
 """The tables of the stock pages in words: what is where, how it moved, early swaps, stand-by machines."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from api.access import Principal
-from api.pages.supply_view import Words
+from api.pages.supply_view import Words, supply_name
 from api.stock_lists import moves_in_sight, rows_in_sight, sees_place
 from crm_core.domain.cartridges import Cartridge, CartridgeFilter
 from crm_core.domain.identity import ticket_number
 from crm_core.domain.loans import Loan
 from crm_core.domain.money import Money
-from crm_core.domain.stock import PlaceKey, kind_of_place, name_of_place, shelf_at, van_of
+from crm_core.domain.stock import (
+    PlaceKey,
+    PlaceKind,
+    StockItem,
+    kind_of_place,
+    name_of_place,
+    shelf_at,
+    van_of,
+)
 from crm_core.ports import UnitOfWork
 from crm_core.ports.stock import MoveFilter
 from crm_core.stock.book import StockRow, due_reorders, total_value
@@ -76,42 +85,76 @@ class _Speech:
         return f"{self.t(f'place.{kind}')} {named}".strip()
 
 
-def stock_context(uow: UnitOfWork, principal: Principal, words: Words) -> dict[str, Any]:
-    """Return what each place in sight holds, and what ran low."""
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One choice above a table."""
+
+    label: str
+    href: str
+    current: bool
+    count: str
+
+
+def stock_context(
+    uow: UnitOfWork, principal: Principal, words: Words, kind: PlaceKind | None
+) -> dict[str, Any]:
+    """Return what the places of a kind hold (the first kind that holds anything unless told), and what ran low."""
     say, rows = _Speech(words), rows_in_sight(principal, uow)
+    held = Counter(kind_of_place(row.balance.place) for row in rows)
+    kinds = [each for each in PlaceKind if held[each]]
+    chosen = kind or next(iter(kinds), PlaceKind.WAREHOUSE)
+    shown = [row for row in rows if kind_of_place(row.balance.place) is chosen]
     low = [row for row in due_reorders(uow, principal.tenant) if sees_place(principal, uow, row.place)]
     orders = [
         [
-            Cell(row.item.name, sub=row.item.item_id),
+            _item_cell(row.item, words),
             Cell(say.place(uow, principal, row.place)),
             Cell(say.number(row.free)),
             Cell(say.number(row.order)),
         ]
         for row in low
     ]
-    tables = [_stock_table(uow, principal, say, rows)]
+    tables = [_stock_table(uow, principal, say, shown)]
     if orders:
         head = say.heads("item", "place", "free#", "order#")
         tables.insert(0, ViewTable(head, orders, say.t("nothing"), say.t("low")))
-    return {"key": "stock", "about": say.t("worth", value=say.money(total_value(rows))), "tables": tables}
+    return {
+        "key": "stock",
+        "about": say.t("worth", value=say.money(total_value(shown))),
+        "filters": [
+            Filter(say.t(f"place.{each}"), f"/stock?kind={each}", each is chosen, say.number(held[each]))
+            for each in kinds
+        ],
+        "tables": tables,
+    }
 
 
 def van_context(uow: UnitOfWork, principal: Principal, words: Words) -> dict[str, Any]:
-    """Return what lies in the technician's van."""
+    """Return what lies in the technician's van: there is one place, so it is not named in each line."""
     say = _Speech(words)
     rows = (
         rows_in_sight(principal, uow, place=van_of(principal.technician_id))
         if principal.technician_id is not None
         else []
     )
-    return {"key": "van", "about": "", "tables": [_stock_table(uow, principal, say, rows)]}
+    table = _stock_table(uow, principal, say, rows)
+    own = replace(table, columns=table.columns[1:4], rows=[row[1:4] for row in table.rows])
+    return {"key": "van", "about": "", "tables": [own]}
+
+
+def _item_cell(item: StockItem, words: Words) -> Cell:
+    """Return what a thing is in words and its number below; a name that is only the number again says nothing."""
+    if item.name not in (item.item_id, item.part_number):
+        return Cell(item.name, sub=item.item_id)
+    return Cell(supply_name(words, item.kind, item.colour, item.name), sub=item.part_number or item.item_id)
 
 
 def _stock_table(uow: UnitOfWork, principal: Principal, say: _Speech, rows: Sequence[StockRow]) -> ViewTable:
+    places = {place: say.place(uow, principal, place) for place in {row.balance.place for row in rows}}
     cells = [
         [
-            Cell(say.place(uow, principal, row.balance.place)),
-            Cell(row.item.name, sub=row.item.item_id),
+            Cell(places[row.balance.place]),
+            _item_cell(row.item, say.words),
             Cell(say.number(row.balance.quantity)),
             Cell(say.number(row.balance.reserved)),
             Cell(say.money(row.value)),
