@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Scope
 
+from api.fast_lane import FastLane
 from api.idempotency import AnswerMemory, Idempotency
 from api.middleware import FRAME_HEADERS, BodyLimit, HttpMetrics, RequestFrame
 from api.oidc import oidc_client
@@ -187,11 +188,7 @@ def create_app(services: ApiServices) -> FastAPI:
     app.state.oidc = oidc_client(services.settings)
     app.state.overviews = OverviewCache(services.fleet_health)
     app.state.renderer = Renderer(services, _TEMPLATES, _STATIC)
-    for module in _ROUTES:
-        app.include_router(module.router, prefix=API_PREFIX)
-    app.include_router(calendars.feeds)
-    for module in _PAGES:
-        app.include_router(module.router)
+    _include_routes(app)
     describe(app)
     _answer_errors(app)
     memory = AnswerMemory(services.uow_factory, services.clock)
@@ -210,6 +207,17 @@ def create_app(services: ApiServices) -> FastAPI:
     app.add_middleware(GZipMiddleware, minimum_size=600, compresslevel=6)
     app.add_middleware(RequestFrame, metrics=metrics, secure=services.settings.secure_cookies)
     return app
+
+
+def _include_routes(app: FastAPI) -> None:
+    """Add all routes, with the fast lane in front of them."""
+    lane = FastLane(API_PREFIX)
+    app.router.routes.insert(0, lane)
+    included = [(module.router, API_PREFIX) for module in _ROUTES]
+    included += [(calendars.feeds, ""), *((module.router, "") for module in _PAGES)]
+    for router, prefix in included:
+        app.include_router(router, prefix=prefix)
+        lane.add(app.router.routes[-1], router, prefix)
 
 
 def _answer_errors(app: FastAPI) -> None:

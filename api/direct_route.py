@@ -2,21 +2,30 @@
 
 FastAPI validates every answer again and does so in a thread of its own; our bodies are built by our own code from
 models that forbid what they do not know (`schemas.base.Output`), so that this costs a third of a request and finds
-nothing. A route that returns a model is answered in the thread that made it. GET routes get the parameter `fields`.
+nothing. GET routes that return a model get the parameter `fields`.
+
+A GET route is answered in one thread from its rule to its body: FastAPI would take a thread for the rule and another
+for the function, and the way there and back costs as much as the work.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import wraps
-from typing import Annotated, Any, Final, get_origin
+from typing import Annotated, Any, Final, get_args, get_origin
 
 import msgspec
 from fastapi import Query
+from fastapi.params import Depends
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 from starlette.responses import Response
 
+from api.access import AtOnce, Public, Rule
 from api.problem import Problem
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 FIELDS: Final = "fields"
 _PATTERN: Final = r"^[a-z][a-z0-9_]{0,63}(,[a-z][a-z0-9_]{0,63}){0,63}$"
@@ -34,22 +43,92 @@ class DirectRoute(APIRoute):
     """A route whose function returns a model, or anything else as usual."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        reads = set(options.get("methods") or {"GET"}) == {"GET"}
+        self._one_thread = reads and _waits_for_nothing(endpoint)
         returned = _model_of(endpoint)
-        if returned is None:
-            super().__init__(path, endpoint, **options)
-            return
-        selects = "GET" in (options.get("methods") or {"GET"})
-        status = options.get("status_code") or 200
-        if not isinstance(options.get("response_model"), type):
-            options["response_model"] = returned
-        super().__init__(path, _direct(endpoint, status, returned if selects else None), **options)
+        if returned is not None:
+            status = options.get("status_code") or 200
+            if not isinstance(options.get("response_model"), type):
+                options["response_model"] = returned
+            endpoint = _direct(endpoint, status, returned if reads else None)
+        super().__init__(path, _at_once(endpoint) if self._one_thread else endpoint, **options)
+
+    def get_route_handler(self) -> Handler:
+        """Return what FastAPI made, run in one thread where nothing in it waits for the event loop."""
+        handler = super().get_route_handler()
+        if not self._one_thread:
+            return handler
+
+        async def in_one_thread(request: Request) -> Response:
+            return await run_in_threadpool(_run, handler(request))
+
+        return in_one_thread
+
+
+def _run(handling: Coroutine[Any, Any, Response]) -> Response:
+    """Run a coroutine that waits for nothing."""
+    try:
+        handling.send(None)
+    except StopIteration as ended:
+        response: Response = ended.value
+        return response
+    handling.close()
+    raise RuntimeError("the framework waited in a GET route that has nothing to wait for")
+
+
+def _waits_for_nothing(endpoint: Callable[..., Any]) -> bool:
+    """Return True for a plain function that depends on nothing but its rule."""
+    told = (
+        part for each in _signature(endpoint).parameters.values() for part in get_args(each.annotation)[1:]
+    )
+    depends = [part.dependency for part in told if isinstance(part, Depends)]
+    return not inspect.iscoroutinefunction(endpoint) and all(
+        isinstance(each, Rule | Public) for each in depends
+    )
+
+
+def _signature(endpoint: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(endpoint, eval_str=True)
+
+
+def _at_once(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function and its rule as coroutines that wait for nothing, so that FastAPI takes no thread for them."""
+
+    async def answer(**arguments: Any) -> Any:
+        return endpoint(**arguments)
+
+    signature = _signature(endpoint)
+    swapped = [
+        each.replace(annotation=_rule_at_once(each.annotation)) for each in signature.parameters.values()
+    ]
+    answer.__name__, answer.__doc__, answer.__module__ = (
+        endpoint.__name__,
+        endpoint.__doc__,
+        endpoint.__module__,
+    )
+    answer.__signature__ = signature.replace(parameters=swapped)  # type: ignore[attr-defined]  # what FastAPI reads
+    return answer
+
+
+def _rule_at_once(annotation: Any) -> Any:
+    """Return an annotation with its rule, if it has one, as a coroutine."""
+    if get_origin(annotation) is not Annotated:
+        return annotation
+    kind, *told = get_args(annotation)
+    swapped = [
+        Depends(AtOnce(each.dependency))
+        if isinstance(each, Depends) and isinstance(each.dependency, Rule | Public)
+        else each
+        for each in told
+    ]
+    return Annotated[kind, *swapped]
 
 
 def _model_of(endpoint: Callable[..., Any]) -> type[BaseModel] | None:
     """Return the model that the function says to return, None for anything else and for coroutines."""
     if inspect.iscoroutinefunction(endpoint):
         return None
-    returned = inspect.signature(endpoint, eval_str=True).return_annotation
+    returned = _signature(endpoint).return_annotation
     origin = get_origin(returned) or returned
     return returned if inspect.isclass(origin) and issubclass(origin, BaseModel) else None
 
@@ -72,7 +151,7 @@ def _direct(endpoint: Callable[..., Any], status: int, selects: type[BaseModel] 
             response.status_code = told.status_code or status
         return response
 
-    signature = inspect.signature(endpoint, eval_str=True)
+    signature = _signature(endpoint)
     if selects:
         extra = inspect.Parameter(FIELDS, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Fields)
         signature = signature.replace(parameters=[*signature.parameters.values(), extra])

@@ -12,7 +12,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import RouteContext, iter_route_contexts
 
-from api.access import Public, Rule
+from api.access import AtOnce, Public, Rule
 from api.examples import add_examples
 from api.problem import MEDIA_TYPE
 from api.schemas.base import ProblemBody
@@ -49,8 +49,9 @@ def rules_of(context: RouteContext) -> tuple[Rule | Public, ...]:
 
 def _rules(dependant: Dependant) -> Iterator[Rule | Public]:
     """Yield the rules in a tree of dependencies."""
-    if isinstance(dependant.call, Rule | Public):
-        yield dependant.call
+    call = dependant.call.rule if isinstance(dependant.call, AtOnce) else dependant.call
+    if isinstance(call, Rule | Public):
+        yield call
     for each in dependant.dependencies:
         yield from _rules(each)
 

@@ -3,9 +3,11 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, case, func, select
+import msgspec
+from sqlalchemy import Connection, Select, bindparam, case, func, select
 
 from crm_core.domain.forecast import Forecast, SupplyForecast
 from crm_core.domain.identity import DeviceId, SignalId, TenantId
@@ -116,11 +118,11 @@ class SqlForecastRepository:
         upsert_many(self._connection, schema.forecasts, rows)
 
     def for_device(self, tenant: TenantId, device_id: DeviceId) -> DeviceForecasts:
-        found = self._by_device(tenant, schema.forecasts.c.device_id == device_id)
+        found = self._by_device(_of_device(), {"wanted_tenant": tenant, "wanted_device": device_id})
         return found.get(device_id, DeviceForecasts())
 
     def for_devices(self, tenant: TenantId) -> Mapping[DeviceId, DeviceForecasts]:
-        return self._by_device(tenant)
+        return self._by_device(_of_devices(), {"wanted_tenant": tenant})
 
     def running_out(
         self, tenant: TenantId, within_days: float, limit: int = 1000
@@ -138,17 +140,24 @@ class SqlForecastRepository:
         query = select(func.count()).where(schema.forecasts.c.tenant == tenant)
         return self._connection.execute(query).scalar_one()
 
-    def _by_device(self, tenant: TenantId, *conditions: Any) -> dict[DeviceId, DeviceForecasts]:
-        table = schema.forecasts.c
-        query = (
-            select(table.device_id, table.kind, table.body)
-            .where(table.tenant == tenant, *conditions)
-            .order_by(table.device_id, table.kind, table.subject)
-        )
+    def _by_device(self, query: Select[Any], arguments: dict[str, Any]) -> dict[DeviceId, DeviceForecasts]:
         found: dict[DeviceId, list[Forecast]] = defaultdict(list)
-        for device_id, kind, body in self._connection.execute(query):
-            found[DeviceId(device_id)].append(entity_of(body, FORECAST_KINDS[kind]))
+        for device_id, kind, body in self._connection.execute(query, arguments):
+            found[DeviceId(device_id)].append(msgspec.convert(body, FORECAST_KINDS[kind]))
         return {device_id: grouped_forecasts(rows) for device_id, rows in found.items()}
+
+
+@cache
+def _of_devices() -> Select[Any]:
+    """Return the query of all forecasts of a tenant; built once, like the next one."""
+    table = schema.forecasts.c
+    query = select(table.device_id, table.kind, table.body).where(table.tenant == bindparam("wanted_tenant"))
+    return query.order_by(table.device_id, table.kind, table.subject)
+
+
+@cache
+def _of_device() -> Select[Any]:
+    return _of_devices().where(schema.forecasts.c.device_id == bindparam("wanted_device"))
 
 
 class SqlLeaseRepository:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, Delete, Select, Table, and_, bindparam, func, or_, select, text
+from sqlalchemy import Connection, Delete, Row, Select, Table, and_, bindparam, func, or_, select, text
 
 from crm_core.domain.errors import Conflict, NotFound
 from crm_core.domain.fleet import Contract, Customer, Device, DeviceBundle, InstalledPeriod, Site
@@ -21,8 +21,10 @@ from crm_core.domain.service import (
 from crm_core.ports import Changes, DeviceFilter, DevicePlace, TicketFilter, WorkOrderFilter
 from crm_core.storage import schema
 from crm_core.storage.device_search import narrowed
-from crm_core.storage.rows import entity_of, row_of
+from crm_core.storage.rows import entity_from, entity_of, row_of
 from crm_core.storage.tables import TableRepository, VersionedTable, upsert, where_equal
+
+Part = TypeVar("Part")
 
 _FINAL_ORDER_STATES = frozenset({WorkOrderState.DONE, WorkOrderState.CANCELLED})
 
@@ -93,15 +95,7 @@ class SqlDeviceRepository(TableRepository[Device]):
         return row_of(entity, host=address and address.host, port=address and address.port)
 
     def _bundles(self, query: Select[Any], arguments: dict[str, Any]) -> list[DeviceBundle]:
-        return [
-            DeviceBundle(
-                device=entity_of(_part(row, "device"), Device),
-                site=entity_of(_part(row, "site"), Site) if row["site_site_id"] else None,
-                customer=entity_of(_part(row, "customer"), Customer) if row["customer_customer_id"] else None,
-                contract=entity_of(_part(row, "contract"), Contract) if row["contract_contract_id"] else None,
-            )
-            for row in self._connection.execute(query, arguments).mappings()
-        ]
+        return [_bundle_of(row) for row in self._connection.execute(query, arguments)]
 
 
 _BUNDLE_TABLES: dict[str, Table] = {
@@ -112,10 +106,37 @@ _BUNDLE_TABLES: dict[str, Table] = {
 }
 
 
-_LABELS: dict[str, tuple[tuple[str, str], ...]] = {
-    prefix: tuple((column.name, f"{prefix}_{column.name}") for column in table.columns)
-    for prefix, table in _BUNDLE_TABLES.items()
-}
+class _BundlePart(Generic[Part]):
+    """Where one entity lies in a row of a bundle."""
+
+    def __init__(self, prefix: str, kind: type[Part]) -> None:
+        prefixes = list(_BUNDLE_TABLES)
+        before = prefixes[: prefixes.index(prefix)]
+        self._start = sum(len(_BUNDLE_TABLES[each].columns) for each in before)
+        self._names = tuple(str(column.name) for column in _BUNDLE_TABLES[prefix].columns)
+        self._end = self._start + len(self._names)
+        self._key = self._start + self._names.index(f"{prefix}_id")
+        self._kind = kind
+
+    def of(self, row: Row[Any]) -> Part | None:
+        """Return the entity, None when the device has none of it."""
+        if row[self._key] is None:
+            return None
+        return entity_from(row[self._start : self._end], self._names, self._kind)
+
+
+_DEVICE = _BundlePart("device", Device)
+_SITE = _BundlePart("site", Site)
+_CUSTOMER = _BundlePart("customer", Customer)
+_CONTRACT = _BundlePart("contract", Contract)
+
+
+def _bundle_of(row: Row[Any]) -> DeviceBundle:
+    device = _DEVICE.of(row)
+    assert device is not None  # the query starts from it
+    return DeviceBundle(
+        device=device, site=_SITE.of(row), customer=_CUSTOMER.of(row), contract=_CONTRACT.of(row)
+    )
 
 
 @cache
@@ -164,10 +185,6 @@ def _place() -> Select[Any]:
             device.c.tenant == bindparam("wanted_tenant"), device.c.device_id == bindparam("wanted_device")
         )
     )
-
-
-def _part(row: Mapping[Any, Any], prefix: str) -> dict[str, Any]:
-    return {name: row[label] for name, label in _LABELS[prefix]}
 
 
 def _periods(tenant: TenantId, device_id: DeviceId) -> Select[Any]:

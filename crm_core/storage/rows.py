@@ -4,7 +4,7 @@ Nested parts (clocks, evidence, regions) are JSON columns. Columns that are not 
 unique indexes; the repository adds them on the way in and they are ignored on the way out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -28,3 +28,8 @@ def entity_of(row: Mapping[Any, Any], kind: type[Entity]) -> Entity:
         str(name): value for name, value in row.items()
     }  # SQLAlchemy may name columns by a subclass of str
     return msgspec.convert(plain, kind)
+
+
+def entity_from(values: Sequence[Any], names: Sequence[str], kind: type[Entity]) -> Entity:
+    """Return the entity whose fields `names` have these values: the quicker way where a row holds several entities."""
+    return msgspec.convert(dict(zip(names, values, strict=True)), kind)

@@ -9,28 +9,15 @@ import asyncio
 import os
 import random
 import resource
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from crm_core.ports import TicketFilter
+from tests.benchmarks.api_servers import Servers, serving
 from tests.integration.api.world import build_world, many_devices, open_world
 
-SERVER = """
-import socket, sys, uvicorn
-from pathlib import Path
-from api.services import ApiSettings, RateLimits
-from tests.integration.api.world import open_world
-unlimited = ApiSettings(rate_limits=RateLimits(per_caller=0, per_address=0))
-world = open_world(Path(sys.argv[1]), unlimited)
-config = uvicorn.Config(world.app(), log_level="warning", access_log=False)
-uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[2]))])
-"""
 DEVICES, CONNECTIONS, SECONDS, RATE, WORKERS = 1000, 32, 10.0, 500, 2
 PEOPLE = ("admin", "manager", "supervisor", "dispatcher", "specialist")
 
@@ -79,22 +66,13 @@ def mixed_paths(world):
     return paths + [f"/api/v1/devices/{choose.choice(devices)}/series" for _ in range(100)]
 
 
-def cpu_of(processes):
-    """Return the CPU seconds that processes have used (fields 14 and 15 of /proc/PID/stat, in ticks)."""
-    ticks = os.sysconf("SC_CLK_TCK")
-    rows = (Path(f"/proc/{each.pid}/stat").read_text().rpartition(")")[2].split() for each in processes)
-    return sum(int(row[11]) + int(row[12]) for row in rows) / ticks
-
-
-def measured(
-    name: str, processes: list[subprocess.Popen[bytes]], run: Callable[[], tuple[list[float], list[int]]]
-) -> str:
+def measured(name: str, servers: Servers, run: Callable[[], tuple[list[float], list[int]]]) -> str:
     """Run a load and return its figures in words."""
-    server, own, begin = cpu_of(processes), resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+    server, own, begin = servers.cpu_seconds(), resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
     times, statuses = run()
     seconds, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_SELF)
     assert set(statuses) == {200}
-    spent = cpu_of(processes) - server
+    spent = servers.cpu_seconds() - server
     generator = (after.ru_utime + after.ru_stime - own.ru_utime - own.ru_stime) / seconds
     p50, p99 = times[len(times) // 2], times[int(len(times) * 0.99)]
     return (
@@ -111,28 +89,18 @@ def test_mixed_reads(tmp_path, capsys):
     many_devices(world, DEVICES)
     tokens, paths = [world.token(name) for name in PEOPLE for _ in range(2)], mixed_paths(world)
     world.close()
-    root = Path(__file__).resolve().parents[2]
-    with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
-        port = listener.getsockname()[1]
-        command = [sys.executable, "-c", SERVER, str(tmp_path), str(listener.fileno())]
-        processes = [
-            subprocess.Popen(
-                command, cwd=root, env=os.environ | {"PYTHONPATH": str(root)}, pass_fds=[listener.fileno()]
-            )
-            for _ in range(WORKERS)
-        ]
-    try:
-        asyncio.run(load(port, paths, tokens, 3.0, 0))  # both are up, connections and statements are warm
+    with serving(tmp_path, WORKERS) as servers:
+
+        def loaded(seconds: float, rate: float, asked: list[str] = paths) -> tuple[list[float], list[int]]:
+            return asyncio.run(load(servers.port, asked, tokens, seconds, rate))
+
+        loaded(0.1, 0)  # waits until a process is up
+        loaded(5.0, 0)  # both are up, connections and statements are warm
         figures = [
-            measured("at 500/s", processes, lambda: asyncio.run(load(port, paths, tokens, SECONDS, RATE))),
-            measured("flat out", processes, lambda: asyncio.run(load(port, paths, tokens, SECONDS, 0))),
-            measured("/healthz", processes, lambda: asyncio.run(load(port, ["/healthz"], tokens, 3.0, 0))),
+            measured("at 500/s", servers, lambda: loaded(SECONDS, RATE)),
+            measured("flat out", servers, lambda: loaded(SECONDS, 0)),
+            measured("/healthz", servers, lambda: loaded(3.0, 0, ["/healthz"])),
         ]
-    finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.wait(20)
     with capsys.disabled():
         print(f"\nAPI mixed reads, {DEVICES + 7} devices, {WORKERS} processes, {CONNECTIONS} connections")
         print("\n".join(figures))

@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Select, and_, bindparam, select
 
 from crm_core.domain.identity import TenantId
 from crm_core.domain.service import AccessToken, User
 from crm_core.storage.accounts.tables import access_tokens, users
-from crm_core.storage.rows import entity_of, row_of
+from crm_core.storage.rows import entity_from, entity_of, row_of
 from crm_core.storage.tables import TableRepository, upsert
+
+_TOKEN_FIELDS: Final = tuple(str(column.name) for column in access_tokens.columns)
+_USER_FIELDS: Final = tuple(str(column.name) for column in users.columns)
 
 
 class SqlUserRepository(TableRepository[User]):
@@ -39,12 +42,13 @@ class SqlUserRepository(TableRepository[User]):
         return None if row is None else entity_of(row, AccessToken)
 
     def bearer(self, token_hash: str) -> tuple[AccessToken, User] | None:
-        row = self._connection.execute(_bearer(), {"wanted_hash": token_hash}).mappings().first()
+        row = self._connection.execute(_bearer(), {"wanted_hash": token_hash}).first()
         if row is None:
             return None
-        token = {column.name: row[f"token_{column.name}"] for column in access_tokens.columns}
-        user = {column.name: row[f"user_{column.name}"] for column in users.columns}
-        return entity_of(token, AccessToken), entity_of(user, User)
+        split = len(_TOKEN_FIELDS)
+        return entity_from(row[:split], _TOKEN_FIELDS, AccessToken), entity_from(
+            row[split:], _USER_FIELDS, User
+        )
 
     def revoke_token(self, token_hash: str) -> None:
         table = access_tokens
