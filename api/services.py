@@ -20,6 +20,7 @@ from crm_core.domain.policy import PolicyBook
 from crm_core.exchange.desk import ExchangeDesk
 from crm_core.fieldwork.services import FieldworkServices
 from crm_core.fleet_health import FleetHealth
+from crm_core.notices.hook_secrets import HookSecrets
 from crm_core.ports import Clock, TelemetryStore, UnitOfWorkFactory
 from crm_core.ports.policy import PolicyDesk, ReplayDesk
 from crm_core.registry import Registry
@@ -167,6 +168,7 @@ class ApiServices:
     jobs: Jobs
     dead_letters: DeadLetters
     personal: PersonalData
+    hook_secrets: HookSecrets
     subjects: DataSubjects
     policies: PolicyDesk
     replays: ReplayDesk

@@ -148,7 +148,7 @@ def subscribe(
     hook = Webhook(
         tenant=principal.tenant,
         url=body.url,
-        secret=secret,
+        secret=services.hook_secrets.sealed(principal.tenant, body.url, secret),
         events=tuple(body.events),
         created_at=services.clock.now(),
         created_by=principal.name,

@@ -1,5 +1,6 @@
 """`drumbeat keys`: the keys of personal data - which there are, a new one, and old ones away."""
 
+from collections import Counter
 from typing import Annotated, Final
 
 import typer
@@ -10,6 +11,7 @@ from config.settings import Settings
 from config.wiring.core import Core, open_core, open_lock
 from crm_core.domain.errors import Conflict
 from crm_core.domain.trust import AuditNote
+from crm_core.notices.hook_secrets import HookSecrets, keys_in_use
 from crm_core.storage.trust.lock import AesPersonalLock, keys_of_file, new_key, write_keys
 from crm_core.trust.personal import PersonalData
 
@@ -60,11 +62,11 @@ def rotate(
 
 
 def _seal_anew(core: Core, lock: AesPersonalLock) -> int:
-    personal = PersonalData(lock, core.policy, core.clock)
+    personal, secrets = PersonalData(lock, core.policy, core.clock), HookSecrets(lock)
     total = 0
     while True:
         with core.uow_factory() as uow:
-            moved = personal.move_to_newest_key(uow)
+            moved = personal.move_to_newest_key(uow) + secrets.move_to_newest_key(uow)
             if moved:
                 total += moved
             else:
@@ -87,19 +89,23 @@ def _drop(settings: Settings, core: Core) -> int:
         raise Conflict("the keys stand in crm.personal_keys: remove the old ones there")
     keys = keys_of_file(settings.personal_key_file)
     ids = AesPersonalLock(keys).key_ids
-    with core.uow_factory() as uow:
-        used = uow.trust.personal_by_key()
+    used = _used(core)
     kept = [key for key, key_id in zip(keys, ids, strict=True) if key_id == ids[0] or used.get(key_id)]
     write_keys(settings.personal_key_file, kept)
     return len(keys) - len(kept)
 
 
 def _rows(core: Core) -> list[tuple[str, int, bool]]:
-    with core.uow_factory() as uow:
-        used = uow.trust.personal_by_key()
+    used = _used(core)
     ids = open_lock(core.settings).key_ids
     known = [(key_id, used.get(key_id, 0), True) for key_id in ids]
     return known + [(key_id, fields, False) for key_id, fields in used.items() if key_id not in ids]
+
+
+def _used(core: Core) -> Counter[str]:
+    """Return how many fields and secrets each key seals."""
+    with core.uow_factory() as uow:
+        return Counter(uow.trust.personal_by_key()) + Counter(keys_in_use(uow.notices.webhooks(None)))
 
 
 def _core(context: typer.Context) -> Core:

@@ -17,6 +17,7 @@ from crm_core.domain.messages import Messages
 from crm_core.domain.policy import PolicyBook
 from crm_core.domain.policy_in_force import PolicyInForce
 from crm_core.domain.telemetry import DeviceReading
+from crm_core.notices.hook_secrets import HookSecrets
 from crm_core.ports import Clock, UnitOfWorkFactory
 from crm_core.registry import Registry
 from crm_core.signals import Concluder, Conclusion
@@ -39,6 +40,7 @@ class Core:
     uow_factory: UnitOfWorkFactory
     registry: Registry
     personal: PersonalData
+    hook_secrets: HookSecrets
     subjects: DataSubjects
     shelf: PolicyShelf
 
@@ -71,7 +73,8 @@ def open_core(settings: Settings, clock: Clock) -> Core:
     policy = PolicyInForce(shelf.book)
     announce(uow_factory, settings, clock, policy)
     uow_factory.on_commit(VisitParts(clock))
-    personal = PersonalData(open_lock(settings), policy, clock)
+    lock = open_lock(settings)
+    personal = PersonalData(lock, policy, clock)
     return Core(
         settings=settings,
         clock=clock,
@@ -81,6 +84,7 @@ def open_core(settings: Settings, clock: Clock) -> Core:
         uow_factory=uow_factory,
         registry=Registry(uow_factory, clock, knowledge.catalogue),
         personal=personal,
+        hook_secrets=HookSecrets(lock),
         shelf=shelf,
         subjects=DataSubjects(uow_factory, personal, clock),
     )

@@ -65,6 +65,7 @@ def build_api(
         jobs=jobs,
         dead_letters=DeadLetterDesk(telemetry.dead_letters, replayer),
         personal=core.personal,
+        hook_secrets=core.hook_secrets,
         subjects=core.subjects,
         customers=customers_of(core, store, public_url),
         money=build_money(core.uow_factory, reading, store, core.clock, core.policy),

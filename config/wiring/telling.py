@@ -19,6 +19,7 @@ from crm_core.fieldwork.costs import cost_so_far
 from crm_core.notices.addressing import Addressing
 from crm_core.notices.announcing import Announcer
 from crm_core.notices.delivery import Deliverer
+from crm_core.notices.hook_secrets import HookSecrets
 from crm_core.notify.messages import AppriseSender
 from crm_core.notify.webhooks import WebhookSender
 from crm_core.ports import Clock, Sender, Timer, UnitOfWorkFactory
@@ -53,6 +54,7 @@ def build_telling(
     clock: Clock,
     policy: PolicyBook,
     messages: Messages,
+    hook_secrets: HookSecrets,
     timer: Timer | None = None,
 ) -> Telling:
     """Return escalation and delivery; raise `InvalidConfiguration` for an address that cannot work."""
@@ -65,7 +67,7 @@ def build_telling(
             clock,
             policy,
             messages,
-            _senders(settings.notices, uow_factory, clock),
+            _senders(settings.notices, uow_factory, clock, hook_secrets),
             holder=f"{socket.gethostname()}:{uuid.uuid4().hex[:8]}",
             time_zone=settings.schedule.time_zone,
         ),
@@ -81,13 +83,15 @@ def _service(notices: Notices, channel: Channel) -> str:
     return services[channel]
 
 
-def _senders(notices: Notices, uow_factory: UnitOfWorkFactory, clock: Clock) -> Mapping[Channel, Sender]:
+def _senders(
+    notices: Notices, uow_factory: UnitOfWorkFactory, clock: Clock, hook_secrets: HookSecrets
+) -> Mapping[Channel, Sender]:
     senders: dict[Channel, Sender] = {
         channel: AppriseSender(channel, _service(notices, channel))
         for channel in _APPRISE
         if _service(notices, channel)
     }
-    senders[Channel.WEBHOOK] = WebhookSender(uow_factory, clock, private_allowed=notices.private_webhooks)
+    senders[Channel.WEBHOOK] = WebhookSender(uow_factory, clock, hook_secrets, private_allowed=notices.private_webhooks)
     return senders
 
 

@@ -110,7 +110,8 @@ class Receiver:
 class Webhook:
     """A program that wants to hear of events. `events` are names, or families such as `ticket.*`.
 
-    Each call carries an HMAC-SHA256 over time stamp and body made with `secret`, which is shown once.
+    Each call carries an HMAC-SHA256 over time stamp and body made with the secret, which is shown once; here it is sealed
+    (`crm_core.notices.hook_secrets`).
     """
 
     tenant: TenantId

@@ -13,9 +13,10 @@ import ssl
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from crm_core.domain.errors import InvalidValue, StoreUnavailable
+from crm_core.domain.errors import Conflict, InvalidConfiguration, InvalidValue, StoreUnavailable
 from crm_core.domain.identity import TenantId
 from crm_core.domain.notices import Notice, Webhook
+from crm_core.notices.hook_secrets import HookSecrets
 from crm_core.ports import Clock, UnitOfWorkFactory
 
 TIMEOUT_SECONDS: Final = 10.0
@@ -60,9 +61,12 @@ def checked_url(url: str, *, private_allowed: bool) -> SplitResult:
 class WebhookSender:
     """Calls the program of a notice's subscription."""
 
-    def __init__(self, uow_factory: UnitOfWorkFactory, clock: Clock, *, private_allowed: bool) -> None:
+    def __init__(
+        self, uow_factory: UnitOfWorkFactory, clock: Clock, secrets: HookSecrets, *, private_allowed: bool
+    ) -> None:
         self._uow_factory = uow_factory
         self._clock = clock
+        self._secrets = secrets
         self._private_allowed = private_allowed
         self._tls = ssl.create_default_context()
 
@@ -78,7 +82,7 @@ class WebhookSender:
             "Drumbeat-Event": notice.topic,
             "Drumbeat-Delivery": str(notice.notice_id),
             "Drumbeat-Timestamp": str(stamp),
-            "Drumbeat-Signature": f"{SIGNATURE_VERSION}={signature(hook.secret, stamp, body)}",
+            "Drumbeat-Signature": f"{SIGNATURE_VERSION}={signature(self._secret(hook), stamp, body)}",
         }
         status = self._post(parts, body, headers)
         if status == _GONE:
@@ -93,6 +97,14 @@ class WebhookSender:
         if found is None or not found.active:
             raise InvalidValue(f"webhook {notice.receiver_id} is switched off")
         return found
+
+    def _secret(self, hook: Webhook) -> str:
+        try:
+            return self._secrets.opened(hook)
+        except InvalidConfiguration as error:  # the key may come back
+            raise StoreUnavailable(str(error)) from error
+        except Conflict as error:
+            raise InvalidValue(str(error)) from error
 
     def _post(self, parts: SplitResult, body: bytes, headers: dict[str, str]) -> int:
         """Return the status that the program answered."""

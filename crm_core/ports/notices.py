@@ -63,7 +63,9 @@ class NoticesRepository(Protocol):
 
     def save_receiver(self, receiver: Receiver) -> None: ...
 
-    def webhooks(self, tenant: TenantId) -> Sequence[Webhook]: ...
+    def webhooks(self, tenant: TenantId | None) -> Sequence[Webhook]:
+        """Return the subscriptions of a tenant by number, or of all (None)."""
+        ...
 
     def save_webhook(self, webhook: Webhook) -> Webhook:
         """Insert (id 0) or replace the subscription and return it with its id."""

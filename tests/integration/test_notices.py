@@ -26,6 +26,7 @@ from crm_core.servicedesk import ServiceDesk
 from crm_core.storage.sqlalchemy_uow import make_uow_factory, migrate
 from crm_core.ticket_states import Move
 from tests.builders import T0, TENANT, ManualClock, a_small_fleet
+from tests.integration.notice_node import HOOK_SECRETS
 from tests.policies import L1, a_policy
 
 SECRET = "a secret of this test only"
@@ -74,7 +75,7 @@ class Firm:
         mail = AppriseSender(
             Channel.MAIL, f"mailto://127.0.0.1:{outside.smtp}/?to={{to}}&from=desk@example.org"
         )
-        hooks = WebhookSender(self.uow_factory, self.clock, private_allowed=True)
+        hooks = WebhookSender(self.uow_factory, self.clock, HOOK_SECRETS, private_allowed=True)
         self.deliverer = Deliverer(
             self.uow_factory,
             self.clock,
@@ -94,8 +95,9 @@ class Firm:
             uow.commit()
 
     def listens(self, path: str, *events: str) -> Webhook:
+        url = f"http://127.0.0.1:{self.outside.http}{path}"
         hook = Webhook(
-            tenant=TENANT, url=f"http://127.0.0.1:{self.outside.http}{path}", secret=SECRET,
+            tenant=TENANT, url=url, secret=HOOK_SECRETS.sealed(TENANT, url, SECRET),
             events=events or ("*",), created_at=T0, created_by="test",
         )  # fmt: skip
         with self.uow_factory() as uow:
@@ -259,10 +261,11 @@ def test_a_name_that_leads_into_the_private_network_is_refused_when_it_is_called
     firm.reached_by()
     hook = firm.listens("/ok", "*")
     with firm.uow_factory() as uow:
-        uow.notices.save_webhook(replace(hook, url=f"https://localhost:{firm.outside.http}/ok"))
+        url = f"https://localhost:{firm.outside.http}/ok"
+        uow.notices.save_webhook(replace(hook, url=url, secret=HOOK_SECRETS.sealed(TENANT, url, SECRET)))
         uow.commit()
     firm.report()
-    strict = WebhookSender(firm.uow_factory, firm.clock, private_allowed=False)
+    strict = WebhookSender(firm.uow_factory, firm.clock, HOOK_SECRETS, private_allowed=False)
     (notice,) = firm.notices(channel=Channel.WEBHOOK)
     with pytest.raises(InvalidValue, match="private network"):
         strict.send(notice, "", "")
@@ -325,3 +328,16 @@ def _wait(condition, seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_a_secret_that_was_moved_to_another_address_signs_nothing(firm):
+    firm.reached_by()
+    hook = firm.listens("/ok", "*")
+    with firm.uow_factory() as uow:
+        uow.notices.save_webhook(replace(hook, url=hook.url.replace("/ok", "/other")))
+        uow.commit()
+    firm.report()
+    firm.deliverer.run()
+    (notice,) = firm.notices(channel=Channel.WEBHOOK)
+    assert notice.state is NoticeState.DEAD
+    assert firm.outside.entries("call") == []

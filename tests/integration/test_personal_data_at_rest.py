@@ -15,11 +15,20 @@ from crm_core.domain.customer_files import Contact
 from crm_core.domain.errors import InvalidConfiguration
 from crm_core.domain.fleet import Contract, Customer
 from crm_core.domain.money import Money
+from crm_core.domain.notices import Webhook
 from crm_core.domain.service import Role
 from crm_core.domain.trust import Subject, SubjectKind
 
 NUMBER = "11010519491231002X"
-FORMS = [NUMBER.encode(), NUMBER.lower().encode(), NUMBER.encode("utf-16-le"), NUMBER[:-1].encode()]
+HOOK_SECRET = "the-secret-of-a-webhook"
+URL = "https://example.org/hook"
+FORMS = [
+    NUMBER.encode(),
+    NUMBER.lower().encode(),
+    NUMBER.encode("utf-16-le"),
+    NUMBER[:-1].encode(),
+    HOOK_SECRET.encode(),
+]
 ANNA = Subject(SubjectKind.CUSTOMER, "anna")
 
 
@@ -38,6 +47,12 @@ def core(settings):
             Contact(tenant=core.tenant, contact_id=0, customer_id="anna", name="Bob", phone="021-777")
         )
         core.personal.put(uow, core.tenant, ANNA, "identity_number", NUMBER)
+        uow.notices.save_webhook(
+            Webhook(
+                tenant=core.tenant, url=URL, secret=core.hook_secrets.sealed(core.tenant, URL, HOOK_SECRET),
+                events=("*",), created_at=SystemClock().now(), created_by="test",
+            )
+        )  # fmt: skip
         uow.commit()
     return core
 
@@ -71,9 +86,11 @@ def test_a_restored_backup_opens_the_number_again(core, settings, tmp_path):
 def test_keys_rotate_by_command_and_a_running_product_follows(core, settings, capsys):
     before = core.personal
     assert _run(["keys", "rotate", "--drop-old", "--json"]) == 0
-    assert '"fields": 1, "dropped_keys": 1' in capsys.readouterr().out
+    assert '"fields": 2, "dropped_keys": 1' in capsys.readouterr().out
     with core.uow_factory() as uow:
         assert before.shown(uow, core.tenant, ANNA, Role.ADMIN)["identity_number"] == NUMBER
+        (hook,) = uow.notices.webhooks(None)
+        assert core.hook_secrets.opened(hook) == HOOK_SECRET  # sealed anew
         before.put(uow, core.tenant, ANNA, "identity_number", NUMBER)
         uow.commit()
     assert _run(["keys", "list", "--json"]) == 0

@@ -129,8 +129,8 @@ class MemoryNoticesRepository:
     def save_receiver(self, receiver: Receiver) -> None:
         self._receivers.put((receiver.tenant, receiver.kind, receiver.receiver_id), receiver)
 
-    def webhooks(self, tenant: TenantId) -> Sequence[Webhook]:
-        return [row for _, row in sorted(self._webhooks.rows.items()) if row.tenant == tenant]
+    def webhooks(self, tenant: TenantId | None) -> Sequence[Webhook]:
+        return [row for _, row in sorted(self._webhooks.rows.items()) if tenant in (None, row.tenant)]
 
     def save_webhook(self, webhook: Webhook) -> Webhook:
         if webhook.webhook_id == 0:

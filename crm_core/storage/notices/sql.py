@@ -149,9 +149,11 @@ class SqlNoticesRepository:
     def save_receiver(self, receiver: Receiver) -> None:
         upsert(self._connection, tables.receivers, row_of(receiver))
 
-    def webhooks(self, tenant: TenantId) -> Sequence[Webhook]:
+    def webhooks(self, tenant: TenantId | None) -> Sequence[Webhook]:
         table = tables.webhooks
-        query = select(table).where(table.c.tenant == tenant).order_by(table.c.webhook_id)
+        query = select(table).order_by(table.c.webhook_id)
+        if tenant is not None:
+            query = query.where(table.c.tenant == tenant)
         return [entity_of(row, Webhook) for row in self._connection.execute(query).mappings()]
 
     def save_webhook(self, webhook: Webhook) -> Webhook:

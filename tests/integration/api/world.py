@@ -57,6 +57,7 @@ from crm_core.exchange.desk import ExchangeDesk
 from crm_core.exchange.importing import Importer
 from crm_core.fieldwork.services import build_fieldwork
 from crm_core.fleet_health import FleetHealth
+from crm_core.notices.hook_secrets import HookSecrets
 from crm_core.ports import Landing
 from crm_core.registry import Registry
 from crm_core.relations.customers import CustomerDesk
@@ -175,6 +176,7 @@ def open_world(folder: Path, settings: ApiSettings | None = None) -> World:
         jobs=FakeJobs(),
         dead_letters=DeadLetterDesk(box, Replayer(box, ingest, store, clock)),
         personal=personal,
+        hook_secrets=HookSecrets(lock),
         customers=build_customers(uow_factory, clock, policy, knowledge.catalogue, store),
         money=build_money(uow_factory, readers, store, clock, policy),
         policies=shelf,
