@@ -16,7 +16,12 @@ from crm_core.domain.contracts import ContractLine, PriceConsent
 from crm_core.domain.fleet import Contract, Device
 
 PLAN: Final = "office"
-_CLAUSES: Final = ("civil-code-703", "civil-code-721", "no-one-sided-price-rise", "loss-at-depreciated-value")
+_CLAUSES: Final = (
+    "《民法典》第七百零三条：租赁物的使用与收益 (Civil Code 703: lease)",
+    "《民法典》第七百二十一条：按期支付租金 (Civil Code 721: rent when it is due)",
+    "任何涨价须经双方同意 (no price rise without both sides' consent)",
+    "设备遗失按折旧后的价值赔偿 (loss at depreciated value)",
+)
 _LATE_EVERY: Final = 5  # every fifth customer pays late
 _METHODS: Final = (PaymentMethod.TRANSFER, PaymentMethod.WECHAT_PAY, PaymentMethod.ALIPAY, PaymentMethod.CARD)
 

@@ -16,6 +16,12 @@ from config.settings import load_settings
 from config.wiring.core import open_core
 
 DEVICES, TICKETS, AUDIT = 10_000, 60_000, 250_000
+ORDERS, INVOICES, LINES = (
+    60_000,
+    12_000,
+    25,
+)  # a visit for each ticket; 1,000 customers with an invoice a month
+TELEMETRY_DAYS = 7
 AT = "2026-01-01 08:00:00.000000"
 
 
@@ -50,6 +56,24 @@ def fill(file):
             db, "tickets", tickets, {"device_id": 0, "dedup_key": 1, "detail": 2}, cause="fault.x", category="c",
             level="L2", state="closed", title_key="t", raised_at=AT, changed_at=AT, clocks=clocks, evidence=events,
             events=events, policy_version="1", version=1, is_open=0,
+        )  # fmt: skip
+        orders = ((f"d{n % DEVICES}", os.urandom(700).hex()) for n in range(ORDERS))
+        insert(
+            db, "work_orders", orders, {"device_id": 0, "note": 1}, kind="repair", state="done", customer_id="c0",
+            created_at=AT, due_at=AT, version=1,
+        )  # fmt: skip
+        lines = json.dumps(
+            [{"kind": "mono", "text": os.urandom(60).hex(), "amount": "12.34"} for _ in range(LINES)]
+        )
+        usage = json.dumps(
+            [{"device_id": f"d{n}", "segments": [os.urandom(120).hex()]} for n in range(DEVICES // 1000)]
+        )
+        invoices = ((f"INV-{n}", f"rent:{n}", f"c{n % 1000}") for n in range(INVOICES))
+        insert(
+            db, "invoices", invoices, {"invoice_number": 0, "run_key": 1, "customer_id": 2}, kind="rent", state="paid",
+            period_from="2026-01-01", period_to="2026-01-31", issued_on="2026-02-01", due_on="2026-02-16", lines=lines,
+            usage=usage, total='"308.50"', paid='"308.50"', credited='"0.00"', instalments="[]", balances="[]",
+            trued_up="[]", currency="CNY", policy_version="1", version=1,
         )  # fmt: skip
         chain = ((n, os.urandom(32).hex(), os.urandom(32).hex()) for n in range(1, AUDIT + 1))
         insert(
@@ -95,6 +119,7 @@ def test_backup_wipe_restore_of_a_year_of_10000_devices(tmp_path, capsys):
     (folder / "attachments" / "photo").write_bytes(os.urandom(300_000))
     fill(folder / "crm.sqlite")
     before, size = checksums(folder / "crm.sqlite"), (folder / "crm.sqlite").stat().st_size
+    assert before.keys() >= {"work_orders", "invoices", "tickets", "audit_events"}
     wall, cpu = time.monotonic(), time.process_time()
     made = make_backup(settings, tmp_path / "drill.tar.gz", SystemClock().now(), "drill")
     shutil.rmtree(folder)
