@@ -67,11 +67,14 @@ def _curve(found: object) -> list[tuple[float, float]]:
 
 
 def outlook_context(demand: Outlook | None, words: Words) -> dict[str, Any]:
-    """Return demand by month, the largest needs first."""
-    rows = [DemandRow.model_validate(dict(row)) for row in demand.rows] if demand else []
+    """Return demand by month in words, the largest needs first; what is most likely not needed at all is left out."""
+    every = [DemandRow.model_validate(dict(row)) for row in demand.rows] if demand else []
+    rows = [row for row in every if row.p90 > 0]
     months = sorted({row.month for row in rows})
     by_month = {
-        month: sorted((row for row in rows if row.month == month), key=lambda row: -row.expected)
+        _month_words(words, month): sorted(
+            (row for row in rows if row.month == month), key=lambda row: -row.expected
+        )
         for month in months
     }
     return {
@@ -80,6 +83,11 @@ def outlook_context(demand: Outlook | None, words: Words) -> dict[str, Any]:
         "left_out": {month: len(found) - _DEMAND_ROWS for month, found in by_month.items()},
         "item_word": lambda row: _item(row, words),
     }
+
+
+def _month_words(words: Words, month: str) -> str:
+    """Return a month of the form 2026-11 as people write it."""
+    return words.formats.month(date.fromisoformat(f"{month}-01"))
 
 
 def _item(row: DemandRow, words: Words) -> str:

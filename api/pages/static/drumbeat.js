@@ -48,6 +48,11 @@ if (document.querySelector(".sync")) {
   import(document.body.dataset.offline).then((offline) => {
     offline.start();
     if (document.querySelector("#visit")) import(document.querySelector("#visit").dataset.script).then((visit) => visit.start(offline));
+    const scan = document.querySelector("#scan");
+    if (scan && "BarcodeDetector" in window) {
+      scan.hidden = false;
+      scan.addEventListener("click", () => import(scan.dataset.script).then((module) => module.scan(scan)));
+    }
     if (location.pathname === "/work") offline.keepDay().catch(() => {}); // without HTTPS there is no store: pages still work
   });
 }
