@@ -41,6 +41,8 @@ PLACES: Final[tuple[Place, ...]] = (
     Place("my_devices", "my_care", "/my/care", CUSTOMERS),
     Place("my_devices", "my_questions", "/my/questions", CUSTOMERS),
     Place("my_devices", "prices", "/prices", CUSTOMERS),
+    Place("fleet", "fleet", "/", OFFICE),
+    Place("fleet", "devices", "/devices", STAFF),
     Place("fleet", "outlook", "/outlook", OFFICE),
     Place("fleet", "findings", "/findings", OFFICE),
     Place("service", "tickets", "/tickets", STAFF),
@@ -64,10 +66,13 @@ PLACES: Final[tuple[Place, ...]] = (
     Place("money", "contracts", "/contracts", _INVOICED),
     Place("money", "ageing", "/ageing", MONEY),
     Place("money", "charges", "/charges", CARE),
-    Place("firm", "import", "/import", MANAGERS),
     Place("firm", "policy", "/policy", MANAGERS),
+    Place("firm", "import", "/import", MANAGERS),
     Place("insight", "service_quality", "/service-quality", SUPERVISORS),
 )
+
+#: Places whose single things have a page of their own: its help text is `<key>_one`.
+ONE: Final = frozenset({"devices", "tickets", "work_orders", "customers", "invoices", "contracts"})
 
 
 def sections_of(principal: Principal | None, path: str) -> list[Entry]:
@@ -85,6 +90,14 @@ def places_of(principal: Principal | None, path: str) -> list[Entry]:
     here = _place_at(principal, path)
     places = next((found for section, found in _sections(principal) if here and section == here.section), [])
     return [Entry(place.key, place.href, place is here) for place in places] if len(places) > 1 else []
+
+
+def help_of(principal: Principal | None, path: str) -> str | None:
+    """Return the key of the help text of a page, None outside the places: one thing of a list has a text of its own."""
+    here = _place_at(principal, path)
+    if here is None:
+        return None
+    return f"help.page.{here.key}_one" if path != here.href and here.key in ONE else f"help.page.{here.key}"
 
 
 def _sections(principal: Principal | None) -> Iterator[tuple[str, list[Place]]]:

@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, Response
 from api.access import THEME_COOKIE, Principal
 from api.language import THEMES, page_language
 from api.pages.formats import Formats
-from api.pages.navigation import places_of, sections_of
+from api.pages.navigation import help_of, places_of, sections_of
 from api.problem import Problem
 from api.services import ApiServices
 from api.wording import evidence_text, term, ticket_title
@@ -62,6 +62,7 @@ class Renderer:
             work_order_number=work_order_number,
             sections_of=sections_of,
             places_of=places_of,
+            help_of=help_of,
         )
 
     def static_url(self, name: str) -> str:
