@@ -10,6 +10,7 @@ from typing import Protocol
 
 from prometheus_client import CollectorRegistry
 
+from api.recurring_jobs import Jobs
 from crm_core.billing.services import MoneyServices
 from crm_core.day_planning import DayPlanner
 from crm_core.dispatching import Dispatcher
@@ -33,32 +34,6 @@ from crm_core.trust.subjects import DataSubjects
 
 #: A readiness check: returns quietly when the part can serve, raises a `DrumbeatError` that says why not.
 ReadinessCheck = Callable[[], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobInfo:
-    """One recurring job of the supervisor, as people see it. `schedule` is words such as 'every 60 s'."""
-
-    name: str
-    schedule: str
-    next_run_at: datetime | None = None
-    last_run_at: datetime | None = None
-    last_seconds: float | None = None
-    last_error: str | None = None
-    running: bool = False
-    runs: int = 0
-
-
-class Jobs(Protocol):
-    """The recurring jobs of this process; `config.supervision` implements it over APScheduler."""
-
-    def list(self) -> Sequence[JobInfo]:
-        """Return all jobs, ordered by name."""
-        ...
-
-    def run(self, name: str) -> JobInfo:
-        """Ask for one run as soon as possible and return at once; `NotFound` for an unknown name."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

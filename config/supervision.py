@@ -24,7 +24,7 @@ from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from api.services import JobInfo
+from api.recurring_jobs import JobInfo
 from crm_core.domain.actors import acting
 from crm_core.domain.errors import Conflict, NotFound
 from crm_core.ports import Clock, Lease, UnitOfWork, UnitOfWorkFactory

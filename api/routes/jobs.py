@@ -7,8 +7,8 @@ from starlette.requests import Request
 
 from api.access import ADMINS, MANAGERS, Principal, services_of
 from api.direct_route import DirectRoute
+from api.recurring_jobs import JobInfo
 from api.schemas.base import Instant, Output, Page
-from api.services import JobInfo
 
 router = APIRouter(tags=["jobs"], route_class=DirectRoute)
 

@@ -18,7 +18,8 @@ from prometheus_client import CollectorRegistry
 from analytics.policy_replay.service import PolicyReplay, check_request
 from api.access import issue_token
 from api.app import create_app
-from api.services import ApiServices, ApiSettings, JobInfo, RateLimits
+from api.recurring_jobs import JobInfo
+from api.services import ApiServices, ApiSettings, RateLimits
 from collector.dead_letters import DeadLetter, SqliteDeadLetters
 from collector.ingest import Ingest
 from collector.replay import Replayer
