@@ -7,6 +7,7 @@ from decimal import Decimal
 from crm_core.billing.settling import Composed, add_item, blank_invoice, write
 from crm_core.domain.billing import AccountItem, Invoice, InvoiceKind, InvoiceState, LineKind
 from crm_core.domain.errors import Conflict
+from crm_core.domain.loyalty import PointsReason
 from crm_core.domain.messages import packed
 from crm_core.ports import UnitOfWork
 
@@ -41,6 +42,7 @@ def take_back(
     if made is None:
         raise Conflict(f"invoice {number} was taken back already")
     _release(uow, invoice, made.invoice_number)
+    _reverse_points(uow, invoice, now)
     uow.billing.invoices.save(
         replace(invoice, state=InvoiceState.CREDITED, credited=invoice.total - invoice.paid)
     )
@@ -62,6 +64,18 @@ def _release(uow: UnitOfWork, invoice: Invoice, note_number: str) -> None:
     for coupon in uow.relations.coupons.where(invoice.tenant, customer_id=invoice.customer_id):
         if coupon.redeemed_on == number:
             uow.relations.coupons.save(replace(coupon, redeemed_at=None, redeemed_on=None))
+
+
+def _reverse_points(uow: UnitOfWork, invoice: Invoice, now: datetime) -> None:
+    """Take back the points that a paid invoice gave (requirement 30)."""
+    evidence = f"invoice:{invoice.invoice_number}"
+    for entry in uow.relations.points.where(invoice.tenant, customer_id=invoice.customer_id):
+        if entry.evidence == evidence and entry.reason is PointsReason.PAID:
+            uow.relations.points.add_once(
+                replace(
+                    entry, entry_id=0, at=now, points=-entry.points, reason=PointsReason.REVERSED, version=1
+                )
+            )
 
 
 def _refund(invoice: Invoice, reason: str, actor: str, now: datetime) -> AccountItem:

@@ -168,3 +168,23 @@ def test_a_link_is_found_by_its_hash_alone(world: MoneyWorld) -> None:
     world.clock.move_to(expires)
     with pytest.raises(NotFound):
         money.by_link(token)
+
+
+def test_a_deposit_lives_from_signature_to_payout(world: MoneyWorld) -> None:
+    lines = [a_line(device_value=Decimal(18000))]
+    world.contract(lines=lines, deposit_share=Decimal("0.30"))
+    world.payments.pay(
+        TENANT, "DEP-2026-000001", Decimal("5400.00"), PaymentMethod.TRANSFER, "T-1", actor="li"
+    )
+    world.clock.move_to(shanghai(6, 1))
+    with pytest.raises(Conflict):
+        world.payouts.pay_out(TENANT, CustomerId("c1"), PaymentMethod.CASH, "P-1", actor="li")
+    world.desk.renew_for(TENANT, "k1", "k2", 12, actor="li", dry_run=True)
+    with pytest.raises(NotFound):
+        world.desk.get(TENANT, "k2")  # a look writes nothing
+    world.devices.terminate(TENANT, "k1", MAY, "moved", actor="li")
+    note = world.payouts.pay_out(TENANT, CustomerId("c1"), PaymentMethod.CASH, "P-1", actor="li")
+    assert note.total == Decimal("3300.00") - Decimal("5400.00")  # half of 11 x 600 was kept
+    with world.uow_factory() as uow:
+        stored = uow.billing.invoices.where(TENANT, invoice_number=note.invoice_number)[0]
+    assert (stored.paid, stored.outstanding, len(stored.lines)) == (note.total, 0, 2)

@@ -20,6 +20,7 @@ from crm_core.domain.billing import (
 from crm_core.domain.contracts import Agreement
 from crm_core.domain.errors import Conflict, InvalidValue
 from crm_core.domain.identity import CustomerId
+from crm_core.relations.loyalty import balance
 from crm_core.relations.money_facts import BillingMoney
 from tests.builders import TENANT
 from tests.money_world import MAY, MoneyWorld, a_consent, a_line, a_plan, counted, shanghai
@@ -162,6 +163,19 @@ def test_what_an_invoice_took_up_waits_again_when_it_is_taken_back() -> None:
     assert note.total == Decimal("-500.00")
     (again,) = world.billing.run(TENANT, MAY).invoices
     assert again.total == Decimal("500.00")  # the goodwill was not lost with the first one
+
+
+def test_points_of_a_paid_invoice_go_back_with_it() -> None:
+    world = _world()
+    world.contract()
+    world.clock.move_to(shanghai(6, 1, 6))
+    (invoice,) = world.billing.run(TENANT, MAY).invoices
+    _pay(world, invoice)
+    for expected in (600, 0):
+        with world.uow_factory() as uow:
+            assert balance(uow, TENANT, C1) == expected
+        if expected:
+            world.payments.credit(TENANT, invoice.invoice_number, "wrong", actor="li")
 
 
 def test_a_rest_that_was_spent_keeps_its_invoice() -> None:
