@@ -162,7 +162,7 @@ class DayPlanner:
             opens=day.starts,
             due=order.due_at,
             weight=dispatch.weights[tier.value],
-            must=tier in _MUST and order.due_at >= day.starts,
+            must=tier in _MUST and order.due_at >= day.starts and bool(order.ticket_ids),  # care can wait
             keeps=order.technician_id if promised is not None else None,
             promised=promised,
             parts=parts,
@@ -308,6 +308,8 @@ def _after(shift: Shift, busy: tuple[datetime, Place] | None) -> Shift:
 
 
 def _place(site: Site | None) -> Place:
-    if site is None or site.latitude is None or site.longitude is None:
+    if site is None:
         return None
+    if site.latitude is None or site.longitude is None:
+        return str(site.site_id)
     return site.latitude, site.longitude

@@ -13,7 +13,8 @@ MINUTE: Final = timedelta(minutes=1)
 _EARTH_KM: Final = 6371.0
 _UNKNOWN_TRAVEL: Final = timedelta(minutes=20)  # between places without coordinates
 
-Place = tuple[float, float] | None  # latitude and longitude in degrees
+#: Latitude and longitude in degrees; or the name of a place whose coordinates are unknown, equal only to itself.
+Place = tuple[float, float] | str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,10 +174,10 @@ class Travel:
 
 def travel_time(one: Place, other: Place, speed_kmh: float) -> timedelta:
     """Return the time between two places by great circle in whole minutes; a fixed guess where a place is unknown."""
-    if one is None or other is None:
-        return _UNKNOWN_TRAVEL
-    if one == other:
+    if one is not None and one == other:
         return timedelta()
+    if not isinstance(one, tuple) or not isinstance(other, tuple):
+        return _UNKNOWN_TRAVEL
     (lat1, lon1), (lat2, lon2) = ((radians(a), radians(b)) for a, b in (one, other))
     half = sin((lat2 - lat1) / 2) ** 2 + cos(lat1) * cos(lat2) * sin((lon2 - lon1) / 2) ** 2
     hours = 2 * _EARTH_KM * asin(min(1.0, sqrt(half))) / speed_kmh

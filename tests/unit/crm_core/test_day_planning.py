@@ -7,6 +7,7 @@ import pytest
 
 from crm_core.day_planning import DayPlanner
 from crm_core.domain.identity import TechnicianId
+from crm_core.domain.messages import packed
 from crm_core.domain.roster import AbsenceKind
 from crm_core.domain.service import PartNeed, WorkOrderKind, WorkOrderState
 from crm_core.domain.stock import van_of
@@ -198,3 +199,28 @@ def test_only_a_van_with_the_part_goes_unless_a_warehouse_has_it(warehouse):
     planner.plan(TENANT)
     if not warehouse:
         assert planned(desk)["d1"][0] == "t2"
+
+
+def test_care_that_was_pulled_forward_stands_beside_the_visit_and_moves_nobody():
+    """A core customer's care is no reason to break a promise: it fills what is open, at the site without another way."""
+    desk, planner = a_desk(devices=3)
+    for number in (1, 2):
+        desk.see(a_condition(f"fault.part{number}", L3), device_id=f"d{number}")
+    desk.dispatcher.dispatch(TENANT)
+    planner.plan(TENANT)
+    before = planned(desk)
+    first = desk.orders()[0]
+    with desk.uow_factory() as uow:
+        care = replace(
+            first, kind=WorkOrderKind.MAINTENANCE, device_id="d3", ticket_ids=(), planned_start=None
+        )
+        made = uow.work_orders.add(
+            replace(care, assigned_reason=packed("tickets.assigned.care_along", percent=90))
+        )
+        uow.commit()
+    assert planner.plan(TENANT).changes == ()
+    (stop,) = (order for order in desk.orders() if order.work_order_id == made.work_order_id)
+    assert stop.technician_id == first.technician_id
+    starts = sorted(start for _, start in planned(desk).values())
+    assert stop.planned_start == starts[-1] == starts[-2] + HOUR  # no way in between: the same site
+    assert all(planned(desk)[device_id] == told for device_id, told in before.items())
