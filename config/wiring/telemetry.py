@@ -1,23 +1,21 @@
 """The telemetry side of a process: the store, the outbox, ingest, and what carries signals on."""
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import structlog
+from typing import Final
 
 from collector.agents import SqliteAgentBook
 from collector.dead_letters import SqliteDeadLetters
 from collector.disk_guard import DiskGuard, DiskState
 from collector.ingest import CollectorStore, Ingest
-from collector.outbox import InfluxForwarder, Outbox, SignalForwarder
-from collector.stores.influx_store import InfluxTelemetryStore
-from collector.stores.influxdb import InfluxEndpoint, InfluxServer
+from collector.outbox import Outbox, SignalForwarder
 from collector.stores.sqlite import SqliteTelemetryStore
 from config.bridges import CrmDirectory, CrmInbox
 from config.wiring.core import Core
-from crm_core.domain.errors import StoreUnavailable
 
-_log = structlog.get_logger("drumbeat.telemetry")
+#: Builds the store over InfluxDB; loaded only where the settings ask for it, because it brings a library.
+_OVER_INFLUX: Final = "config.wiring.over_influx"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +47,10 @@ def open_telemetry(core: Core) -> Telemetry:
     directory = CrmDirectory(core.uow_factory, core.clock, embedded.keep_dimensions)
     core.registry.watch(directory.changed)  # a device that was moved counts where it stands now
     signals = SignalForwarder(outbox, CrmInbox(core.uow_factory))
-    store, deliver = (
-        _over_influx(core, embedded, outbox, signals) if with_influx else (embedded, signals.drain)
-    )
+    store: CollectorStore = embedded
+    deliver: Callable[[], int] = signals.drain
+    if with_influx:
+        store, deliver = importlib.import_module(_OVER_INFLUX).over_influx(core, embedded, outbox, signals)
     guard = DiskGuard(embedded, outbox)
     return Telemetry(
         store=store,
@@ -75,30 +74,3 @@ def _guarded(guard: DiskGuard, deliver: Callable[[], int]) -> Callable[[], int]:
         return deliver()
 
     return look_and_deliver
-
-
-def _over_influx(
-    core: Core, journal: SqliteTelemetryStore, outbox: Outbox, signals: SignalForwarder
-) -> tuple[InfluxTelemetryStore, Callable[[], int]]:
-    """Return the store that reads from InfluxDB, and the delivery of both signals and lines."""
-    settings = core.settings.influxdb
-    server = InfluxServer(
-        InfluxEndpoint(
-            url=str(settings.url),
-            database=settings.database,
-            org=settings.org,
-            token=settings.token,
-            timeout_seconds=settings.timeout_seconds,
-        )
-    )
-    lines = InfluxForwarder(outbox, server, keep_records=core.settings.telemetry.outbox_max_records)
-
-    def deliver() -> int:
-        """Signals first: tickets do not wait for InfluxDB."""
-        return signals.drain() + lines.drain()
-
-    try:
-        server.prepare()
-    except StoreUnavailable as error:  # readings come in all the same; the forwarder prepares it later
-        _log.warning("InfluxDB is away", reason=str(error))
-    return InfluxTelemetryStore(server, journal, lines), deliver

@@ -1,0 +1,41 @@
+"""Telemetry that is read from InfluxDB: loaded only where the settings ask for it, because its client takes a while to load."""
+
+from collections.abc import Callable
+
+import structlog
+
+from collector.outbox import InfluxForwarder, Outbox, SignalForwarder
+from collector.stores.influx_store import InfluxTelemetryStore
+from collector.stores.influxdb import InfluxEndpoint, InfluxServer
+from collector.stores.sqlite import SqliteTelemetryStore
+from config.wiring.core import Core
+from crm_core.domain.errors import StoreUnavailable
+
+_log = structlog.get_logger("drumbeat.telemetry")
+
+
+def over_influx(
+    core: Core, journal: SqliteTelemetryStore, outbox: Outbox, signals: SignalForwarder
+) -> tuple[InfluxTelemetryStore, Callable[[], int]]:
+    """Return the store that reads from InfluxDB, and the delivery of both signals and lines."""
+    settings = core.settings.influxdb
+    server = InfluxServer(
+        InfluxEndpoint(
+            url=str(settings.url),
+            database=settings.database,
+            org=settings.org,
+            token=settings.token,
+            timeout_seconds=settings.timeout_seconds,
+        )
+    )
+    lines = InfluxForwarder(outbox, server, keep_records=core.settings.telemetry.outbox_max_records)
+
+    def deliver() -> int:
+        """Signals first: tickets do not wait for InfluxDB."""
+        return signals.drain() + lines.drain()
+
+    try:
+        server.prepare()
+    except StoreUnavailable as error:  # readings come in all the same; the forwarder prepares it later
+        _log.warning("InfluxDB is away", reason=str(error))
+    return InfluxTelemetryStore(server, journal, lines), deliver
