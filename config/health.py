@@ -14,6 +14,12 @@ from collector.stores.maintenance import status
 from config.backup import LOG
 from config.health_findings import Finding, Verdict
 from config.health_planning import examine_planning
+from config.health_security import (
+    examine_certificate,
+    examine_clock,
+    examine_libraries,
+    installed_libraries,
+)
 from config.health_trust import examine_trust
 from config.settings import Settings
 from config.wiring.collecting import mqtt_endpoint
@@ -47,6 +53,8 @@ def examine(
         )
         return
     now = core.clock.now()
+    yield from examine_libraries(installed_libraries(), now.date())
+    yield from examine_certificate(settings.api, now)
     yield Finding("crm", Verdict.OK, "the CRM database answers and has the newest schema")
     yield from _people(core)
     yield from _calendar(core, now)
@@ -234,6 +242,7 @@ def _telemetry(core: Core, telemetry: Telemetry, now: datetime) -> Iterator[Find
         yield Finding("telemetry", Verdict.FAILED, str(error), "start the server that the settings name")
         return
     yield Finding("telemetry", Verdict.OK, f"{stats.readings} readings in {stats.engine}")
+    yield examine_clock(now, max(states.values(), default=None))
     with core.uow_factory() as uow:
         devices = uow.devices.all(core.tenant)
     served = [device for device in devices if device.owner_state in {OwnerState.INSTALLED, OwnerState.LOAN}]

@@ -10,9 +10,11 @@ import typer
 
 from api.access import check_bindings, hash_token, issue_token
 from api.passwords import hash_password
+from api.sign_in_guard import SignInGuard
 from config.cli.common import JsonFlag, notes, print_json, print_table, session_of
 from config.clock import SystemClock
 from config.wiring.core import Core, open_core
+from config.wiring.serving import guard_settings
 from crm_core.domain.errors import Conflict, InvalidValue, NotFound
 from crm_core.domain.identity import CustomerId, TechnicianId, UserId
 from crm_core.domain.service import Role, User
@@ -115,6 +117,16 @@ def enable(context: typer.Context, name: Name) -> None:
     """Allow a disabled person to sign in again."""
     _change(context, name, active=True)
     typer.echo(f"{name} may sign in")
+
+
+@users.command()
+def unlock(context: typer.Context, name: Name) -> None:
+    """Let a person sign in at once whose account was locked after repeated failures."""
+    core = _core(context)
+    with core.uow_factory() as uow:
+        person = _find(uow, core, name)
+    SignInGuard(core.uow_factory, core.clock, guard_settings(core.settings)).unlock(core.tenant, person.name)
+    typer.echo(f"{name} may try to sign in again")
 
 
 @tokens.command()

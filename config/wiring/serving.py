@@ -101,11 +101,7 @@ def _api_settings(
         secure_cookies=settings.api.secure_cookies or settings.api.tls,
         time_zone=settings.schedule.time_zone,
         session_lifetime=timedelta(hours=settings.api.session_hours),
-        sign_in=GuardSettings(
-            attempts=settings.api.sign_in_attempts,
-            window=timedelta(minutes=settings.api.sign_in_window_minutes),
-            lock_out=timedelta(minutes=settings.api.lock_out_minutes),
-        ),
+        sign_in=guard_settings(settings),
         job_link_lifetime=timedelta(hours=settings.api.job_link_hours),
         rate_limits=RateLimits(
             per_caller=settings.api.requests_per_minute,
@@ -115,6 +111,15 @@ def _api_settings(
         oidc=OidcSettings(**settings.oidc.model_dump()) if settings.oidc.issuer else None,
         tenant=TenantId(settings.general.tenant),
         sign_in_hint=sign_in_hint,
+    )
+
+
+def guard_settings(settings: Settings) -> GuardSettings:
+    """Return how often a sign-in may fail, and for how long it is locked then."""
+    return GuardSettings(
+        attempts=settings.api.sign_in_attempts,
+        window=timedelta(minutes=settings.api.sign_in_window_minutes),
+        lock_out=timedelta(minutes=settings.api.lock_out_minutes),
     )
 
 

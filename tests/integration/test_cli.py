@@ -248,6 +248,8 @@ def test_people_and_tokens(tmp_path: Path, shell: Shell) -> None:
     assert [row["active"] for row in shell.answer("user", "list", data=tmp_path)] == [False]
     assert user("enable", "anna") == 0
     assert user("enable", "nobody") == 1
+    assert user("unlock", "anna") == 0
+    assert user("unlock", "nobody") == 1
 
 
 @pytest.fixture
