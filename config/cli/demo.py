@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from config.cli.common import JsonFlag, notes, print_json, print_table, session_of
+from config.cli.words import LanguageOption, TerminalWords, terminal_words
 from config.clock import SystemClock
 from config.demo.apart import kept_apart
 from config.demo.firm import read_note
@@ -56,16 +57,17 @@ def demo(
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the browser when ready.")
     ] = True,
+    language: LanguageOption = None,
 ) -> None:
     """Start the whole product with a simulated fleet; Ctrl-C stops it and keeps the data."""
-    settings = session_of(context).settings
+    settings, words = session_of(context).settings, terminal_words("demo", language)
     if (as_json or until is not None) and not once:
         raise InvalidValue("--json and --until belong to --once")
     if once:
         wanted = Wanted(seed=seed, devices=devices, days=days, until=_instant(until))
         with _folder_of(data) as folder:
-            counts = _history(kept_apart(settings.changed(general={"data_dir": folder})), wanted)
-        _print_counts(counts, as_json=as_json)
+            counts = _history(kept_apart(settings.changed(general={"data_dir": folder})), wanted, words)
+        _print_counts(counts, words, as_json=as_json)
         return
     settings = kept_apart(demo_settings(settings, data, port))
     configure_logging(settings.log.level, settings.log.format)
@@ -77,55 +79,55 @@ def demo(
         days=days,
         until=now,
     )
-    notes.print(_opening_words(settings, wanted, fresh=note is None), markup=False)
-    _history(settings, wanted)
-    _serve(build_live(settings, SystemClock()), browser=browser)
+    notes.print(_opening_words(settings, wanted, words, fresh=note is None), markup=False)
+    _history(settings, wanted, words)
+    _serve(build_live(settings, SystemClock()), words, browser=browser)
 
 
-def _serve(live: LiveDemo, *, browser: bool) -> None:
+def _serve(live: LiveDemo, words: TerminalWords, *, browser: bool) -> None:
     life = live.process.life
     life.start()
     try:
-        _greet(live)
+        _greet(live, words)
         if browser and _has_desktop():
             webbrowser.open(live.process.address)
         life.wait()
     finally:
-        notes.print("stopping ...", markup=False)
+        notes.print(words("stopping"), markup=False)
         life.stop()
-    notes.print(f"stopped; the data stays in {live.process.core.settings.general.folder}", markup=False)
+    notes.print(words("stopped", folder=live.process.core.settings.general.folder), markup=False)
 
 
-def _greet(live: LiveDemo) -> None:
+def _greet(live: LiveDemo, words: TerminalWords) -> None:
     notes.print()
-    notes.print(f"  Drumbeat is at {live.process.address}", style="bold", markup=False)
+    notes.print("  " + words("address", address=live.process.address), style="bold", markup=False)
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("  sign in as", "password", "who"):
-        table.add_column(column)
+    for column in ("name", "password", "role"):
+        table.add_column(words(f"column.{column}"))
     for person in live.firm.people:
-        table.add_row(f"  {person.name}", person.password, person.role.value)
+        table.add_row(f"  {person.name}", person.password, words(f"role.{person.role.value}"))
     notes.print(table)
-    notes.print("  They exist only in this demonstration. Ctrl-C stops it and keeps the data.", style="dim")
+    notes.print("  " + words("only_here"), style="dim")
 
 
-def _history(settings: Settings, wanted: Wanted) -> DemoCounts:
+def _history(settings: Settings, wanted: Wanted, words: TerminalWords) -> DemoCounts:
     """Make the history with a bar on stderr: a bar that moves on a terminal, a line now and then elsewhere."""
     columns = (
-        TextColumn("history"),
+        TextColumn(words("history")),
         BarColumn(),
-        TextColumn("day {task.completed:.0f} of {task.total:.0f}"),
+        TextColumn(words("day", day="{task.completed:.0f}", of="{task.total:.0f}")),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=notes, transient=False, disable=not notes.is_terminal) as bar:
-        task = bar.add_task("history", total=wanted.days)
+        task = bar.add_task(words("history"), total=wanted.days)
 
         def report(day: int, of: int) -> None:
             bar.update(task, completed=day, total=of)
 
-        return make_history(settings, wanted, report if notes.is_terminal else _lines())
+        return make_history(settings, wanted, report if notes.is_terminal else _lines(words))
 
 
-def _lines() -> ReportDay:
+def _lines(words: TerminalWords) -> ReportDay:
     """Return a reporter that writes a line for every tenth of the way, where no bar can move."""
     said = [0]
 
@@ -133,18 +135,18 @@ def _lines() -> ReportDay:
         tenth = day * 10 // of
         if tenth > said[0]:
             said[0] = tenth
-            notes.print(f"history: day {day} of {of}", markup=False)
+            notes.print(f"{words('history')}: {words('day', day=day, of=of)}", markup=False)
 
     return report
 
 
-def _print_counts(counts: DemoCounts, *, as_json: bool) -> None:
+def _print_counts(counts: DemoCounts, words: TerminalWords, *, as_json: bool) -> None:
     if as_json:
         print_json(asdict(counts))
         return
-    rows = [(name, value) for name, value in asdict(counts).items() if name != "tickets"]
-    rows += [(f"tickets {level}", number) for level, number in counts.tickets.items()]
-    print_table(("what", "how many"), rows)
+    rows = [(words(f"count.{name}"), value) for name, value in asdict(counts).items() if name != "tickets"]
+    rows += [(words("count.tickets", level=level), number) for level, number in counts.tickets.items()]
+    print_table((words("column.what"), words("column.many")), rows)
 
 
 @contextmanager
@@ -188,11 +190,11 @@ def is_taken(api: Api) -> bool:
     return False
 
 
-def _opening_words(settings: Settings, wanted: Wanted, *, fresh: bool) -> str:
+def _opening_words(settings: Settings, wanted: Wanted, words: TerminalWords, *, fresh: bool) -> str:
     folder = settings.general.folder
     if not fresh:
-        return f"going on with the demonstration in {folder}"
-    return f"{wanted.devices} simulated printers live through {wanted.days} days in {folder}; about half a minute"
+        return words("going_on", folder=folder)
+    return words("begins", devices=wanted.devices, days=wanted.days, folder=folder)
 
 
 def _instant(text: str | None) -> datetime:

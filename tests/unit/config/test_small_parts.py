@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 import structlog
 
+from config.cli.words import language_of_terminal, terminal_words
 from config.clock import SystemClock, VirtualClock
 from config.locale_files import load_messages, missing_keys
 from config.logging import HIDDEN, configure_logging
 from crm_core.domain.errors import InvalidConfiguration, InvalidValue
+from crm_core.domain.service import Role
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -88,3 +90,26 @@ def test_logs_hide_secrets_at_any_depth(layout: str, capsys: pytest.CaptureFixtu
     if layout == "json":
         first = json.loads(printed.err.splitlines()[0])
         assert (first["event"], first["level"], first["password"]) == ("signed in", "info", HIDDEN)
+
+
+@pytest.mark.parametrize(
+    ("environment", "language"),
+    [
+        ({}, "en"),
+        ({"LANG": "zh_CN.UTF-8"}, "zh-CN"),
+        ({"LANG": "zh_CN.UTF-8", "LC_ALL": "C"}, "en"),
+        ({"LC_MESSAGES": "zh_TW", "LANG": "de_DE"}, "zh-CN"),
+        ({"LC_ALL": "", "LANG": "zh"}, "zh-CN"),
+    ],
+)
+def test_the_terminal_speaks_the_readers_language(environment, language):
+    assert language_of_terminal(environment) == language
+
+
+def test_the_demonstration_greets_in_both_languages():
+    english, chinese = terminal_words("demo", "en"), terminal_words("demo", "zh-CN")
+    assert english("address", address="http://a") == "Drumbeat is at http://a"
+    assert chinese("day", day=3, of=90) == "第 3 天，共 90 天"
+    assert {chinese(f"role.{role.value}") for role in Role}.isdisjoint({role.value for role in Role})
+    with pytest.raises(InvalidValue, match="zh-CN or en"):
+        terminal_words("demo", "fr")
