@@ -53,8 +53,7 @@ def _judge(row: Forecast, policy: PolicyBook) -> Condition | str | None:
             return _supply(row, policy)
         case LifeForecast():
             return _life(row, policy)
-        case FailureForecast():
-            return _failure(row)
+    return _failure(row)
 
 
 def _supply(row: SupplyForecast, policy: PolicyBook) -> Condition | str | None:

@@ -43,6 +43,14 @@ hypothesis.settings.register_profile(
 hypothesis.settings.register_profile(
     "thorough", parent=hypothesis.settings.get_profile("drumbeat"), max_examples=2000
 )
+hypothesis.settings.register_profile(  # thousands of runs that only ask whether anything fails
+    "mutation",
+    parent=hypothesis.settings.get_profile("drumbeat"),
+    max_examples=25,
+    derandomize=True,
+    database=None,
+    phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate),
+)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "drumbeat"))
 
 
