@@ -22,7 +22,7 @@ from crm_core.billing.settling import get_invoice
 router = APIRouter(tags=["billing"])
 
 PaymentKey = Annotated[int, Path(ge=1, le=2**53, description="the payment's id")]
-_PDF: Final[dict[int | str, dict[str, Any]]] = {
+PDF: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "the paper",
         "content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}},
@@ -31,7 +31,7 @@ _PDF: Final[dict[int | str, dict[str, Any]]] = {
 
 
 @router.get(
-    "/price-list/pdf", summary="Price list of repairs on paper", response_class=Response, responses=_PDF
+    "/price-list/pdf", summary="Price list of repairs on paper", response_class=Response, responses=PDF
 )
 def price_list_pdf(
     request: Request, _public: Annotated[None, Depends(Public("published prices of repairs"))]
@@ -44,7 +44,7 @@ def price_list_pdf(
 
 
 @router.get(
-    "/invoices/{invoice_number}/pdf", summary="An invoice on paper", response_class=Response, responses=_PDF
+    "/invoices/{invoice_number}/pdf", summary="An invoice on paper", response_class=Response, responses=PDF
 )
 def invoice_pdf(request: Request, principal: MoneyOwned, invoice_number: InvoiceNumber) -> Response:
     """Return an invoice as PDF with the readings behind its pages."""
@@ -56,7 +56,7 @@ def invoice_pdf(request: Request, principal: MoneyOwned, invoice_number: Invoice
 
 
 @router.get(
-    "/payments/{payment_id}/receipt", summary="A receipt on paper", response_class=Response, responses=_PDF
+    "/payments/{payment_id}/receipt", summary="A receipt on paper", response_class=Response, responses=PDF
 )
 def receipt_pdf(request: Request, principal: MoneyOwned, payment_id: PaymentKey) -> Response:
     """Return the receipt of a payment as PDF."""
@@ -73,7 +73,7 @@ def receipt_pdf(request: Request, principal: MoneyOwned, payment_id: PaymentKey)
     "/contracts/{contract_id}/pdf",
     summary="A contract summary on paper",
     response_class=Response,
-    responses=_PDF,
+    responses=PDF,
 )
 def contract_pdf(request: Request, principal: MoneyOwned, contract_id: ContractKey) -> Response:
     """Return the summary of a contract as PDF."""

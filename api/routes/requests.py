@@ -8,8 +8,11 @@ from starlette.responses import Response
 
 from api.access import CARE, CUSTOMERS, MONEY, Principal, check_sees_customer, services_of
 from api.conditional import check_if_match, set_etag
+from api.documents.proposal import proposal_paper
 from api.paging import Cursor, Limit, decode_number, encode_cursor
+from api.problem import Problem
 from api.routes.customers import CustomerKey, customers_in_sight, visible_customer
+from api.routes.money_documents import PDF, pdf, plain_words
 from api.routes.tickets import IdempotencyKey, IfMatch
 from api.schemas.base import Page
 from api.schemas.requests import (
@@ -152,6 +155,25 @@ def propose(
         principal.tenant, request_id, body.choice(), by=principal.name, expected_version=known.version
     )
     return _answer(response, made)
+
+
+@router.get(
+    "/rental-requests/{request_id}/proposal/pdf",
+    summary="A proposal on paper",
+    response_class=Response,
+    responses=PDF,
+)
+def proposal_pdf(
+    request: Request, principal: Annotated[Principal, Depends(CARE)], request_id: RequestKey
+) -> Response:
+    """Return the proposal as PDF: needs with their priority, the device with its reasons, the money."""
+    services = services_of(request)
+    known = visible_request(request, principal, request_id)
+    if known.proposal is None:
+        raise Problem("not_found", "nothing was proposed yet")
+    with services.read_uow_factory() as uow:
+        customer = uow.customers.find(principal.tenant, known.customer_id)
+    return pdf(proposal_paper(services, known, known.proposal, customer, plain_words(request)))
 
 
 @router.post("/rental-requests/{request_id}/acceptance", summary="The customer takes the proposal")

@@ -1,8 +1,11 @@
 """Customers over HTTP: files, classes, care, requests, surveys, insight; the pages that show them."""
 
 from datetime import timedelta
+from decimal import Decimal
+from io import BytesIO
 
 import pytest
+from pypdf import PdfReader
 
 from crm_core.domain.identity import DEFAULT_TENANT
 from tests.integration.api.telemetry import NOW
@@ -145,6 +148,20 @@ def test_a_request_becomes_a_draft_with_the_assessed_deposit(client):
         f"{API}/rental-requests/1/acceptance", json={"contract_id": "k-new"}, headers=MATCH
     ).json()
     assert (taken["state"], taken["contract_id"]) == ("accepted", "k-new")
+
+
+@pytest.mark.parametrize(("language", "needs"), [("zh", "双面"), ("en", "two-sided")])
+def test_the_proposal_on_paper_names_needs_reasons_and_money(client, language, needs):
+    care = client("specialist")
+    paper = f"{API}/rental-requests/1/proposal/pdf"
+    assert care.get(paper).status_code == 404  # nothing was proposed yet
+    care.post(f"{API}/customers/cust-1/assessments", json={})
+    body = {"plan_id": "basic", "plan_edition": 1, "starts_on": "2030-01-01"}
+    offered = care.post(f"{API}/rental-requests/1/proposal", json=body, headers=MATCH).json()["proposal"]
+    answer = care.get(paper, headers={"Accept-Language": language})
+    text = "".join(page.extract_text() for page in PdfReader(BytesIO(answer.content)).pages)
+    assert needs in text
+    assert f"{Decimal(offered['deposit']):,.2f}" in text
 
 
 def test_empties_give_points_once(client):

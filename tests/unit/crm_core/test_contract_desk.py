@@ -277,3 +277,22 @@ def test_terms_in_force_are_those_of_the_day() -> None:
     world = _world()
     agreement = replace(world.contract(), terms=(first, replace(first, version=2, effective_on=JUNE)))
     assert [agreement.terms_on(day).version for day in (date(2026, 1, 1), MAY, JUNE)] == [1, 1, 2]
+
+
+def test_template_and_clauses_stand_with_each_version_of_the_terms() -> None:
+    """What was signed can be read later, whatever is agreed afterwards (requirement 53)."""
+    world = _world()
+    clauses = ("civil code 703", "no price rise without consent")
+    world.contract(clauses=clauses, template="rental", template_version="7")
+    changed = replace(
+        world.desk.get(TENANT, "k1").current,
+        effective_on=JUNE,
+        template_version="8",
+        clauses=(*clauses, "loss at depreciated value"),
+    )
+    world.clock.move_to(shanghai(5, 2))
+    world.desk.change_terms(TENANT, "k1", changed, actor="li", consent=a_consent())
+    first, second = world.desk.get(TENANT, "k1").terms
+    assert (first.template, first.template_version, first.clauses) == ("rental", "7", clauses)
+    assert (second.template_version, len(second.clauses), second.version) == ("8", 3, 2)
+    assert first.policy_version == second.policy_version == world.policy.version
