@@ -4,7 +4,6 @@ The decision for a day is taken at the midnight after it, from rows strictly bef
 (machine, day, component) rows serves all components, as for printers; machines of the test are unseen in training.
 """
 
-import gzip
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -19,6 +18,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from analytics.backtest.failure_report import chance_pictures
 from analytics.backtest.report import write_report
 from analytics.backtest.supplies import silent
+from analytics.backtest.tables import days_of, instants, numbers, read_table, span_of, write_table
 from analytics.calibration import LogOddsCalibration, cross_fitted, fit_calibration
 from analytics.evaluation import refuse_random_split
 from analytics.supplies import without_empty_columns
@@ -34,17 +34,24 @@ _HOUR: Final = 3600
 _DAY: Final = 86400
 HORIZON_DAYS: Final = {"p_fail_24h": 1, "p_fail_7d": 7}
 _UNKNOWN_DAYS: Final = 400.0
+_NONE: Final = np.zeros(0, np.int64)
 _FOLDS: Final = 6  # of machines, for the calibration
 _MIN_MACHINES: Final = 12  # fewer are not enough to hold some back
 
 
-def _table(folder: Path, stem: str) -> pd.DataFrame:
-    """Return a table from `<stem>.csv.gz` or `<stem>.csv`."""
+_NEEDED: Final = {
+    "telemetry_daily": ("machineID", "date", *_SENSORS), "machines": ("machineID", "model", "age"),
+    "failures": ("machineID", "datetime", "failure"), "maint": ("machineID", "datetime", "comp"),
+    "errors": ("machineID", "datetime", "errorID"),
+}  # fmt: skip
+
+
+def _table(folder: Path, stem: str) -> tuple[Path, pd.DataFrame]:
+    """Return a table from `<stem>.csv.gz` or `<stem>.csv`, with its path for complaints."""
     for path in (folder / f"{stem}.csv.gz", folder / f"{stem}.csv"):
         if path.exists():
-            opener = gzip.open if path.suffix == ".gz" else open
-            with opener(path, "rt", encoding="utf-8") as file:
-                return pd.read_csv(file)
+            table = read_table(path, _NEEDED[stem], may_be_empty=stem in ("errors", "maint"))
+            return path, table.assign(machineID=numbers(path, table, "machineID"))
     raise NotFound(f"{folder}: there is no {stem}.csv.gz and no {stem}.csv")
 
 
@@ -76,30 +83,36 @@ class Plant:
 
 def load_plant(folder: Path) -> Plant:
     """Read telemetry_daily, errors, maint, failures and machines from a folder."""
-    daily, machines = _table(folder, "telemetry_daily"), _table(folder, "machines")
-    ids = sorted(int(machine) for machine in machines["machineID"].unique())
+    (told, daily), (listed, machines) = _table(folder, "telemetry_daily"), _table(folder, "machines")
+    ids = sorted(int(machine) for machine in machines["machineID"].dropna().unique())
     index = pd.Index(ids)
-    day = pd.to_datetime(daily["date"]).to_numpy().astype("datetime64[D]").astype(np.int64)
-    first, length = int(day.min()), int(day.max() - day.min()) + 1
+    daily = daily[instants(told, daily, "date").notna()]
+    day = days_of(told, daily, "date").astype(np.int64)
+    first, length = span_of(told, day)
     sensors = np.full((len(ids), length, len(_SENSORS)), np.nan)
     row = index.get_indexer(daily["machineID"])
     ok = row >= 0
-    sensors[row[ok], day[ok] - first] = daily[list(_SENSORS)].to_numpy(float)[ok]
-    facts = machines.set_index("machineID").reindex(ids)
-    failures, maint = _table(folder, "failures"), _table(folder, "maint")
-    components = sorted({*maint["comp"].astype(str), *failures["failure"].astype(str)})
-    errors = _table(folder, "errors")
-    kinds = sorted(errors["errorID"].astype(str).unique())
+    sensors[row[ok], day[ok] - first] = np.stack([numbers(told, daily, name) for name in _SENSORS], axis=1)[
+        ok
+    ]
+    facts = machines.drop_duplicates("machineID").set_index("machineID").reindex(ids)
+    failures, maint, errors = (_table(folder, stem) for stem in ("failures", "maint", "errors"))
+    components = sorted({*maint[1]["comp"].astype(str), *failures[1]["failure"].astype(str)})
+    kinds = sorted(errors[1]["errorID"].astype(str).unique())
     return Plant(
         machines=ids, first_day=first, days=length, sensors=sensors,
-        model=pd.factorize(facts["model"].astype(str), sort=True)[0].astype(np.int64), age=facts["age"].to_numpy(float),
-        errors=_instants(errors, "errorID", index, kinds), fitted=_instants(maint, "comp", index, components),
-        failed=_instants(failures, "failure", index, components),
+        model=pd.factorize(facts["model"].astype(str), sort=True)[0].astype(np.int64), age=numbers(listed, facts, "age"),
+        errors=_instants(*errors, "errorID", index, kinds), fitted=_instants(*maint, "comp", index, components),
+        failed=_instants(*failures, "failure", index, components),
     )  # fmt: skip
 
 
-def _instants(table: pd.DataFrame, column: str, machines: pd.Index, names: list[str]) -> list[list[Ints]]:
-    seconds = pd.to_datetime(table["datetime"]).to_numpy().astype("datetime64[s]").astype(np.int64)
+def _instants(
+    path: Path, table: pd.DataFrame, column: str, machines: pd.Index, names: list[str]
+) -> list[list[Ints]]:
+    at = instants(path, table, "datetime")
+    table = table[at.notna()]
+    seconds = at[at.notna()].dt.tz_localize(None).to_numpy().astype("datetime64[s]").astype(np.int64)
     row, kind = (
         machines.get_indexer(table["machineID"]),
         pd.Index(names).get_indexer(table[column].astype(str)),
@@ -134,14 +147,14 @@ def machine_features(plant: Plant, machine: int) -> npt.NDArray[np.float32]:
     for window in (1, 2, 3, 7):
         columns += list(((frame.rolling(window, min_periods=1).mean() - usual) / spread).to_numpy().T)
     columns += list(frame.to_numpy().T)
-    for instants in plant.errors[machine]:
-        columns += [_count(instants, until, days) for days in (0.5, 1, 2, 3, 7, 30)]
-        columns.append(_since(instants, until))
-    every = np.sort(np.concatenate(plant.errors[machine]))
+    for times in plant.errors[machine]:
+        columns += [_count(times, until, days) for days in (0.5, 1, 2, 3, 7, 30)]
+        columns.append(_since(times, until))
+    every = np.sort(np.concatenate([_NONE, *plant.errors[machine]]))
     columns += [_count(every, until, days) for days in (1, 3, 7)]
     ages = [_since(instants, until) for instants in plant.fitted[machine]]
     columns += [*ages, *np.sort(np.stack(ages), axis=0)[-2:]]
-    broken = np.sort(np.concatenate(plant.failed[machine]))
+    broken = np.sort(np.concatenate([_NONE, *plant.failed[machine]]))
     columns += [
         _since(broken, until),
         np.full(len(until), plant.age[machine]),
@@ -259,7 +272,7 @@ def backtest_azure(
         chances[name] = np.stack([hazard.chance(features[machine][split:]) for machine in test])
     chances["p_fail_7d"] = np.maximum(chances["p_fail_24h"], chances["p_fail_7d"])
     table = _table_of(plant, test, split, chances)
-    _write(table, out)
+    write_table(table, out)
     summary: dict[str, object] = {
         "machines": len(test), "rows": len(table), "trained_on": len(train), "seed": seed, "calibration": corrections,
         "out": str(out),
@@ -302,10 +315,3 @@ def _machine_chance(
     flat = features.reshape(-1, features.shape[2])
     odds = np.mean([model.decision_function(flat) for model in models], axis=0).reshape(features.shape[:2])
     return np.asarray(1.0 - np.prod(1.0 - 1.0 / (1.0 + np.exp(-odds)), axis=1))
-
-
-def _write(table: pd.DataFrame, out: Path) -> None:
-    if out.suffix == ".csv":
-        table.to_csv(out, index=False)
-    else:
-        table.to_parquet(out, index=False)

@@ -14,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from crm_core.domain.errors import InvalidValue
+from analytics.backtest.tables import days_of, numbers, read_table, span_of
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 COMPONENTS: Final = ("fuser", "transfer", "drum", "feed_rollers", "developer", "laser", "electronics")
+_USUAL_LIFE: Final = 100_000.0  # pages of a part, where no file names any of its kind
 STOPPED: Final = "STP-90"
 _NEEDED: Final = {
     "events": ("device_id", "model_id", "site_id", "at", "code", "severity", "component_hint"),
@@ -29,24 +30,28 @@ _NEEDED: Final = {
     "repairs": ("device_id", "on", "component"),
     "known_failures": ("device_id", "failed_on", "component", "repaired_on"),
 }
+#: Columns that hold dates or instants; the first one places the row.
+_DAYS: Final = {
+    "events": ("at",), "usage": ("day",), "parts": ("installed_on",), "repairs": ("on",),
+    "known_failures": ("failed_on", "repaired_on"),
+}  # fmt: skip
+_NUMBERS: Final = {
+    "events": (), "usage": ("pages", "jams"), "parts": ("pages_at_start", "design_life_pages"), "repairs": (),
+    "known_failures": (),
+}  # fmt: skip
 
 
-def read_table(path: Path, kind: str) -> pd.DataFrame:
-    """Return a history file; raise `InvalidValue` when columns are missing."""
-    table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
-    missing = [name for name in _NEEDED[kind] if name not in table]
-    if missing:
-        raise InvalidValue(
-            f"{path}: columns {', '.join(missing)} are missing; see docs/analytics.md for the {kind} file"
-        )
-    return table
+def read_kind(path: Path, kind: str) -> pd.DataFrame:
+    """Return a history file of a kind; raise `InvalidValue` when it cannot serve. Only usage must have rows.
 
-
-def days_of(column: pd.Series) -> npt.NDArray[np.float64]:
-    """Return days since 1970 (UTC) as floats, NaN for null."""
-    instants = pd.to_datetime(column, utc=True)
-    days = instants.dt.floor("D").dt.tz_localize(None).to_numpy().astype("datetime64[D]")
-    return np.where(np.isnat(days), np.nan, days.astype(np.int64).astype(float))
+    Instants become days since 1970 (UTC); rows without the one that places them are left out.
+    """
+    table = read_table(path, _NEEDED[kind], may_be_empty=kind != "usage")
+    table = table.assign(
+        **{name: days_of(path, table, name) for name in _DAYS[kind]},
+        **{name: numbers(path, table, name) for name in _NUMBERS[kind]},
+    )
+    return table[table[_DAYS[kind][0]].notna()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +96,13 @@ def prefix_sums(table: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def load_history(files: Mapping[str, Path], train_days: int) -> FailureHistory:
     """Read the files of a fleet (events, usage, parts, repairs) into dense sums."""
-    usage = read_table(files["usage"], "usage")
-    events, parts = read_table(files["events"], "events"), read_table(files["parts"], "parts")
-    repairs = read_table(files["repairs"], "repairs")
+    usage = read_kind(files["usage"], "usage")
+    events, parts = read_kind(files["events"], "events"), read_kind(files["parts"], "parts")
+    repairs = read_kind(files["repairs"], "repairs")
     ids = sorted(usage["device_id"].astype(str).unique())
     index = pd.Index(ids)
-    usage_day = days_of(usage["day"]).astype(np.int64)
-    first = int(usage_day.min())
-    length = int(usage_day.max()) - first + 1
+    usage_day = usage["day"].to_numpy().astype(np.int64)
+    first, length = span_of(files["usage"], usage_day)
     n = len(ids)
     rows = index.get_indexer(usage["device_id"].astype(str))
     pages, jams = np.zeros((n, length)), np.zeros((n, length))
@@ -124,7 +128,7 @@ def load_history(files: Mapping[str, Path], train_days: int) -> FailureHistory:
 def _code_sums(
     events: pd.DataFrame, index: pd.Index, first: int, length: int, train_days: int
 ) -> dict[str, Any]:
-    day = days_of(events["at"]).astype(np.int64) - first
+    day = events["at"].to_numpy().astype(np.int64) - first
     row = index.get_indexer(events["device_id"].astype(str))
     keep = (row >= 0) & (day >= 0) & (day < length)
     code = events["code"].astype(str).to_numpy()
@@ -179,13 +183,15 @@ def _part_ages(
     kind = pd.Index(COMPONENTS).get_indexer(parts["component"].astype(str))
     ok = (row >= 0) & (kind >= 0)
     start_pages[kind[ok], row[ok]] = parts["pages_at_start"].to_numpy(float)[ok]
-    start_day[kind[ok], row[ok]] = np.minimum(days_of(parts["installed_on"])[ok] - first, 0)
+    start_day[kind[ok], row[ok]] = np.minimum(parts["installed_on"].to_numpy()[ok] - first, 0)
     design[kind[ok], row[ok]] = parts["design_life_pages"].to_numpy(float)[ok]
-    design = np.where(np.isnan(design), np.nanmedian(design, axis=1, keepdims=True), design)
+    known = [row[~np.isnan(row)] for row in design]
+    usual = np.array([np.median(row) if len(row) else _USUAL_LIFE for row in known])
+    design = np.where(np.isnan(design), usual[:, None], design)
     fitted = np.zeros((kinds, n, length), np.int32)
     row = index.get_indexer(repairs["device_id"].astype(str))
     kind = pd.Index(COMPONENTS).get_indexer(repairs["component"].astype(str))
-    day = days_of(repairs["on"]).astype(np.int64) - first
+    day = repairs["on"].to_numpy().astype(np.int64) - first
     ok = (row >= 0) & (kind >= 0) & (day >= 0) & (day < length)
     fitted[kind[ok], row[ok], day[ok]] = 1
     steps = np.arange(length)

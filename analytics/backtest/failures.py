@@ -19,13 +19,13 @@ from analytics.backtest.failure_features import FailureFeatures
 from analytics.backtest.failure_history import (
     COMPONENTS,
     FailureHistory,
-    days_of,
     load_history,
-    read_table,
+    read_kind,
 )
 from analytics.backtest.failure_report import failure_report
 from analytics.backtest.supplies import silent
 from analytics.backtest.supply_history import as_dates
+from analytics.backtest.tables import days_to_walk, write_table
 from analytics.evaluation import refuse_random_split
 from analytics.supplies import without_empty_columns
 
@@ -53,9 +53,9 @@ class KnownFailures:
 
 def read_known(path: Path, history: FailureHistory, train_days: int) -> KnownFailures:
     """Return the failures before `train_days`; a repair that is not known lies beyond the file."""
-    table = read_table(path, "known_failures")
-    failed = days_of(table["failed_on"]) - history.first_day
-    repaired = days_of(table["repaired_on"]) - history.first_day
+    table = read_kind(path, "known_failures")
+    failed = table["failed_on"].to_numpy() - history.first_day
+    repaired = table["repaired_on"].to_numpy() - history.first_day
     device = pd.Index(history.device_ids).get_indexer(table["device_id"].astype(str))
     component = pd.Index(COMPONENTS).get_indexer(table["component"].astype(str))
     keep = (device >= 0) & (component >= 0) & (failed >= 0) & (failed < train_days)
@@ -176,6 +176,7 @@ def backtest_failures(
     """
     progress("read", 0.0)
     history = load_history(files, train_days)
+    days_to_walk(history.days, train_days)
     features = FailureFeatures.of(history)
     known = read_known(files["known_failures"], history, train_days)
     fitted = fit_hazards(features, known, train_days, seed, progress, bags, trees)
@@ -200,7 +201,7 @@ def backtest_failures(
         ["device_id", "day"], kind="stable", ignore_index=True
     )
     table["day"] = table["day"].dt.date
-    table.to_parquet(out, index=False)
+    write_table(table, out)
     summary: dict[str, object] = {
         "devices": n, "days": history.days, "rows": len(table), "failures_learned": len(known.device), "seed": seed,
         "mean_p_fail_7d": round(float(table["p_fail_7d"].mean()), 5), "out": str(out),

@@ -5,7 +5,6 @@ the unit's own first rows, after the operating regime has been taken out; one bo
 Intervals are conformal on one row per training unit, drawn as test rows are: at one random moment of each life.
 """
 
-import gzip
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,12 +37,13 @@ _DRAWS: Final = 40  # random moments per training unit for the conformal step
 
 def read_units(path: Path) -> Floats:
     """Return the rows [m, 26] of a table: unit, cycle, 3 settings, 21 sensors; `.gz` is read directly."""
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="ascii") as file:
-        table = pd.read_csv(file, sep=r"\s+", header=None)
-    if table.shape[1] != _COLUMNS or table.isna().any().any():
+    try:
+        rows = pd.read_csv(path, sep=r"\s+", header=None, encoding="ascii").to_numpy(float)
+    except (ValueError, EOFError, OSError) as error:
+        raise InvalidValue(f"{path}: not a table of numbers ({str(error).splitlines()[0]})") from error
+    if rows.shape[1] != _COLUMNS or not np.isfinite(rows).all():
         raise InvalidValue(f"{path}: expected {_COLUMNS} numbers a row (unit, cycle, 3 settings, 21 sensors)")
-    return np.asarray(table.to_numpy(float))
+    return np.asarray(rows)
 
 
 @dataclass(slots=True)

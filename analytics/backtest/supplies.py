@@ -15,6 +15,7 @@ import pandas as pd
 
 from analytics.backtest.supply_history import SupplyHistory, as_dates, read_holidays, read_supply_history
 from analytics.backtest.supply_report import supply_report
+from analytics.backtest.tables import days_to_walk, write_table
 from analytics.features import calendar_ahead
 from analytics.supplies import FAR_DAYS, SupplyModel, SupplyRows, fit_supply_model, snapshot
 from analytics.supply_state import SupplyState
@@ -247,11 +248,12 @@ def backtest_supplies(
 ) -> dict[str, object]:
     """Write the forecasts of a history file to `out` (columns of the protocol) and return a summary for JSON."""
     data = read_supply_history(history)
+    days_to_walk(data.days, train_days)
     result = walk(data, read_holidays(holidays), progress)
     fitted = train(result, train_days, seed, progress, trees)
     table = predict(result, fitted, train_days, progress)
     table["day"] = table["day"].dt.date
-    table.to_parquet(out, index=False)
+    write_table(table, out)
     summary: dict[str, object] = {
         "devices": len(data.device_ids), "days": data.days, "rows": len(table), "training_rows": fitted.rows,
         "run_outs_learned": fitted.run_outs, "tickets": int(table["raise_ticket"].sum()),

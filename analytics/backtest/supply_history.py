@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from analytics.backtest.tables import days_of, instants, numbers, read_table, span_of
 from analytics.supply_state import KNOWN, SILENT, SOME_REMAINING
 from crm_core.domain.errors import InvalidValue
 from crm_core.domain.wire import SUPPLY_HISTORY_COLUMNS
@@ -15,7 +17,8 @@ from crm_core.domain.wire import SUPPLY_HISTORY_COLUMNS
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-_KNOWN_COLUMNS = {"known": KNOWN, "some_remaining": SOME_REMAINING}
+_USUAL_YIELD: Final = 5000.0  # pages, where the file names none
+_KNOWN_COLUMNS: Final = {"known": KNOWN, "some_remaining": SOME_REMAINING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,26 +42,25 @@ class SupplyHistory:
 
 def read_supply_history(path: Path) -> SupplyHistory:
     """Read a history file (docs/analytics.md); raise `InvalidValue` when it lacks columns or rows."""
-    table = pd.read_csv(path, parse_dates=["polled_at"]) if path.suffix == ".csv" else pd.read_parquet(path)
-    missing = [name for name in SUPPLY_HISTORY_COLUMNS if name not in table]
-    if missing or table.empty:
-        raise InvalidValue(
-            f"{path}: a supply history needs rows with {', '.join(SUPPLY_HISTORY_COLUMNS)}; missing: {missing}"
-        )
-    polled = pd.to_datetime(table["polled_at"], utc=True).dt.tz_localize(None)
+    table = read_table(path, SUPPLY_HISTORY_COLUMNS)
+    polled = instants(path, table, "polled_at").dt.tz_localize(None)
+    table, polled = table[polled.notna()], polled[polled.notna()]
+    if table.empty:
+        raise InvalidValue(f"{path}: no row says when it was polled")
     day = polled.to_numpy().astype("datetime64[D]").astype(np.int64)
-    first, length = int(day.min()), int(day.max() - day.min()) + 1
+    first, length = span_of(path, day)
     device = table["device_id"].astype(str)
     ids = sorted(device.unique())
     row = pd.Index(ids).get_indexer(device)
-    answered = table["page_count"].notna().to_numpy()
+    count = numbers(path, table, "page_count")
+    answered = count >= 0
     order = np.flatnonzero(answered)[np.argsort(polled.to_numpy()[answered], kind="stable")]
     at = row[order], day[order] - first
     counts = np.full((len(ids), length), np.nan)
     percents = np.full((len(ids), length), np.nan)
     states = np.full((len(ids), length), SILENT, np.int64)
-    counts[at] = table["page_count"].to_numpy(float)[order]
-    percent = table["level_percent"].to_numpy(float)[order]
+    counts[at] = count[order]
+    percent = numbers(path, table, "level_percent")[order]
     state = table["level_state"].astype(object).map(_KNOWN_COLUMNS).fillna(SILENT).to_numpy(np.int64)[order]
     state = np.where((state == KNOWN) & np.isnan(percent), SILENT, state)
     states[at] = state
@@ -67,7 +69,7 @@ def read_supply_history(path: Path) -> SupplyHistory:
     return SupplyHistory(
         device_ids=ids, first_day=first, model=pd.factorize(facts["model_id"].astype(str), sort=True)[0].astype(np.int64),
         site=pd.factorize(facts["site_id"].astype(str), sort=True)[0].astype(np.int64),
-        nominal=facts["nominal_yield_pages"].fillna(5000).clip(lower=1).to_numpy(float),
+        nominal=np.maximum(np.nan_to_num(numbers(path, facts, "nominal_yield_pages"), nan=_USUAL_YIELD), 1.0),
         counts=counts, states=states, percents=percents,
     )  # fmt: skip
 
@@ -76,11 +78,8 @@ def read_holidays(path: Path | None) -> frozenset[int]:
     """Return the days (since 1970) of a file with a column `day`; no file, no holidays."""
     if path is None:
         return frozenset()
-    table = pd.read_csv(path)
-    if "day" not in table:
-        raise InvalidValue(f"{path}: a holiday file has one column named day")
-    days = pd.to_datetime(table["day"]).to_numpy().astype("datetime64[D]").astype(np.int64)
-    return frozenset(int(day) for day in days)
+    days = days_of(path, read_table(path, ("day",), may_be_empty=True), "day")
+    return frozenset(int(day) for day in days if not np.isnan(day))
 
 
 def as_dates(days: Iterable[int] | Ints) -> npt.NDArray[np.datetime64]:

@@ -1,6 +1,6 @@
 """`drumbeat backtest`: would the forecasts have been right? Other programs script these commands, so they stay stable."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -50,7 +50,11 @@ def _progress() -> Iterator[Report]:
         yield lambda what, share: bar.update(task, description=what, completed=share)
 
 
-def _checked(train_days: int, *paths: Path | None) -> None:
+def _checked(train_days: int, made: Iterable[Path | None], *paths: Path | None) -> None:
+    """Refuse at once what would fail after minutes of work: files that are not there, and folders to write to."""
+    for path in made:
+        if path is not None and not path.absolute().parent.is_dir():
+            raise NotFound(f"there is no folder {path.parent} to write {path.name} to")
     for path in paths:
         if path is not None and not path.exists():
             raise NotFound(f"there is no file {path}")
@@ -84,7 +88,7 @@ def supplies(
 ) -> None:
     """Forecast when every supply runs out, day by day."""
     session_of(context).prepare()
-    _checked(train_days, history, holidays)
+    _checked(train_days, (out, html), history, holidays)
     with threadpool_limits(limits=threads), _progress() as progress:
         summary = backtest_supplies(
             history, train_days, out, holidays=holidays, seed=seed, html=html, progress=progress
@@ -116,7 +120,7 @@ def failures(
         "repairs": repairs,
         "known_failures": known_failures,
     }
-    _checked(train_days, *files.values())
+    _checked(train_days, (out, html), *files.values())
     with threadpool_limits(limits=threads), _progress() as progress:
         summary = backtest_failures(files, train_days, out, seed=seed, html=html, progress=progress)
     _answer(summary, as_json)
@@ -140,7 +144,7 @@ def rul(
 ) -> None:
     """Forecast the remaining life of units at their last row."""
     session_of(context).prepare()
-    _checked(0, train, test)
+    _checked(0, (out, html), train, test)
     with threadpool_limits(limits=threads), _progress() as progress:
         summary = backtest_rul(
             train, test, out, cap=cap, seed=seed, threads=threads, html=html, progress=progress
@@ -167,7 +171,7 @@ def azure(
 ) -> None:
     """Forecast failures of machines in the layout of the Azure predictive-maintenance sample."""
     session_of(context).prepare()
-    _checked(0, data)
+    _checked(0, (out, html), data)
     with threadpool_limits(limits=threads), _progress() as progress:
         summary = backtest_azure(
             data, machine_range(train_machines), machine_range(test_machines), train_until.date(), out, seed=seed, html=html,
@@ -208,6 +212,7 @@ def own(
 ) -> None:
     """Judge the forecasts on this installation's own history: learn from the earlier days, score on the later ones."""
     session = session_of(context)
+    _checked(0, (html,))
     clock = SystemClock()
     core = open_core(session.settings, clock)
     telemetry = open_telemetry(core)
