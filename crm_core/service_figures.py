@@ -23,7 +23,6 @@ from crm_core.relations.periods import months_before
 from crm_core.relations.truth import Share, first_time, repair_orders, tickets_between
 
 _BEFORE: Final = timedelta(days=365)
-_RENEWAL_DAYS: Final = 90
 _KEPT: Final = frozenset({OwnerState.STOCK, OwnerState.INSTALLED, OwnerState.LOAN, OwnerState.REPAIR})
 _IN_USE: Final = frozenset({OwnerState.INSTALLED, OwnerState.LOAN})
 
@@ -85,7 +84,8 @@ class ServiceQuality:
             tickets = [each for each in tickets_between(uow, tenant, start, now) if each.device_id in seen]
             visits = [each for each in orders_since(uow, tenant, start - _BEFORE) if each.device_id in seen]
             states = [device.owner_state for device in uow.devices.all(tenant) if device.device_id in seen]
-            ending = _ending(uow, tenant, today, regions)
+            remind = self._policy.relations.care.renewal_months_before
+            ending = _ending(uow, tenant, today, months_before(today, -remind), regions)
         held = first_time(repairs, self._policy.triage.recall_within)
         recent = [
             (order, good)
@@ -120,10 +120,9 @@ def _devices_in(uow: UnitOfWork, tenant: TenantId, regions: Sequence[str]) -> fr
     )
 
 
-def _ending(uow: UnitOfWork, tenant: TenantId, today: date, regions: Sequence[str]) -> int:
-    """Return how many contracts end within 90 days; with regions, those of customers with a site there."""
+def _ending(uow: UnitOfWork, tenant: TenantId, today: date, last: date, regions: Sequence[str]) -> int:
+    """Return how many contracts end up to `last`; with regions, those of customers with a site there."""
     customers = {site.customer_id for site in uow.sites.all(tenant) if not regions or site.region in regions}
-    last = today + timedelta(days=_RENEWAL_DAYS)
     return sum(
         today <= contract.ends_on <= last
         for contract in uow.contracts.all(tenant)

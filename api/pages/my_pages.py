@@ -16,23 +16,13 @@ from api.schemas.service import next_clock
 from api.service_lists import list_tickets
 from crm_core.domain.errors import Conflict
 from crm_core.domain.identity import DeviceId
-from crm_core.domain.service import OPEN_STATES, TicketLevel
+from crm_core.domain.service import OPEN_STATES
 from crm_core.ports import TicketFilter
 
 router = APIRouter(include_in_schema=False)
 
 _MOST: Final = 200
 _TEXT_MOST: Final = 500
-#: What customers can say is wrong, in the order of the list: the category of the ticket, and who has to help first.
-REPORTS: Final = {
-    "stopped": ("electronic", TicketLevel.L3),
-    "error": ("mechanical", TicketLevel.L3),
-    "jam": ("jam", TicketLevel.L1),
-    "quality": ("quality", TicketLevel.L1),
-    "toner": ("consumable", TicketLevel.L2),
-    "network": ("network", TicketLevel.L1),
-    "other": ("other", TicketLevel.L1),
-}
 
 
 @router.get("/my")
@@ -46,18 +36,18 @@ def report(request: Request, principal: Customer, form: Form) -> Response:
     """Open a ticket for what the customer says is wrong; the page then shows when somebody will answer."""
     fields = checked(form, principal)
     services = services_of(request)
+    reports = services.policy.relations.reports
     what, text = fields.get("what", ""), fields.get("text", "").strip()
-    if what not in REPORTS or not text or len(text) > _TEXT_MOST:
+    if what not in reports or not text or len(text) > _TEXT_MOST:
         raise Problem("invalid_input")
     with services.read_uow_factory() as uow:
         bundle = visible_bundle(principal, uow, fields.get("device_id", ""))
-    category, level = REPORTS[what]
     try:
         services.servicedesk.report(
             principal.tenant,
             DeviceId(bundle.device.device_id),
-            level=level,
-            category=category,
+            level=reports[what].level,
+            category=reports[what].category,
             text=text,
             actor=principal.name,
         )
@@ -86,5 +76,5 @@ def _page(request: Request, principal: Principal, failure: str | None = None, st
         total=len(bundles),
         tickets=[(ticket, next_clock(ticket)) for ticket in tickets],
         models={row.device_id: row.model for row in rows},
-        reports=list(REPORTS),
+        reports=list(services.policy.relations.reports),
     )

@@ -12,6 +12,7 @@ from crm_core.domain.relations_policy import (
     Cadence,
     CarePolicy,
     ClassRule,
+    CustomerReport,
     LoyaltyPolicy,
     OutcomePolicy,
     RelationsPolicy,
@@ -20,6 +21,7 @@ from crm_core.domain.relations_policy import (
     Threshold,
     Treatment,
 )
+from crm_core.domain.service import TicketLevel
 
 RELATIONS: Final = ("more_than", "at_least", "below", "at_most", "equals", "top_share")
 
@@ -48,6 +50,7 @@ def relations_policy(take: Taker) -> RelationsPolicy:
             contacted_within=take.duration("relations.surveys.contacted_within"),
             link_valid=take.duration("relations.surveys.link_valid"),
         ),
+        reports={name: _report(take, name) for name in take.names_under("relations.reports")},
         outcomes=OutcomePolicy(
             targets={
                 name: take.decimal(f"relations.outcomes.{name}", least=-1000, most=1000)
@@ -151,7 +154,19 @@ def _care(take: Taker) -> CarePolicy:
         file_review_months=take.whole(f"{table}.file_review_months", least=1, most=120),
         complaint_due=take.duration(f"{table}.complaint_due"),
         complaint_business_hours=take.flag(f"{table}.complaint_business_hours"),
+        hand_over_due=take.duration(f"{table}.hand_over_due"),
+        offer_due=take.duration(f"{table}.offer_due"),
+        renewal_visit_due=take.duration(f"{table}.renewal_visit_due"),
+        class_task_due=take.duration(f"{table}.class_task_due"),
     )
+
+
+def _report(take: Taker, name: str) -> CustomerReport:
+    key = f"relations.reports.{name}.level"
+    level = take.text(key)
+    if level not in {each.value for each in TicketLevel}:
+        raise InvalidConfiguration(f"{key} must be {', '.join(TicketLevel)}, not {level!r}")
+    return CustomerReport(category=take.text(f"relations.reports.{name}.category"), level=TicketLevel(level))
 
 
 def _loyalty(take: Taker) -> LoyaltyPolicy:

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from crm_core.domain.errors import InvalidValue
 from crm_core.domain.fleet import CustomerTier
+from crm_core.domain.service import TicketLevel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +92,10 @@ class CarePolicy:
     file_review_months: int
     complaint_due: timedelta
     complaint_business_hours: bool
+    hand_over_due: timedelta  # of the note to a new owner (44)
+    offer_due: timedelta  # of a segment's offer (80)
+    renewal_visit_due: timedelta  # to a customer who hesitates (34)
+    class_task_due: timedelta  # of what a class brings, at most (103)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +117,14 @@ class SurveyPolicy:
     call_back_within: timedelta
     contacted_within: timedelta
     link_valid: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerReport:
+    """What a customer may say is wrong: the category of the ticket, and the level that helps first (22 to 24)."""
+
+    category: str
+    level: TicketLevel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +157,7 @@ class RelationsPolicy:
     care: CarePolicy
     loyalty: LoyaltyPolicy
     surveys: SurveyPolicy
+    reports: Mapping[str, CustomerReport]
     outcomes: OutcomePolicy
     segments: tuple[Segment, ...]
 

@@ -134,12 +134,12 @@ class CareDesk:
         return saved
 
     def _loss_visit(self, renewal: Task, now: datetime) -> Task:
-        """Return the visit to a customer who hesitates to renew (34): within a week, and it must end with a reason."""
+        """Return the visit to a customer who hesitates to renew (34): it must end with a reason."""
         return replace(
             renewal,
             task_id=0,
             kind="renewal_visit",
-            due_at=now + timedelta(days=7),
+            due_at=now + self._policy.relations.care.renewal_visit_due,
             created_at=now,
             role=Role.SPECIALIST.value,
             state=TaskState.OPEN,

@@ -2,16 +2,13 @@
 
 from collections import Counter
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from crm_core.domain.fleet import Customer, CustomerTier
 from crm_core.domain.identity import TenantId
 from crm_core.domain.relations import Task
 from crm_core.domain.relations_policy import RelationsPolicy
 from crm_core.ports import UnitOfWork
-
-_NOTE_DUE: Final = timedelta(days=3)
 
 
 class HandOver:
@@ -50,7 +47,7 @@ class HandOver:
             subject=f"customer:{customer.customer_id}",
             period=f"class-{class_id}",
             customer_id=customer.customer_id,
-            due_at=now + _NOTE_DUE,
+            due_at=now + self._policy.care.hand_over_due,
             created_at=now,
             role=cadence.role,
             owner=owner,

@@ -1,8 +1,6 @@
 """Offers to a segment: a task for the responsible person of each customer who agreed to offers, once a month (requirement 80)."""
 
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Final
 
 from crm_core.domain.customer_files import Consent
 from crm_core.domain.errors import NotFound
@@ -12,8 +10,6 @@ from crm_core.domain.relations import Task
 from crm_core.ports import Clock, UnitOfWorkFactory
 from crm_core.relations.periods import local_day
 from crm_core.relations.segments import classes_at, members
-
-_DUE_IN: Final = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +52,7 @@ class Offers:
                     subject=f"customer:{customer_id}",
                     period=f"{name}:{month}",
                     customer_id=customer_id,
-                    due_at=now + _DUE_IN,
+                    due_at=now + self._policy.relations.care.offer_due,
                     created_at=now,
                     role=self._policy.relations.cadence[customer.tier].role,
                     owner=customer.owner,

@@ -197,7 +197,7 @@ class Reminders:
             yield replace(
                 task,
                 period=begun.isoformat(),
-                due_at=night.now + timedelta(days=min(days, 30)),
+                due_at=night.now + min(timedelta(days=days), self._policy.relations.care.class_task_due),
                 detail={"treatment": treatment.name, "class": f"{treatment.axis}={treatment.value}"},
             )
 
