@@ -17,7 +17,7 @@ from api.pages.ticket_view import place_of
 from api.service_lists import ACTIVE_ORDERS, list_orders
 from api.services import ApiServices
 from api.wording import guide_steps, ticket_title
-from crm_core.domain.fieldwork import Check, VisitRecord
+from crm_core.domain.fieldwork import Check, MaintenancePlan, VisitRecord
 from crm_core.domain.fleet import DeviceBundle
 from crm_core.domain.identity import DeviceId, WorkOrderId
 from crm_core.domain.service import PartNeed, Role, Ticket, WorkOrder, WorkOrderKind, WorkOrderState
@@ -151,6 +151,7 @@ def order_context(
         "serial": bundle.device.serial,
         "tickets": tickets,
         "assigned_reason": assigned_reason(order, words),
+        "care": _care(uow, order),
         "parts": [_part(words, part) for part in order.parts],
         "seen": reading.polled_at if reading else None,
         "troubles": troubles_of(words, reading),
@@ -161,6 +162,12 @@ def order_context(
         "outcomes": [outcome.value for outcome in Outcome],
         **_evidence(services, uow, order, words, may_note=mover and order.state in ACTIVE_ORDERS),
     }
+
+
+def _care(uow: UnitOfWork, order: WorkOrder) -> MaintenancePlan | None:
+    """Return the plan of regular care that made the order, if one did."""
+    plans = uow.fieldwork.plans.where(order.tenant, device_id=order.device_id)
+    return next((plan for plan in plans if plan.work_order_id == order.work_order_id), None)
 
 
 def _evidence(

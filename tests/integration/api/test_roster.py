@@ -109,3 +109,14 @@ def test_regular_care_is_begun_paused_and_seen(world, browser):
         ).status_code
         == 404
     )
+
+
+def test_a_work_order_of_regular_care_says_why(world, browser):
+    world.clock.advance(timedelta(days=60))  # 105 of 90 days
+    assert world.services.fieldwork.plans.run("default").due >= 1
+    with world.services.read_uow_factory() as uow:
+        (plan,) = uow.fieldwork.plans.where("default", device_id=DeviceId("c3525-01"))
+    assert (
+        "Regular care is due every 90 days"
+        in browser("dispatcher").get(f"/work-orders/{plan.work_order_id}").text
+    )

@@ -55,6 +55,13 @@ def test_the_kind_of_a_job(condition, kind):
     assert desk.orders()[0].kind is kind
 
 
+def test_a_talk_about_a_new_machine_brings_nothing():
+    desk = Desk()
+    desk.see(a_condition("life.device", L1, category="replacement", detail={"component": "device"}))
+    desk.dispatcher.dispatch(TENANT)
+    assert desk.orders()[0].parts == ()
+
+
 def test_one_visit_serves_all_that_is_open_at_a_device():
     desk = Desk()
     desk.see(TONER, a_condition("fault.fuser", L3), a_condition("jam.any", L1))
