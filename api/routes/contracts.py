@@ -30,7 +30,7 @@ from api.schemas.contracts import (
     TerminateInput,
     TermsInput,
 )
-from crm_core.agreements.contract_desk import get_agreement
+from crm_core.agreements.changes import get_agreement
 from crm_core.agreements.contract_money import short_rental_price
 from crm_core.agreements.contract_states import ContractMove
 from crm_core.domain.contracts import Agreement, ContractState, PriceConsent

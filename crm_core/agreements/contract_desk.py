@@ -1,10 +1,9 @@
 """The life of a rental agreement: draft, offer, signature, changes with consent, renewal and every kind of end."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
+from crm_core.agreements.changes import AgreementChanges, get_agreement
 from crm_core.agreements.contract_money import months_before_day
 from crm_core.agreements.contract_states import ContractMove, next_state
 from crm_core.agreements.drafts import Draft, check_span, check_terms, keep_contract, plans_of, terms_of
@@ -20,30 +19,13 @@ from crm_core.domain.contracts import (
     PriceConsent,
     Terms,
 )
-from crm_core.domain.errors import Conflict, InvalidValue, NotFound
+from crm_core.domain.errors import Conflict, InvalidValue
 from crm_core.domain.identity import ContractId, TenantId, checked_identifier
-from crm_core.domain.policy import PolicyBook
-from crm_core.ports import Clock, UnitOfWork, UnitOfWorkFactory
+from crm_core.ports import UnitOfWork
 
 
-class ContractDesk:
+class ContractDesk(AgreementChanges):
     """Keeps rental agreements. Each change is one transaction, leaves an event, and checks the version if one is told."""
-
-    def __init__(self, uow_factory: UnitOfWorkFactory, clock: Clock, policy: PolicyBook) -> None:
-        self._uow_factory = uow_factory
-        self._clock = clock
-        self._policy = policy
-        self.zone = ZoneInfo(policy.sla.calendar.time_zone)
-
-    @property
-    def now(self) -> datetime:
-        """The instant by the firm's clock."""
-        return self._clock.now()
-
-    @property
-    def today(self) -> date:
-        """The local day of the firm."""
-        return self.now.astimezone(self.zone).date()
 
     def draft(self, tenant: TenantId, draft: Draft, *, actor: str, dry_run: bool = False) -> Agreement:
         """Write a new draft and the contract that the service side sees; `Conflict` when the id is taken."""
@@ -62,6 +44,9 @@ class ContractDesk:
         terms = terms_of(draft, self._policy)
         check_terms(uow, tenant, terms)
         keep_contract(uow, tenant, draft.contract_id, draft.customer_id, terms, draft.on_site_hours)
+        first = ContractEvent(
+            at=self.now, actor=actor, event="draft", from_state=None, to_state=ContractState.DRAFT
+        )
         return uow.agreements.contracts.add(
             Agreement(
                 tenant=tenant,
@@ -71,7 +56,7 @@ class ContractDesk:
                 terms=(terms,),
                 missing=draft.missing,
                 assessment_id=draft.assessment_id,
-                events=(self._event(actor, "draft", None, ContractState.DRAFT),),
+                events=(first,),
             )
         )
 
@@ -88,10 +73,8 @@ class ContractDesk:
             document=document or "import",
             terms_version=1,
         )
-        event = self._event("import", "imported", made.state, ContractState.ACTIVE)
-        return uow.agreements.contracts.save(
-            replace(made, state=ContractState.ACTIVE, consents=(signed,), events=(*made.events, event))
-        )
+        running = self._noted(made, "import", "imported", state=ContractState.ACTIVE)
+        return uow.agreements.contracts.save(replace(running, consents=(signed,)))
 
     def get(self, tenant: TenantId, contract_id: str) -> Agreement:
         """Return an agreement, or raise `NotFound`."""
@@ -302,32 +285,8 @@ class ContractDesk:
             uow.commit()
         return [row.contract_id for row in near]
 
-    def _change(
-        self,
-        tenant: TenantId,
-        contract_id: str,
-        change: Callable[[UnitOfWork, Agreement], Agreement],
-        version: int | None = None,
-        *,
-        dry_run: bool = False,
-    ) -> Agreement:
-        return change_agreement(self._uow_factory, tenant, contract_id, change, version, dry_run=dry_run)
-
     def _moved(self, agreement: Agreement, move: ContractMove, actor: str, *, note: str = "") -> Agreement:
-        state = next_state(agreement.state, move)
-        event = self._event(actor, move.value, agreement.state, state, note)
-        return replace(agreement, state=state, events=(*agreement.events, event))
-
-    def _noted(self, agreement: Agreement, actor: str, what: str, note: str) -> Agreement:
-        event = self._event(actor, what, agreement.state, agreement.state, note)
-        return replace(agreement, events=(*agreement.events, event))
-
-    def _event(
-        self, actor: str, event: str, before: ContractState | None, after: ContractState, note: str = ""
-    ) -> ContractEvent:
-        return ContractEvent(
-            at=self._clock.now(), actor=actor, event=event, from_state=before, to_state=after, note=note
-        )
+        return self._noted(agreement, actor, move.value, note, next_state(agreement.state, move))
 
     def _check_change(self, uow: UnitOfWork, agreement: Agreement, terms: Terms) -> None:
         """Refuse terms that begin within a month or before what is billed, and any for an ended agreement."""
@@ -346,38 +305,6 @@ class ContractDesk:
 
     def _end_of(self, day: date) -> datetime:
         return datetime.combine(day + timedelta(days=1), datetime.min.time(), self.zone)
-
-
-def change_agreement(
-    uow_factory: UnitOfWorkFactory,
-    tenant: TenantId,
-    contract_id: str,
-    change: Callable[[UnitOfWork, Agreement], Agreement],
-    version: int | None = None,
-    *,
-    dry_run: bool = False,
-) -> Agreement:
-    """Change an agreement in one transaction and return it; with `dry_run` everything but the commit."""
-    with uow_factory() as uow:
-        agreement = get_agreement(uow, tenant, contract_id, version)
-        saved = uow.agreements.contracts.save(change(uow, agreement))
-        if not dry_run:
-            uow.commit()
-    return saved
-
-
-def get_agreement(
-    uow: UnitOfWork, tenant: TenantId, contract_id: str, version: int | None = None
-) -> Agreement:
-    """Return the agreement of a contract, or raise `NotFound`; `Conflict` when it is not the version that is told."""
-    found = uow.agreements.contracts.of_contract(tenant, contract_id)
-    if found is None:
-        raise NotFound(
-            f"there is no agreement for contract {contract_id[:64]!r}; list the contracts to see them"
-        )
-    if version is not None and version != found.version:
-        raise Conflict(f"contract {contract_id} was changed meanwhile; read it again and repeat the change")
-    return found
 
 
 def _closed(agreement: Agreement, at: datetime) -> tuple[DeviceStay, ...]:

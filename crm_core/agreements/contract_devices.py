@@ -1,12 +1,10 @@
 """Devices on the lines of an agreement, and the ends that cost money: early termination and loss."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
-from crm_core.agreements.contract_desk import change_agreement, get_agreement
+from crm_core.agreements.changes import AgreementChanges, get_agreement
 from crm_core.agreements.contract_money import termination_penalty, value_left
 from crm_core.agreements.contract_states import ContractMove, next_state
 from crm_core.agreements.drafts import plans_of
@@ -14,22 +12,15 @@ from crm_core.agreements.price_changes import rent_of
 from crm_core.billing.deposits import return_deposit
 from crm_core.billing.settling import add_item
 from crm_core.domain.billing import AccountItem, LineKind
-from crm_core.domain.contracts import Agreement, ContractEvent, ContractLine, DeviceStay
+from crm_core.domain.contracts import Agreement, ContractLine, DeviceStay
 from crm_core.domain.errors import Conflict, InvalidValue, NotFound
 from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.domain.messages import packed
-from crm_core.domain.policy import PolicyBook
-from crm_core.ports import Clock, UnitOfWork, UnitOfWorkFactory
+from crm_core.ports import UnitOfWork
 
 
-class ContractDevices:
+class ContractDevices(AgreementChanges):
     """Places devices on lines, takes them away, and settles what ends before its time."""
-
-    def __init__(self, uow_factory: UnitOfWorkFactory, clock: Clock, policy: PolicyBook) -> None:
-        self._uow_factory = uow_factory
-        self._clock = clock
-        self._policy = policy
-        self._zone = ZoneInfo(policy.sla.calendar.time_zone)
 
     def place(
         self,
@@ -147,7 +138,7 @@ class ContractDevices:
         dry_run: bool = False,
     ) -> Decimal:
         """Charge the depreciated value of a lost device on the next invoice and return it (requirement 14)."""
-        day = on or self._today
+        day = on or self.today
         with self._uow_factory() as uow:
             agreement = get_agreement(uow, tenant, contract_id)
             stays = [row for row in agreement.stays if row.device_id == device_id]
@@ -155,7 +146,7 @@ class ContractDevices:
                 raise NotFound(f"contract {contract_id} has no device {device_id}")
             line = _line(agreement, stays[-1].line_id)
             device = uow.devices.get(tenant, device_id)
-            since = device.installed_on or stays[0].from_at.astimezone(self._zone).date()
+            since = device.installed_on or stays[0].from_at.astimezone(self.zone).date()
             value = value_left(line.device_value, since, day, self._policy.agreements.contracts)
             made = add_item(
                 uow,
@@ -202,21 +193,19 @@ class ContractDevices:
                 raise InvalidValue("the last day lies within the term of the contract")
             penalty = self._penalty(uow, agreement, last_day)
             state = next_state(agreement.state, ContractMove.TERMINATE)
-            end = datetime.combine(last_day + timedelta(days=1), time(), self._zone).astimezone(UTC)
-            event = self._event(agreement, actor, "terminate", f"{reason.strip()}; {penalty}")
+            end = datetime.combine(last_day + timedelta(days=1), time(), self.zone).astimezone(UTC)
+            noted = self._noted(agreement, actor, "terminate", f"{reason.strip()}; {penalty}", state)
             ended = replace(
-                agreement,
-                state=state,
+                noted,
                 ended_on=last_day,
                 end_reason=reason.strip(),
-                events=(*agreement.events, replace(event, to_state=state)),
                 stays=tuple(
                     replace(row, to_at=end) if row.to_at is None or row.to_at > end else row
                     for row in agreement.stays
                 ),
             )
             saved = uow.agreements.contracts.save(ended)
-            return_deposit(uow, agreement, self._today, self._clock.now())
+            return_deposit(uow, agreement, self.today, self._clock.now())
             if not dry_run:
                 uow.commit()
         return saved, penalty
@@ -244,35 +233,6 @@ class ContractDevices:
                 ),
             )
         return penalty
-
-    def _change(
-        self,
-        tenant: TenantId,
-        contract_id: str,
-        change: Callable[[UnitOfWork, Agreement], Agreement],
-        version: int | None = None,
-        *,
-        dry_run: bool = False,
-    ) -> Agreement:
-        return change_agreement(self._uow_factory, tenant, contract_id, change, version, dry_run=dry_run)
-
-    def _noted(self, agreement: Agreement, actor: str, what: str, note: str) -> Agreement:
-        event = self._event(agreement, actor, what, note)
-        return replace(agreement, events=(*agreement.events, event))
-
-    def _event(self, agreement: Agreement, actor: str, what: str, note: str) -> ContractEvent:
-        return ContractEvent(
-            at=self._clock.now(),
-            actor=actor,
-            event=what,
-            from_state=agreement.state,
-            to_state=agreement.state,
-            note=note,
-        )
-
-    @property
-    def _today(self) -> date:
-        return self._clock.now().astimezone(self._zone).date()
 
 
 def _serving(agreement: Agreement, line_id: str) -> DeviceStay | None:
