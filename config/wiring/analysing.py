@@ -72,7 +72,9 @@ def build_desk(core: Core, store: TelemetryStore, timer: Timer | None = None) ->
             holidays=core.policy.sla.calendar.holidays,
         ),
         stock=build_stock(core.uow_factory, core.clock, store, core.policy, core.catalogue, core.fault_codes),
-        telling=build_telling(core.settings, core.uow_factory, core.clock, core.policy, core.messages, core.hook_secrets, timer),
+        telling=build_telling(
+            core.settings, core.uow_factory, core.clock, core.policy, core.messages, core.hook_secrets, timer
+        ),
     )
 
 

@@ -91,7 +91,9 @@ def _senders(
         for channel in _APPRISE
         if _service(notices, channel)
     }
-    senders[Channel.WEBHOOK] = WebhookSender(uow_factory, clock, hook_secrets, private_allowed=notices.private_webhooks)
+    senders[Channel.WEBHOOK] = WebhookSender(
+        uow_factory, clock, hook_secrets, private_allowed=notices.private_webhooks
+    )
     return senders
 
 

@@ -130,7 +130,9 @@ class DispatchPolicy:
     travel_speed_kmh: float
     day_starts_minutes: int  # minutes after local midnight
     day_ends_minutes: int
-    promise_slack: timedelta = timedelta(minutes=30)  # by so much a promised start may slip before it is given up
+    promise_slack: timedelta = timedelta(
+        minutes=30
+    )  # by so much a promised start may slip before it is given up
     replan_share: float = 0.15  # of the promised starts, so many may change when a day is planned again
     weights: dict[str, float] = field(  # what a late minute costs, by tier of the customer
         default_factory=lambda: {"core": 10.0, "important": 5.0, "ordinary": 2.0, "potential": 1.0}

@@ -54,7 +54,9 @@ class PartNeeds:
             return PartNeed(kind="toner", note=packed("tickets.part.which"))
         if category in ("part", "failure_risk") and component:
             return PartNeed(kind=str(component))
-        if isinstance(component, str) and category != "replacement":  # a talk about a new machine brings nothing
+        if (
+            isinstance(component, str) and category != "replacement"
+        ):  # a talk about a new machine brings nothing
             return PartNeed(kind=component, note=packed("tickets.part.probable"))
         return None
 
