@@ -21,14 +21,17 @@ from analytics.part_fits import ConfirmedFailure
 from analytics.scorecard import broken_promise, failure_days, promises_of, resolved, score_rows
 from crm_core.domain.fleet import Contract, Device
 from crm_core.domain.forecast import FailureForecast, LifeForecast, Reason, SupplyForecast
-from crm_core.domain.identity import DeviceId, TenantId
+from crm_core.domain.identity import CustomerId, DeviceId, TenantId
 from crm_core.domain.policy import PolicyBook
 from crm_core.domain.quality import Finding, FindingKind, FindingState, Outlook, OutlookKind, Score
-from crm_core.domain.relations import ComplaintState, Task
+from crm_core.domain.relations import ComplaintState, Task, TaskState
+from crm_core.domain.service import Role
 from crm_core.domain.telemetry import DeviceReading
 from crm_core.ports import Clock, TelemetryStore, UnitOfWork, UnitOfWorkFactory
 
 CHECK_TASK: Final = "data_check"
+CHURN_TASK: Final = "churn_warning"
+_ACT_ON: Final = 2  # reasons to leave; a single complaint or renewal has a task of its own
 _MODELS: Final = ("supplies", "failures", "pages")
 _READINGS_AT_ONCE: Final = 20_000  # newest readings looked at for serials in one night
 _KEPT_DAYS: Final = 400  # promises older than that are forgotten
@@ -94,6 +97,7 @@ class QualityNight:
                 uow.quality.save_outlook(
                     Outlook(tenant=self._tenant, kind=kind, as_of=as_of, rows=tuple(made))
                 )
+            self._warn_of_churn(uow, rows[OutlookKind.CHURN], as_of)
             uow.commit()
 
     def show_models(self, as_of: date) -> None:
@@ -200,6 +204,28 @@ class QualityNight:
                 due_at=now + timedelta(days=self._policy.check_days), detail={"device_id": str(device.device_id), "finding": oddity.kind.value},
             )
         )  # fmt: skip
+
+    def _warn_of_churn(self, uow: UnitOfWork, rows: Sequence[Mapping[str, object]], as_of: date) -> None:
+        """Ask somebody to act where the volume falls or several reasons meet (99); one task while one is open, one a month."""
+        open_now = uow.relations.tasks.where(
+            self._tenant, kind=CHURN_TASK, state=TaskState.OPEN, limit=100_000
+        )
+        asked = {task.subject for task in open_now}
+        now = self._clock.now()
+        for row in rows:
+            customer, fall = CustomerId(str(row["customer_id"])), float(str(row["volume_fall"]))
+            subject = f"customer:{customer}"
+            serious = int(str(row["warnings"])) >= _ACT_ON or fall >= self._policy.churn_volume_fall
+            if not serious or subject in asked:
+                continue
+            uow.relations.tasks.add_once(
+                Task(
+                    tenant=self._tenant, task_id=0, kind=CHURN_TASK, subject=subject, period=f"{as_of:%Y-%m}",
+                    customer_id=customer, created_at=now, role=Role.SPECIALIST.value,
+                    due_at=now + timedelta(days=self._policy.check_days),
+                    detail={"volume_fall": f"-{100 * fall:.0f} %"} if fall > 0 else {},
+                )
+            )  # fmt: skip
 
     def _customers(self, uow: UnitOfWork) -> list[CustomerFacts]:
         complaints: dict[str, int] = {}
