@@ -1,7 +1,8 @@
 """Rental contracts from draft to end, billing plans, and the price of short rentals."""
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, TypedDict
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Path, Query
@@ -33,8 +34,9 @@ from api.schemas.contracts import (
 from crm_core.agreements.changes import get_agreement
 from crm_core.agreements.contract_money import short_rental_price
 from crm_core.agreements.contract_states import ContractMove
+from crm_core.billing.services import MoneyServices
 from crm_core.domain.contracts import Agreement, ContractState, PriceConsent
-from crm_core.domain.identity import DeviceId
+from crm_core.domain.identity import ContractId, DeviceId, TenantId
 
 router = APIRouter(tags=["contracts"])
 
@@ -45,6 +47,13 @@ LineKey = Annotated[
 _YEARS: Final = (2000, 2100)
 MoneyRole = Annotated[Principal, Depends(MONEY)]
 MoneyOwned = Annotated[Principal, Depends(MONEY_OWNED)]
+
+
+class By(TypedDict):
+    """Who changes which version."""
+
+    actor: str
+    version: int
 
 
 @router.get("/billing/plans", summary="Billing plans")
@@ -122,178 +131,115 @@ def one_contract(
     return _body(response, principal, visible_agreement(request, principal, contract_id))
 
 
-@router.post("/contracts/{contract_id}/offer", summary="Offer a contract")
-def offer(
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A contract that is about to be changed: in sight of the principal, and the version that the client saw."""
+
+    request: Request
+    response: Response
+    principal: Principal
+    agreement: Agreement
+
+    @property
+    def money(self) -> MoneyServices:
+        """The services of money."""
+        return services_of(self.request).money
+
+    @property
+    def whose(self) -> tuple[TenantId, ContractId]:
+        """Tenant and contract."""
+        return self.principal.tenant, self.agreement.contract_id
+
+    @property
+    def by(self) -> By:
+        """Who changes which version."""
+        return {"actor": self.principal.name, "version": self.agreement.version}
+
+    def answer(self, changed: Agreement) -> ContractBody:
+        """Return the body of the changed contract with its new tag."""
+        return _body(self.response, self.principal, changed)
+
+
+def held_contract(
     request: Request,
     response: Response,
     principal: MoneyRole,
     contract_id: ContractKey,
     _if_match: IfMatch = None,
-) -> ContractBody:
+) -> Held:
+    """Return the contract to change; one out of sight is absent, another version than the client's is refused."""
+    agreement = visible_agreement(request, principal, contract_id)
+    check_if_match(request, agreement.version)
+    return Held(request, response, principal, agreement)
+
+
+@router.post("/contracts/{contract_id}/offer", summary="Offer a contract")
+def offer(held: Annotated[Held, Depends(held_contract)]) -> ContractBody:
     """Offer the draft; it stays a draft while something is missing (409)."""
-    version = _version(request, principal, contract_id)
-    desk = services_of(request).money.contracts
-    return _body(
-        response, principal, desk.offer(principal.tenant, contract_id, actor=principal.name, version=version)
-    )
+    return held.answer(held.money.contracts.offer(*held.whose, **held.by))
 
 
 @router.post("/contracts/{contract_id}/sign", summary="Both sides have signed")
-def sign(
-    request: Request,
-    response: Response,
-    principal: MoneyRole,
-    contract_id: ContractKey,
-    body: ConsentInput,
-    _if_match: IfMatch = None,
-) -> ContractBody:
-    """Make the contract active with the customer's recorded consent."""
-    version = _version(request, principal, contract_id)
-    desk = services_of(request).money.contracts
-    signed = desk.sign(
-        principal.tenant, contract_id, _consent(request, body), actor=principal.name, version=version
-    )
-    return _body(response, principal, signed)
+def sign(held: Annotated[Held, Depends(held_contract)], body: ConsentInput) -> ContractBody:
+    """Make the contract active with the customer's recorded consent; its deposit is invoiced."""
+    consent = _consent(held.request, body)
+    return held.answer(held.money.contracts.sign(*held.whose, consent, **held.by))
 
 
 @router.post("/contracts/{contract_id}/terms", summary="Change the terms")
-def terms(
-    request: Request,
-    response: Response,
-    principal: MoneyRole,
-    contract_id: ContractKey,
-    body: TermsInput,
-    _if_match: IfMatch = None,
-) -> ContractBody:
+def terms(held: Annotated[Held, Depends(held_contract)], body: TermsInput) -> ContractBody:
     """Put new terms in force from a month on; a price rise without the customer's consent is refused (409)."""
-    agreement = visible_agreement(request, principal, contract_id)
-    check_if_match(request, agreement.version)
-    changed = services_of(request).money.contracts.change_terms(
-        principal.tenant,
-        contract_id,
-        body.terms(agreement.current),
-        actor=principal.name,
-        consent=None if body.consent is None else _consent(request, body.consent),
-        version=agreement.version,
-    )
-    return _body(response, principal, changed)
+    consent = None if body.consent is None else _consent(held.request, body.consent)
+    wanted = body.terms(held.agreement.current)
+    return held.answer(held.money.contracts.change_terms(*held.whose, wanted, consent=consent, **held.by))
 
 
 @router.post("/contracts/{contract_id}/lines/{line_id}/device", summary="Put a device on a line")
-def place(
-    request: Request,
-    response: Response,
-    principal: MoneyRole,
-    contract_id: ContractKey,
-    line_id: LineKey,
-    body: PlaceInput,
-    _if_match: IfMatch = None,
-) -> ContractBody:
+def place(held: Annotated[Held, Depends(held_contract)], line_id: LineKey, body: PlaceInput) -> ContractBody:
     """Let a device serve the line from now on; the one that is there ends its stay, its pages are its own."""
-    agreement = visible_agreement(request, principal, contract_id)
-    check_if_match(request, agreement.version)
-    placed = services_of(request).money.contract_devices.swap(
-        principal.tenant,
-        contract_id,
+    placed = held.money.contract_devices.swap(
+        *held.whose,
         line_id,
         DeviceId(body.device_id),
-        actor=principal.name,
         end_count=body.end_count,
         start_count=body.start_count,
-        version=agreement.version,
+        **held.by,
     )
-    return _body(response, principal, placed)
+    return held.answer(placed)
 
 
 @router.post("/contracts/{contract_id}/suspend", summary="Suspend a contract")
-def suspend(
-    request: Request,
-    response: Response,
-    principal: MoneyRole,
-    contract_id: ContractKey,
-    body: MoneyReason,
-    _if_match: IfMatch = None,
-) -> ContractBody:
+def suspend(held: Annotated[Held, Depends(held_contract)], body: MoneyReason) -> ContractBody:
     """Stop billing until the contract is resumed."""
-    return _moved(request, response, principal, contract_id, ContractMove.SUSPEND, body.reason)
+    desk = held.money.contracts
+    return held.answer(desk.move(*held.whose, ContractMove.SUSPEND, note=body.reason, **held.by))
 
 
 @router.post("/contracts/{contract_id}/resume", summary="Resume a contract")
-def resume(
-    request: Request,
-    response: Response,
-    principal: MoneyRole,
-    contract_id: ContractKey,
-    body: MoneyReason,
-    _if_match: IfMatch = None,
-) -> ContractBody:
+def resume(held: Annotated[Held, Depends(held_contract)], body: MoneyReason) -> ContractBody:
     """Make a suspended contract active again."""
-    return _moved(request, response, principal, contract_id, ContractMove.RESUME, body.reason)
+    desk = held.money.contracts
+    return held.answer(desk.move(*held.whose, ContractMove.RESUME, note=body.reason, **held.by))
 
 
 @router.post("/contracts/{contract_id}/renew", summary="Renew a contract")
-def renew(
-    request: Request,
-    response: Response,
-    principal: MoneyRole,
-    contract_id: ContractKey,
-    body: SuccessorInput,
-    _if_match: IfMatch = None,
-) -> ContractBody:
+def renew(held: Annotated[Held, Depends(held_contract)], body: SuccessorInput) -> ContractBody:
     """Note which contract follows this one."""
-    version = _version(request, principal, contract_id)
-    desk = services_of(request).money.contracts
-    renewed = desk.renew(
-        principal.tenant, contract_id, body.successor_id, actor=principal.name, version=version
-    )
-    return _body(response, principal, renewed)
+    return held.answer(held.money.contracts.renew(*held.whose, body.successor_id, **held.by))
 
 
 @router.post("/contracts/{contract_id}/end", summary="End a contract that is not renewed")
-def end(
-    request: Request,
-    response: Response,
-    principal: MoneyRole,
-    contract_id: ContractKey,
-    body: MoneyReason,
-    _if_match: IfMatch = None,
-) -> ContractBody:
-    """End a contract with the reason why it was lost."""
-    version = _version(request, principal, contract_id)
-    desk = services_of(request).money.contracts
-    ended = desk.end(principal.tenant, contract_id, body.reason, actor=principal.name, version=version)
-    return _body(response, principal, ended)
+def end(held: Annotated[Held, Depends(held_contract)], body: MoneyReason) -> ContractBody:
+    """End a contract with the reason why it was lost; a paid deposit is set off against the last bill."""
+    return held.answer(held.money.contracts.end(*held.whose, body.reason, **held.by))
 
 
 @router.post("/contracts/{contract_id}/terminate", summary="End a contract before its time")
-def terminate(
-    request: Request,
-    response: Response,
-    principal: MoneyRole,
-    contract_id: ContractKey,
-    body: TerminateInput,
-    _if_match: IfMatch = None,
-) -> TerminatedBody:
+def terminate(held: Annotated[Held, Depends(held_contract)], body: TerminateInput) -> TerminatedBody:
     """End a contract early; half of the fixed rent of the whole months left waits for its last invoice."""
-    version = _version(request, principal, contract_id)
-    ended, penalty = services_of(request).money.contract_devices.terminate(
-        principal.tenant, contract_id, body.last_day, body.reason, actor=principal.name, version=version
-    )
-    return TerminatedBody(contract=_body(response, principal, ended), penalty=penalty)
-
-
-def _moved(
-    request: Request,
-    response: Response,
-    principal: Principal,
-    contract_id: str,
-    move: ContractMove,
-    note: str,
-) -> ContractBody:
-    version = _version(request, principal, contract_id)
-    desk = services_of(request).money.contracts
-    moved = desk.move(principal.tenant, contract_id, move, actor=principal.name, note=note, version=version)
-    return _body(response, principal, moved)
+    devices = held.money.contract_devices
+    ended, penalty = devices.terminate(*held.whose, body.last_day, body.reason, **held.by)
+    return TerminatedBody(contract=held.answer(ended), penalty=penalty)
 
 
 def visible_agreement(request: Request, principal: Principal, contract_id: str) -> Agreement:
@@ -304,13 +250,6 @@ def visible_agreement(request: Request, principal: Principal, contract_id: str) 
     if principal.bound_to is not None and agreement.state is ContractState.DRAFT:
         raise Problem("not_found")
     return agreement
-
-
-def _version(request: Request, principal: Principal, contract_id: str) -> int:
-    """Return the version to change after checking that the contract is in sight and is the one the client saw."""
-    agreement = visible_agreement(request, principal, contract_id)
-    check_if_match(request, agreement.version)
-    return agreement.version
 
 
 def _consent(request: Request, body: ConsentInput) -> PriceConsent:
