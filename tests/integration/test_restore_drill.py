@@ -7,13 +7,17 @@ import shutil
 import sqlite3
 import time
 from contextlib import closing
+from datetime import timedelta
 
 import pytest
 
+from collector.stores.sqlite import SqliteTelemetryStore
 from config.backup import make_backup, restore_backup
 from config.clock import SystemClock
 from config.settings import load_settings
 from config.wiring.core import open_core
+from crm_core.ports import Landing
+from tests.telemetry_readings import START, reading
 
 DEVICES, TICKETS, AUDIT = 10_000, 60_000, 250_000
 ORDERS, INVOICES, LINES = (
@@ -21,7 +25,7 @@ ORDERS, INVOICES, LINES = (
     12_000,
     25,
 )  # a visit for each ticket; 1,000 customers with an invoice a month
-TELEMETRY_DAYS = 7
+POLLED, LOOKS = 400, 24  # devices and readings of each in the telemetry that is reported apart
 AT = "2026-01-01 08:00:00.000000"
 
 
@@ -134,3 +138,31 @@ def test_backup_wipe_restore_of_a_year_of_10000_devices(tmp_path, capsys):
     assert checksums(folder / "crm.sqlite") == before
     assert {"attachments/photo", "personal.key"} <= set(found.parts)
     assert cpu < 60
+
+
+@pytest.mark.heavy
+def test_telemetry_goes_along_and_its_size_and_time_are_reported(tmp_path, capsys):
+    folder = tmp_path / "data"
+    settings = load_settings(environment={}).changed(general={"data_dir": folder})
+    open_core(settings, SystemClock())
+    file = folder / "telemetry.sqlite"
+    store = SqliteTelemetryStore(file, SystemClock(), wait_for_disk=False)
+    for look in range(LOOKS):
+        rows = [reading(f"d{n}", minutes=60 * look, pages=1000 + 7 * look) for n in range(POLLED)]
+        store.append([Landing(reading=row) for row in rows])
+    kept = store.stats("default").readings
+    store.close()
+    size, cpu = file.stat().st_size, time.process_time()
+    made = make_backup(settings, tmp_path / "drill.tar.gz", SystemClock().now(), "drill")
+    shutil.rmtree(folder)
+    restore_backup(made.file, folder)
+    cpu = time.process_time() - cpu
+    with capsys.disabled():
+        print(
+            f"\ntelemetry in the drill: {kept} readings, {size / 1e6:.1f} MB ({size / kept:.0f} bytes each), {cpu:.2f} CPU s "
+            f"({cpu / kept * 1e6:.0f} s a million)"
+        )
+    again = SqliteTelemetryStore(file, SystemClock())
+    assert again.stats("default").readings == kept == POLLED * LOOKS
+    assert [row.polled_at for row in again.readings("default", "d7", START, START + timedelta(days=2), 100)]
+    again.close()
