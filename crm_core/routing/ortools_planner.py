@@ -3,33 +3,24 @@
 It prices lateness by the minute, which PyVRP cannot; in turn it searches far fewer plans in the same time.
 """
 
-from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from ortools.constraint_solver import pywrapcp, routing_enums_pb2
 
-from crm_core.day_plan import draft
-from crm_core.domain.day_plan import MINUTE, DayPlan, Job, PlanRules, Shift
-from crm_core.routing.grid import Grid, grid_of, left_out_price
+from crm_core.domain.day_plan import MINUTE
+from crm_core.routing.grid import Grid, left_out_price
+from crm_core.routing.solver import SolverPlanner
 
 _SCALE: Final = 10  # weights have one decimal
 
 
-class OrToolsPlanner:
-    """The planner over OR-Tools (`ports.planning.RoutePlanner`); `seconds` limits the search."""
+class OrToolsPlanner(SolverPlanner):
+    """The planner over OR-Tools."""
 
     name = "ortools"
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-
-    def plan(self, jobs: Iterable[Job], shifts: Sequence[Shift], rules: PlanRules) -> DayPlan:
-        found = draft(jobs, shifts, rules)
-        grid = grid_of(found)
-        if grid is None:
-            return found.plan(found.routes)
-        routes = _solve(grid, self._seconds)
-        return found.plan(found.routes) if routes is None else found.better(grid.routes(routes), self.name)
+    def search(self, grid: Grid, seconds: float) -> list[list[int]] | None:
+        return _solve(grid, seconds)
 
 
 def _solve(grid: Grid, seconds: float) -> list[list[int]] | None:

@@ -4,7 +4,7 @@ PyVRP knows hard windows and optional visits with a prize, no price of being lat
 there several times, in windows one after the other with ever smaller prizes, of which at most one is chosen.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
@@ -13,9 +13,9 @@ import numpy as np
 import pyvrp
 from pyvrp.stop import MaxRuntime, MultipleCriteria, NoImprovement
 
-from crm_core.day_plan import Draft, draft
-from crm_core.domain.day_plan import MINUTE, DayPlan, Job, PlanRules, Shift
-from crm_core.routing.grid import Grid, grid_of, left_out_price
+from crm_core.domain.day_plan import MINUTE
+from crm_core.routing.grid import Grid, left_out_price
+from crm_core.routing.solver import SolverPlanner
 
 _LATE_BANDS: Final = (60, 180)  # minutes after which a late start is dearer, then dearer again
 _IDLE_ROUNDS: Final = 20_000  # without a better plan
@@ -33,35 +33,23 @@ class _Window:
     prize: int
 
 
-class PyVrpPlanner:
-    """The planner over PyVRP (`ports.planning.RoutePlanner`); `seconds` limits the search."""
+class PyVrpPlanner(SolverPlanner):
+    """The planner over PyVRP."""
 
     name = "pyvrp"
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-
-    def plan(self, jobs: Iterable[Job], shifts: Sequence[Shift], rules: PlanRules) -> DayPlan:
-        found = draft(jobs, shifts, rules)
-        grid = grid_of(found)
-        if grid is None:
-            return found.plan(found.routes)
+    def search(self, grid: Grid, seconds: float) -> list[list[int]] | None:
         windows = [each for number in range(len(grid.jobs)) for each in _windows(grid, number)]
         data = _problem(grid, windows)
-        stop = MultipleCriteria([MaxRuntime(self._seconds), NoImprovement(_IDLE_ROUNDS)])
-        result = pyvrp.solve(
-            data, stop, seed=0, collect_stats=False, initial_solution=_initial(grid, data, windows)
-        )
-        return _answer(found, grid, windows, result)
-
-
-def _answer(found: Draft, grid: Grid, windows: Sequence[_Window], result: pyvrp.Result) -> DayPlan:
-    if not result.is_feasible():
-        return found.plan(found.routes)
-    routes: list[list[int]] = [[] for _ in grid.shifts]
-    for route in result.best.routes():
-        routes[route.vehicle_type()] = [windows[each.idx].job for each in route if each.is_client()]
-    return found.better(grid.routes(routes), PyVrpPlanner.name)
+        stop = MultipleCriteria([MaxRuntime(seconds), NoImprovement(_IDLE_ROUNDS)])
+        begin = _initial(grid, data, windows)
+        result = pyvrp.solve(data, stop, seed=0, collect_stats=False, initial_solution=begin)
+        if not result.is_feasible():
+            return None
+        routes: list[list[int]] = [[] for _ in grid.shifts]
+        for route in result.best.routes():
+            routes[route.vehicle_type()] = [windows[each.idx].job for each in route if each.is_client()]
+        return routes
 
 
 def _windows(grid: Grid, number: int) -> list[_Window]:
