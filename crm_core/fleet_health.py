@@ -31,6 +31,7 @@ from crm_core.domain.service import (
 from crm_core.domain.telemetry import DeviceState
 from crm_core.ports import (
     Clock,
+    DeviceFilter,
     DeviceForecasts,
     TelemetryStore,
     TicketFilter,
@@ -175,6 +176,11 @@ class FleetHealth:
                 (each.used_share or 0.0) >= self._policy.life.replacement_share for each in health
             ),
         )
+
+    def size(self, tenant: TenantId) -> int:
+        """Return how many devices the tenant has, counted in the database."""
+        with self._uow_factory() as uow:
+            return uow.devices.matching(tenant, DeviceFilter())
 
     def devices(self, tenant: TenantId, regions: Sequence[str] = ()) -> tuple[DeviceHealth, ...]:
         """Return every served device with its health, worst first."""

@@ -167,6 +167,8 @@ def problem_page(request: Request, problem: Problem) -> Response:
         **context,
     )
     response.headers.update(problem_headers(problem))
+    if problem.code == "preparing":
+        response.headers["Refresh"] = problem.headers["Retry-After"]  # the browser asks again by itself
     return response
 
 

@@ -65,6 +65,11 @@ class Renderer:
             help_of=help_of,
         )
 
+    def warm(self) -> None:
+        """Compile all templates now, so that no visitor after a start waits for that."""
+        for name in self._environment.list_templates():
+            self._environment.get_template(name)
+
     def static_url(self, name: str) -> str:
         """Return the address of a static file."""
         return f"/static/{name}?{urlencode({'v': self._static[name].fingerprint})}"

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 
 from api.access import MONEY, MONEY_OWNED, Principal, Public, Rule, check_sees_customer, services_of
+from api.direct_route import DirectRoute
 from api.language import language_of
 from api.money_sight import InvoiceFilter, customers_in_sight, invoices_in_sight, visible_invoice
 from api.paging import Cursor, Limit, decode_number, encode_cursor
@@ -35,7 +36,7 @@ from crm_core.domain.billing import InvoiceKind, InvoiceState, PaymentMethod
 from crm_core.domain.identity import CustomerId
 from crm_core.domain.service import Role
 
-router = APIRouter(tags=["billing"])
+router = APIRouter(tags=["billing"], route_class=DirectRoute)
 
 InvoiceNumber = Annotated[str, Path(pattern=r"^[A-Za-z0-9-]{1,32}$", description="such as INV-2026-000042")]
 CustomerKey = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from api.access import CARE, CUSTOMERS, FIELD, OFFICE_READ, Principal, check_sees_customer, services_of
 from api.conditional import check_if_match, set_etag
+from api.direct_route import DirectRoute
 from api.paging import Cursor, Limit, decode_number, encode_cursor
 from api.problem import Problem
 from api.routes.customers import CustomerKey, RecordKey, customers_in_sight, visible_customer
@@ -37,7 +38,7 @@ from crm_core.ports import UnitOfWork
 from crm_core.relations.loyalty import balance, valid_coupons
 from crm_core.relations.reminders import open_tasks
 
-router = APIRouter(tags=["care"])
+router = APIRouter(tags=["care"], route_class=DirectRoute)
 
 ComplaintKey = Annotated[int, Path(ge=1, le=2**53)]
 

@@ -15,6 +15,7 @@ from api.access import (
     check_sees_order,
     services_of,
 )
+from api.direct_route import DirectRoute
 from api.language import language_of
 from api.routes.billing import CustomerKey
 from api.routes.tickets import IdempotencyKey
@@ -24,7 +25,7 @@ from crm_core.domain.billing import PaymentMethod
 from crm_core.domain.charges import PartCharge, RepairCharge
 from crm_core.domain.identity import CustomerId, WorkOrderId
 
-router = APIRouter(tags=["billing"])
+router = APIRouter(tags=["billing"], route_class=DirectRoute)
 
 ChargeKey = Annotated[int, Path(ge=1, le=2**53, description="the charge's id")]
 OrderKey = Annotated[int, Path(ge=1, le=2**53, description="the work order's id")]

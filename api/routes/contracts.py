@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from api.access import MONEY, MONEY_OWNED, Principal, Public, check_sees_customer, services_of
 from api.conditional import check_if_match, set_etag
+from api.direct_route import DirectRoute
 from api.money_sight import agreements_in_sight
 from api.paging import Cursor, Limit, decode_number, encode_cursor
 from api.problem import Problem
@@ -38,7 +39,7 @@ from crm_core.billing.services import MoneyServices
 from crm_core.domain.contracts import Agreement, ContractState, PriceConsent
 from crm_core.domain.identity import ContractId, DeviceId, TenantId
 
-router = APIRouter(tags=["contracts"])
+router = APIRouter(tags=["contracts"], route_class=DirectRoute)
 
 ContractKey = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 LineKey = Annotated[

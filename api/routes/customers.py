@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from api.access import CARE, CUSTOMERS, OFFICE_READ, Principal, check_sees_customer, services_of
 from api.conditional import check_if_match, set_etag
+from api.direct_route import DirectRoute
 from api.paging import Cursor, Limit, decode_cursor, encode_cursor
 from api.problem import Problem
 from api.routes.tickets import IdempotencyKey, IfMatch
@@ -31,7 +32,7 @@ from crm_core.domain.service import Role
 from crm_core.ports import UnitOfWork
 from crm_core.relations.segments import classes_at
 
-router = APIRouter(tags=["customers"])
+router = APIRouter(tags=["customers"], route_class=DirectRoute)
 
 CustomerKey = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 RecordKey = Annotated[int, Path(ge=1, le=2**53)]

@@ -8,10 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.access import MANAGERS, Principal, services_of
+from api.direct_route import DirectRoute
 from api.problem import Problem
 from api.schemas.base import Output
 
-router = APIRouter(tags=["exchange"])
+router = APIRouter(tags=["exchange"], route_class=DirectRoute)
 
 System = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{1,31}$")]
 Table = Annotated[str, Path(pattern=r"^[a-z_]{3,32}$")]

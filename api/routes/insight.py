@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.access import CARE, MANAGERS, SUPERVISORS, Principal, services_of
+from api.direct_route import DirectRoute
 from api.problem import Problem
 from api.routes.customers import customers_in_sight
 from api.routes.tickets import IdempotencyKey
@@ -32,7 +33,7 @@ from crm_core.domain.relations_policy import Segment
 from crm_core.relations.scorecards import Scorecard
 from crm_core.relations.segments import classes_at, members
 
-router = APIRouter(tags=["insight"])
+router = APIRouter(tags=["insight"], route_class=DirectRoute)
 
 SegmentKey = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 AsOf = Annotated[date | None, Query(description="the classes of that day, at its end (UTC); now unless told")]

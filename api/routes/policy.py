@@ -7,12 +7,13 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 
 from api.access import MANAGERS, OFFICE_READ, Principal, services_of
+from api.direct_route import DirectRoute
 from api.problem import Problem
 from api.schemas.base import Page
 from api.schemas.policy import FigureBody, PolicyChangeInput, PolicyVersionBody
 from crm_core.domain.policy_figures import PolicyChange, policy_note
 
-router = APIRouter(tags=["policy"])
+router = APIRouter(tags=["policy"], route_class=DirectRoute)
 
 FigureKey = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]*(\.[A-Za-z0-9_]+)+$", max_length=128)]
 OnDay = Annotated[date | None, Query(alias="on", description="the day, today unless told")]

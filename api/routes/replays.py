@@ -6,10 +6,11 @@ from fastapi import APIRouter, Depends, Path
 from starlette.requests import Request
 
 from api.access import MANAGERS, Principal, services_of
+from api.direct_route import DirectRoute
 from api.schemas.replay import PolicyReplayInput, ReplayBody
 from crm_core.domain.policy_replay import ReplayRequest
 
-router = APIRouter(tags=["policy"])
+router = APIRouter(tags=["policy"], route_class=DirectRoute)
 
 ReplayKey = Annotated[str, Path(pattern=r"^r-[0-9a-f]{16}$")]
 

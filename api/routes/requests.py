@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from api.access import CARE, CUSTOMERS, MONEY, Principal, check_sees_customer, services_of
 from api.conditional import check_if_match, set_etag
+from api.direct_route import DirectRoute
 from api.documents.proposal import proposal_paper
 from api.paging import Cursor, Limit, decode_number, encode_cursor
 from api.problem import Problem
@@ -28,7 +29,7 @@ from api.schemas.service import ReasonInput
 from crm_core.domain.credit import RentalRequest
 from crm_core.domain.identity import ContractId, CustomerId
 
-router = APIRouter(tags=["requests"])
+router = APIRouter(tags=["requests"], route_class=DirectRoute)
 
 RequestKey = Annotated[int, Path(ge=1, le=2**53)]
 

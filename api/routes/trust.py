@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.access import ADMINS, CARE, MANAGERS, Principal, services_of
+from api.direct_route import DirectRoute
 from api.paging import Cursor, Limit, decode_number, encode_cursor
 from api.problem import Problem
 from api.schemas.base import Page
@@ -25,7 +26,7 @@ from api.schemas.trust import (
 from crm_core.domain.identity import CustomerId
 from crm_core.domain.trust import Subject, SubjectKind
 
-router = APIRouter(tags=["trust"])
+router = APIRouter(tags=["trust"], route_class=DirectRoute)
 
 CustomerKey = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 FieldName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,63}$")]

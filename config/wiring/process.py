@@ -183,6 +183,8 @@ def _serving(
             sign_in_hint=sign_in_hint,
         )
         http.start(app)
+        app.state.overviews.prepare(process.core.tenant)
+        app.state.renderer.warm()
 
     return [NamedPart("HTTP server", start, http.stop)]
 

@@ -94,4 +94,6 @@ def test_twenty_thousand_requests_of_schemathesis(unlimited, capsys):
         made += run(unlimited, 4000, seed)
         seed += 1
     with capsys.disabled():
-        print(f"\nschemathesis: {made} requests, all operations and roles, seeds 40 to {seed - 1}, no failure")
+        print(
+            f"\nschemathesis: {made} requests, all operations and roles, seeds 40 to {seed - 1}, no failure"
+        )
