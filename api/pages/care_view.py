@@ -106,7 +106,9 @@ def class_row(words: Words, row: CustomerClass) -> ClassRow:
 def task_row(words: Words, task: Task, names: Mapping[CustomerId, str]) -> TaskRow:
     """Return a task in words."""
     detail = " · ".join(
-        word(words, "value", value) for name, value in task.detail.items() if value and name != "class"
+        f"{word(words, 'detail', name)} {word(words, 'value', value)}"
+        for name, value in task.detail.items()
+        if value and name != "class"
     )
     lost = task.kind in ("renewal", "renewal_visit")
     return TaskRow(
