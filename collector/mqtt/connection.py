@@ -192,6 +192,7 @@ class MqttConnection:
             protocol, self.endpoint.client_id, self._will, received=self._on_messages
         )
         client.on_connect = self._connect_answered
+        client.on_subscribe = self._subscribed
         client.on_disconnect = self._disconnected
         if self._connect(client, _session(self.endpoint.window) if protocol == "5" else None):
             return True
@@ -260,10 +261,18 @@ class MqttConnection:
             return
         self._refusal = ""
         self.connects += 1
+        self._answered.set()
         if self._filters:
             client.subscribe([(text, 1) for text in self._filters])
+        else:
+            self._ready()
+
+    def _subscribed(self, _client: paho.Client, _: Any, _mid: int, _reasons: Any, _properties: Any) -> None:
+        self._ready()
+
+    def _ready(self) -> None:
+        """Count as connected: only now does the broker send us what others publish."""
         self._connected.set()
-        self._answered.set()
         if self._on_connected is not None:
             self._on_connected()
 

@@ -49,7 +49,7 @@ _IDLE_READERS: Final = 8
 class SqliteTelemetryStore:
     """Telemetry in one SQLite file at `path` (created with its folder when absent).
 
-    `devices_in_mind` bounds the memory: about 6 kB a device. With `lines`, InfluxDB lines of what was
+    `devices_in_mind` bounds the memory: about 25 kB a device of 8 supplies and 4 trays. With `lines`, InfluxDB lines of what was
     stored wait in the outbox of the same transaction. Without `wait_for_disk` a power cut may cost the last
     commits. Errors of the file are raised as `StoreUnavailable`.
     """
