@@ -1,9 +1,10 @@
 # ruff: noqa: INP001 - a script, not a package
-"""Takes pictures of every page of a running Drumbeat, to be looked at before a release and shown in the documents.
+r"""Takes pictures of every page of a running Drumbeat, to be looked at before a release and shown in the documents.
 
-    python scripts/screenshots.py http://127.0.0.1:8080 --people manager:... --people technician:... --into docs/screenshots
+    python scripts/screenshots.py http://127.0.0.1:8080 --people manager:... --people technician:... --people customer:... \
+        --into docs/screenshots --webp --pair
 
-Widths 1280 and 390, light and dark, zh-CN and English. Needs Playwright and Debian's chromium.
+Widths 1280 and 390, light and dark, zh-CN and English; `--pair` takes the desk in light English and the phone in dark Chinese. Needs Playwright and Debian's chromium.
 """
 
 import argparse
@@ -21,14 +22,27 @@ ARGUMENTS = [
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 OFFICE_PAGES = {
-    "fleet": "/", "devices": "/devices", "tickets": "/tickets", "work-orders": "/work-orders", "docs": "/docs", "customers": "/customers",
-    "device": "/devices", "ticket": "/tickets", "plan": "/plan", "incidents": "/incidents", "stock": "/stock", "tasks": "/tasks",
-    "invoices": "/invoices", "contracts": "/contracts", "ageing": "/ageing", "service-quality": "/service-quality",
-    "forecast-quality": "/forecast-quality", "outlook": "/outlook", "findings": "/findings", "outcomes": "/outcomes", "policy": "/policy",
+    "fleet": "/", "devices": "/devices", "device": "/", "outlook": "/outlook", "findings": "/findings",
+    "tickets": "/tickets", "ticket": "/tickets", "work-orders": "/work-orders", "plan": "/plan", "incidents": "/incidents",
+    "notices": "/notices", "stock": "/stock", "swaps": "/stock/swaps", "loans": "/stock/loans",
+    "customers": "/customers", "customer": "/customers", "tasks": "/tasks", "complaints": "/complaints", "segments": "/segments",
+    "invoices": "/invoices", "invoice": "/invoices", "contracts": "/contracts", "contract": "/contracts", "ageing": "/ageing",
+    "service-quality": "/service-quality", "forecast-quality": "/forecast-quality", "outcomes": "/outcomes", "policy": "/policy",
+    "docs": "/docs",
 }  # fmt: skip
-FIELD_PAGES = {"work": "/work", "work-order": "/work"}
+FIELD_PAGES = {"work": "/work", "work-order": "/work", "van": "/van"}
+CUSTOMER_PAGES = {
+    "my": "/my", "my-care": "/my/care", "my-questions": "/my/questions", "my-invoices": "/invoices", "prices": "/prices",
+}  # fmt: skip
+#: Who looks at which pages, in the order of --people.
+VISITORS = (OFFICE_PAGES, FIELD_PAGES, CUSTOMER_PAGES)
+#: Width, theme and language of the pictures in the documents.
+PAIR = ((1280, "light", "en"), (390, "dark", "zh-CN"))
 #: On these pages the first link of that selector is followed.
-FOLLOW = {"device": "main table a.lead", "ticket": "main a.tile", "work-order": "main .job a"}
+FOLLOW = {
+    "device": "#out tbody a.lead", "ticket": "main a.tile", "work-order": "main .job a",
+    "customer": "main table a", "invoice": "main table a.lead", "contract": "main table a.lead",
+}  # fmt: skip
 
 
 def main() -> int:
@@ -41,10 +55,13 @@ def main() -> int:
         "--people",
         action="append",
         required=True,
-        help="name:password; the first sees the office pages, the second those of a technician",
+        help="name:password; the first sees the office pages, the second those of a technician, the third those of a customer",
     )
     parser.add_argument("--into", type=Path, default=Path("screenshots"))
     parser.add_argument("--only", help="part of the file name")
+    parser.add_argument(
+        "--pair", action="store_true", help="the two kinds of pictures that the documents show"
+    )
     parser.add_argument("--whole", action="store_true", help="the whole page instead of one screen")
     parser.add_argument(
         "--webp", action="store_true", help="WebP instead of PNG: small enough for the repository"
@@ -67,15 +84,17 @@ def as_webp(picture: Path) -> Path:
     """Replace a PNG by a WebP of a quarter of its size; return the new path."""
     target = picture.with_suffix(".webp")
     with Image.open(picture) as image:
-        image.convert("RGB").save(target, "WEBP", quality=82, method=6)
+        image.convert("RGB").save(target, "WEBP", quality=70, method=6)
     picture.unlink()
     return target
 
 
 def shots(browser: Browser, arguments: argparse.Namespace) -> Iterator[Path]:
     """Yield the path of each picture taken."""
-    pages = [(arguments.people[0], OFFICE_PAGES)] + [(who, FIELD_PAGES) for who in arguments.people[1:2]]
-    for width, theme, language in product((1280, 390), ("light", "dark"), ("zh-CN", "en")):
+    pages = list(zip(arguments.people, VISITORS, strict=False))
+    for width, theme, language in (
+        PAIR if arguments.pair else product((1280, 390), ("light", "dark"), ("zh-CN", "en"))
+    ):
         suffix = f"{width}-{theme}-{language}"
         for who, addresses in pages:
             wanted = {

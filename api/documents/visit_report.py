@@ -1,6 +1,6 @@
 """The repair report: what was found and done, parts, time, counters and evidence; its lines are those of the charge (69)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from api.documents.money_papers import money
 from api.documents.work_order import Paper, Section
@@ -45,7 +45,12 @@ def report_of(
         link=f"{services.settings.public_url}/work-orders/{order.work_order_id}",
         facts=[(words.t(key), value) for key, value in rows if value],
         sections=_sections(
-            order, visit, files, [ticket_title(t, words.messages, words.language) for t in tickets], words
+            order,
+            visit,
+            files,
+            [ticket_title(t, words.messages, words.language) for t in tickets],
+            words,
+            {str(person.technician_id): person.name} if person else {},
         ),
         foot=words.t("paper.made", at=formats.stamp(services.clock.now())),
     )
@@ -57,17 +62,33 @@ def _counters(order: WorkOrder) -> str | None:
     return f"{order.count_before:,} → {order.count_after:,}"
 
 
+def _cause_words(words: Words, cause: str | None) -> str | None:
+    """Return the cause that was found in words: a part, or a family of causes with its part; others stay as written."""
+    if cause is None:
+        return None
+    family, dot, part = cause.partition(".")
+    named = words.t(f"cause.{family}") if dot else ""
+    if named.startswith("pages."):
+        return cause
+    return " · ".join(filter(None, (named, words.term("component", part if dot else cause))))
+
+
 def _sections(
-    order: WorkOrder, visit: VisitRecord, files: Sequence[Attachment], titles: Sequence[str], words: Words
+    order: WorkOrder,
+    visit: VisitRecord,
+    files: Sequence[Attachment],
+    titles: Sequence[str],
+    words: Words,
+    names: Mapping[str, str],
 ) -> list[Section]:
     outcome = words.t(f"outcome.{order.outcome}") if order.outcome else None
-    found = [outcome, words.term("component", order.confirmed_cause), order.note]
+    found = [outcome, _cause_words(words, order.confirmed_cause), order.note]
     parts = [
         f"{part.quantity} × {words.term('kind', part.kind)} {part.part_number or ''} {part.serial or ''}".strip()
         for part in visit.parts
     ]
     checks = [
-        f"{words.t(f'check.{mark.check}')} · {mark.by} · {words.formats.stamp(mark.at)}"
+        f"{words.t(f'check.{mark.check}')} · {names.get(mark.by, mark.by)} · {words.formats.stamp(mark.at)}"
         for mark in visit.checks
     ]
     photos = sum(each.kind is AttachmentKind.PHOTO for each in files)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.access import Public, check_sees_customer, services_of
+from api.access import LANGUAGE_COOKIE, Public, check_sees_customer, services_of
 from api.documents.money_papers import contract_paper, invoice_paper, price_list_paper, receipt_paper
 from api.documents.work_order import Paper, render
 from api.language import language_of
@@ -18,6 +18,7 @@ from api.routes.billing import InvoiceNumber, MoneyOwned
 from api.routes.contracts import ContractKey, visible_agreement
 from crm_core.billing.charges import price_list
 from crm_core.billing.settling import get_invoice
+from crm_core.domain.messages import LANGUAGES
 
 router = APIRouter(tags=["billing"])
 
@@ -85,8 +86,10 @@ def contract_pdf(request: Request, principal: MoneyOwned, contract_id: ContractK
 
 
 def plain_words(request: Request) -> Words:
-    """Return the language of the request's Accept-Language header."""
-    services, language = services_of(request), language_of(request)
+    """Return the language of the page that the paper was opened from, else that of the Accept-Language header."""
+    services = services_of(request)
+    chosen = request.cookies.get(LANGUAGE_COOKIE)
+    language = chosen if chosen in LANGUAGES else language_of(request)
     formats = Formats(language, ZoneInfo(services.settings.time_zone), services.clock.now())
     return Words(messages=services.messages, language=language, formats=formats)
 
