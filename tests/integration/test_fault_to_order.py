@@ -107,7 +107,7 @@ class Product:
                 stdout=log,
                 stderr=log,
             )
-        _until(self._is_up, "the product to start")
+        _until(self._is_up, "the product to start", seconds=300)
 
     def _is_up(self) -> bool:
         assert self.process is not None
