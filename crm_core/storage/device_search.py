@@ -1,10 +1,12 @@
-"""Which devices a filter has: as conditions of a query over devices with their places, and as a test of one in memory."""
+"""Which devices a filter has, as conditions of a query and as a test of one in memory; and where devices stood when."""
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, or_
+from sqlalchemy import Select, and_, func, or_, select
 
 from crm_core.domain.fleet import DeviceBundle
+from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.ports import DeviceFilter
 from crm_core.storage import schema
 
@@ -66,3 +68,20 @@ def _text_of(bundle: DeviceBundle) -> str:
         bundle.site.name if bundle.site else None,
     )
     return "\n".join(part for part in parts if part).lower()
+
+
+def periods_of(tenant: TenantId, device_id: DeviceId) -> Select[Any]:
+    """Return the query of a device's stays, the oldest first."""
+    table = schema.installed_periods
+    return (
+        select(table)
+        .where(table.c.tenant == tenant, table.c.device_id == device_id)
+        .order_by(table.c.from_instant)
+    )
+
+
+def standing_at(tenant: TenantId, at: datetime) -> Select[Any]:
+    """Return the query of how many devices stood at customers at an instant."""
+    table = schema.installed_periods.c
+    stood = and_(table.from_instant <= at, or_(table.to_instant.is_(None), table.to_instant > at))
+    return select(func.count()).select_from(schema.installed_periods).where(table.tenant == tenant, stood)

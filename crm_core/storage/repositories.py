@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, Delete, Row, Select, Table, and_, bindparam, func, or_, select, text
+from sqlalchemy import Connection, Row, Select, Table, and_, bindparam, func, select
 
 from crm_core.domain.errors import Conflict, NotFound
 from crm_core.domain.fleet import Contract, Customer, Device, DeviceBundle, InstalledPeriod, Site
@@ -19,10 +19,10 @@ from crm_core.domain.service import (
     WorkOrderState,
 )
 from crm_core.ports import Changes, DeviceFilter, DevicePlace, TicketFilter, WorkOrderFilter
-from crm_core.storage import schema
-from crm_core.storage.device_search import narrowed
+from crm_core.storage import prepared, schema
+from crm_core.storage.device_search import narrowed, periods_of, standing_at
 from crm_core.storage.rows import entity_from, entity_of, row_of
-from crm_core.storage.tables import TableRepository, VersionedTable, upsert, where_equal
+from crm_core.storage.tables import TableRepository, VersionedTable, upsert
 
 Part = TypeVar("Part")
 
@@ -56,7 +56,7 @@ class SqlDeviceRepository(TableRepository[Device]):
 
     def number_of_model(self, tenant: TenantId, model_id: str) -> int:
         wanted = {"wanted_tenant": tenant, "wanted_model_id": model_id}
-        number: int = self._connection.execute(_number_of_model(), wanted).scalar_one()
+        number: int = self._connection.execute(prepared.number_of_model(), wanted).scalar_one()
         return number
 
     def place(self, tenant: TenantId, device_id: DeviceId) -> DevicePlace:
@@ -75,20 +75,19 @@ class SqlDeviceRepository(TableRepository[Device]):
         return self._one(self._of_tenant(tenant).where(table.host == host, table.port == port))
 
     def open_period(self, tenant: TenantId, device_id: DeviceId) -> InstalledPeriod | None:
-        rows = self._rows(_periods(tenant, device_id).where(schema.installed_periods.c.to_instant.is_(None)))
+        rows = self._rows(
+            periods_of(tenant, device_id).where(schema.installed_periods.c.to_instant.is_(None))
+        )
         return entity_of(rows[0], InstalledPeriod) if rows else None
 
     def periods(self, tenant: TenantId, device_id: DeviceId) -> Sequence[InstalledPeriod]:
-        return [entity_of(row, InstalledPeriod) for row in self._rows(_periods(tenant, device_id))]
+        return [entity_of(row, InstalledPeriod) for row in self._rows(periods_of(tenant, device_id))]
 
     def save_period(self, period: InstalledPeriod) -> None:
         upsert(self._connection, schema.installed_periods, row_of(period))
 
     def installed_at(self, tenant: TenantId, at: datetime) -> int:
-        table = schema.installed_periods.c
-        stood = and_(table.from_instant <= at, or_(table.to_instant.is_(None), table.to_instant > at))
-        query = select(func.count()).select_from(schema.installed_periods)
-        return int(self._connection.execute(query.where(table.tenant == tenant, stood)).scalar_one())
+        return int(self._connection.execute(standing_at(tenant, at)).scalar_one())
 
     def _row(self, entity: Device) -> dict[str, Any]:
         address = entity.snmp
@@ -169,12 +168,6 @@ def _bundle_query() -> Select[Any]:
 
 
 @cache
-def _number_of_model() -> Select[Any]:
-    of_model = where_equal(schema.devices, "tenant", "model_id")
-    return of_model.with_only_columns(func.count(), maintain_column_froms=True)
-
-
-@cache
 def _place() -> Select[Any]:
     device, site = schema.devices, schema.sites
     same = and_(site.c.tenant == device.c.tenant, site.c.site_id == device.c.site_id)
@@ -184,15 +177,6 @@ def _place() -> Select[Any]:
         .where(
             device.c.tenant == bindparam("wanted_tenant"), device.c.device_id == bindparam("wanted_device")
         )
-    )
-
-
-def _periods(tenant: TenantId, device_id: DeviceId) -> Select[Any]:
-    table = schema.installed_periods
-    return (
-        select(table)
-        .where(table.c.tenant == tenant, table.c.device_id == device_id)
-        .order_by(table.c.from_instant)
     )
 
 
@@ -224,7 +208,7 @@ class SqlTicketRepository(VersionedTable[Ticket]):
 
     def find_open(self, tenant: TenantId, dedup_key: str) -> Ticket | None:
         wanted = {"wanted_tenant": tenant, "wanted_dedup_key": dedup_key}
-        return self._one(_open_of_key(), wanted)
+        return self._one(prepared.open_of_key(), wanted)
 
     def save(self, ticket: Ticket) -> Ticket:
         return self._changes.note_ticket(self._replace(_ticket_row(ticket)))
@@ -275,42 +259,10 @@ class SqlTicketRepository(VersionedTable[Ticket]):
         asked = {"tenant": tenant, "device_id": device_id, "site_id": site_id, "cause": cause}
         given = {name: value for name, value in asked.items() if value is not None}
         wanted: dict[str, object] = {f"wanted_{name}": value for name, value in given.items()}
-        query = _raised_between(*given)
+        query = prepared.raised_between(*given)
         wanted |= {"since": since, "until": until}
         number: int = self._connection.execute(query, wanted).scalar_one()
         return number
-
-
-@cache
-def _raised_between(*columns: str) -> Select[Any]:
-    raised_at = schema.tickets.c.raised_at
-    rows = where_equal(schema.tickets, *columns).where(
-        raised_at >= bindparam("since"), raised_at < bindparam("until")
-    )
-    return rows.with_only_columns(func.count(), maintain_column_froms=True)
-
-
-@cache
-def _open_of_key() -> Select[Any]:
-    """Return the query of a cause's open ticket; the condition is worded as in the partial index, or SQLite passes that by."""
-    return where_equal(schema.tickets, "tenant", "dedup_key").where(text("tickets.is_open"))
-
-
-@cache
-def _links_of() -> Delete:
-    link = schema.work_order_tickets
-    return link.delete().where(link.c.work_order_id == bindparam("wanted_order"))
-
-
-@cache
-def _active_for_ticket() -> Select[Any]:
-    link, order = schema.work_order_tickets, schema.work_orders
-    active = text("work_order_tickets.active")  # as in the partial index
-    return (
-        where_equal(order, "tenant")
-        .join_from(order, link, link.c.work_order_id == order.c.work_order_id)
-        .where(link.c.ticket_id == bindparam("wanted_ticket"), active)
-    )
 
 
 def _ticket_row(ticket: Ticket) -> dict[str, Any]:
@@ -355,7 +307,7 @@ class SqlWorkOrderRepository(VersionedTable[WorkOrder]):
         return self._many(query.order_by(table.work_order_id.desc()).limit(which.limit))
 
     def active_for_ticket(self, tenant: TenantId, ticket_id: TicketId) -> WorkOrder | None:
-        return self._one(_active_for_ticket(), {"wanted_tenant": tenant, "wanted_ticket": ticket_id})
+        return self._one(prepared.active_for_ticket(), {"wanted_tenant": tenant, "wanted_ticket": ticket_id})
 
     def count(self, tenant: TenantId) -> int:
         query = select(func.count()).where(schema.work_orders.c.tenant == tenant)
@@ -365,7 +317,7 @@ class SqlWorkOrderRepository(VersionedTable[WorkOrder]):
         """Keep the links that say which order serves which ticket; the index refuses a second active one."""
         link = schema.work_order_tickets
         active = order.state not in _FINAL_ORDER_STATES
-        self._connection.execute(_links_of(), {"wanted_order": order.work_order_id})
+        self._connection.execute(prepared.links_of(), {"wanted_order": order.work_order_id})
         for ticket_id in order.ticket_ids:
             if active and (other := self.active_for_ticket(order.tenant, ticket_id)) is not None:
                 raise Conflict(f"ticket {ticket_id} is already served by work order {other.work_order_id}")
