@@ -179,7 +179,7 @@ def test_public_routes_are_the_ones_that_are_meant_to_be(world):
         if any(isinstance(rule, Public) for rule in rules_of(context))
     }
     assert public == {
-        "/healthz", "/readyz", "/metrics", "/docs", "/sign-in", "/sign-in/oidc", "/sign-in/oidc/back", "/go/{token}", "/survey/{token}", "/api/v1/sign-in", "/preferences", "/static/{name}", "/worker.js", "/calendar/{token}.ics", "/api/v1/price-list", "/api/v1/short-rentals/price", "/api/v1/price-list/pdf", "/i/{token}", "/i/{token}/invoice.pdf",
+        "/healthz", "/readyz", "/metrics", "/docs", "/prices", "/sign-in", "/sign-in/oidc", "/sign-in/oidc/back", "/go/{token}", "/survey/{token}", "/api/v1/sign-in", "/preferences", "/static/{name}", "/worker.js", "/calendar/{token}.ics", "/api/v1/price-list", "/api/v1/short-rentals/price", "/api/v1/price-list/pdf", "/i/{token}", "/i/{token}/invoice.pdf",
     }  # fmt: skip
 
 
