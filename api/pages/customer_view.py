@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from api.access import Principal
 from api.pages import charts
-from api.pages.marks import marks_of
 from api.pages.fleet_view import TONES
+from api.pages.marks import marks_of
 from api.pages.supply_view import Words
 from api.routes.customers import customers_in_sight
 from crm_core.domain.fleet import Customer
