@@ -38,7 +38,7 @@ from crm_core.ports import (
     UnitOfWorkFactory,
     WorkOrderFilter,
 )
-from crm_core.silence import is_silent
+from crm_core.silence import heard_since, is_silent
 
 _ALL: Final = 100_000
 _WORST: Final = 10
@@ -247,7 +247,7 @@ class FleetHealth:
     ) -> DeviceHealth:
         """Judge one device. Score: 100 a L3 ticket, 30 a L2, 10 a L1, plus risk and wear."""
         last_seen = state.last_seen if state is not None else None
-        silent = is_silent(self._policy, last_seen or bundle.device.registered_at, now)
+        silent = is_silent(self._policy, heard_since(bundle.device, last_seen), now)
         by_level = sorted(tickets, key=lambda ticket: ticket.level.value, reverse=True)
         causes = [ticket.cause for ticket in by_level]
         if silent and "silence" not in causes:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from crm_core.business_time import elapsed_business
+from crm_core.domain.fleet import Device, Transport
 from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.domain.policy import PolicyBook
 from crm_core.domain.service import Condition, Signal, SignalOrigin, TicketLevel
@@ -18,6 +19,15 @@ def is_silent(policy: PolicyBook, since: datetime | None, now: datetime) -> bool
     if since is None or now - since < triage.silent_after:
         return False
     return elapsed_business(policy.sla.calendar, since, now) >= triage.silent_business_time
+
+
+def heard_since(device: Device, last_seen: datetime | None) -> datetime | None:
+    """Return since when silence counts: the last reading, or the registration of a device that should report.
+
+    None for a device that nobody can hear: never polled, since it has no address (a stand-by machine, one off line).
+    """
+    expected = device.transport is not Transport.SNMP or device.snmp is not None
+    return last_seen or (device.registered_at if expected else None)
 
 
 def signal_of(

@@ -172,7 +172,7 @@ class Triage:
                 self._explained.clear()
             for bundle in bundles:
                 device = bundle.device
-                since = last_seen.get(device.device_id, device.registered_at)
+                since = silence.heard_since(device, last_seen.get(device.device_id))
                 silent = since is not None and silence.is_silent(self._policy, since, now)
                 if silent or device.device_id in silent_before:
                     report.signals += 1

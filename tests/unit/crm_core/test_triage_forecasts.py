@@ -4,12 +4,15 @@ from datetime import timedelta
 
 import pytest
 
+from crm_core.domain.fleet import SnmpAddress, Transport
 from crm_core.domain.service import SignalOrigin, TicketState
 from crm_core.domain.telemetry import DeviceState
+from crm_core.silence import heard_since
 from tests.builders import (
     T0,
     TENANT,
     a_condition,
+    a_device,
     a_life_forecast,
     a_supply_forecast,
 )
@@ -95,3 +98,17 @@ def test_silence_counts_only_when_offices_are_open():
     assert desk.ticket().cause == "silence"
     desk.later(hours=1)
     assert desk.triage.consider_silence(TENANT, [state(desk.clock.now())]).auto_resolved == 1
+
+
+@pytest.mark.parametrize(
+    ("transport", "snmp", "last_seen", "since"),
+    [
+        (Transport.SNMP, None, None, None),  # a stand-by machine, or one off line: nobody can hear it
+        (Transport.SNMP, None, T0, T0),  # it was heard once
+        (Transport.SNMP, SnmpAddress(host="192.0.2.7"), None, T0 - timedelta(days=9)),
+        (Transport.MQTT, None, None, T0 - timedelta(days=9)),  # an agent should have pushed by now
+    ],
+)
+def test_silence_counts_for_devices_that_can_be_heard(transport, snmp, last_seen, since):
+    device = a_device(transport=transport, snmp=snmp, registered_at=T0 - timedelta(days=9))
+    assert heard_since(device, last_seen) == since
