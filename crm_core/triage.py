@@ -114,12 +114,12 @@ class Triage:
             self._commit(uow)
         return report
 
-    def run_all(self, limit: int = 500) -> TriageReport:
-        """Run until the inbox is empty."""
-        total = self.run(limit)
+    def run_all(self, limit: int = 500, tenants: Sequence[TenantId] = (DEFAULT_TENANT,)) -> TriageReport:
+        """Run until the inbox is empty; what time alone decides is settled for `tenants` though nothing came in."""
+        total = self.run(limit, tenants)
         last = total
         while last.signals == limit:
-            last = self.run(limit)
+            last = self.run(limit, tenants)
             total += last
         return total
 

@@ -88,7 +88,7 @@ def leader_lease(core: Core) -> LeaderLease:
 
 def triage_round(core: Core, desk: Desk) -> None:
     """Take in all waiting signals and plan what came out of them."""
-    desk.triage.run_all()
+    desk.triage.run_all(tenants=(core.tenant,))
     desk.dispatcher.dispatch(core.tenant)
     desk.telling.escalation.run(core.tenant)  # one look at what falls due next: others may have changed it
 

@@ -16,7 +16,7 @@ import pytest
 
 from config.cli.demo import demo_settings, is_taken
 from config.clock import VirtualClock
-from config.demo.apart import kept_apart
+from config.demo.apart import TENANT_FILE, kept_apart
 from config.demo.firm import new_note, read_note
 from config.demo.history import POLL_MINUTES
 from config.demo.run import DemoCounts, Wanted, make_history
@@ -24,6 +24,7 @@ from config.settings import load_settings
 from config.wiring.core import Core, open_core
 from config.wiring.telemetry import open_telemetry
 from crm_core.domain.errors import Conflict
+from crm_core.domain.identity import TenantId
 from crm_core.domain.service import OPEN_STATES, ClockKind, Ticket, TicketLevel, TicketState
 from crm_core.ports import TicketFilter
 from tests.conftest import requires_server
@@ -82,13 +83,36 @@ def test_the_same_seed_gives_the_same_figures(counts: DemoCounts, tmp_path: Path
     assert live(tmp_path) == counts
 
 
+def courses(folder: Path, tenant: str) -> list[tuple[str, str, list[tuple[datetime, str, str]]]]:
+    """Return what became of each ticket, step by step."""
+    settings = load_settings(environment={}).changed(general={"data_dir": folder})
+    with open_core(settings, VirtualClock(UNTIL)).uow_factory() as uow:
+        tickets = uow.tickets.list(TenantId(tenant), TicketFilter(limit=10_000))
+    return sorted(
+        (ticket.device_id, ticket.cause, [(step.at, step.event, step.to_state) for step in ticket.events])
+        for ticket in tickets
+    )
+
+
+@pytest.mark.heavy
+def test_a_firm_of_another_name_has_the_same_history(tmp_path: Path) -> None:
+    wanted = Wanted(seed=1, devices=12, days=40, until=UNTIL)
+    live(tmp_path / "default", wanted)
+    live(tmp_path / "other", wanted, DRUMBEAT_GENERAL_TENANT="other")
+    assert courses(tmp_path / "default", "default") == courses(tmp_path / "other", "other") != []
+
+
 @pytest.mark.server
-def test_influxdb_gives_the_same_figures_twice_on_one_server(counts: DemoCounts, tmp_path: Path) -> None:
+def test_influxdb_gives_the_same_figures_twice_on_one_server(
+    counts: DemoCounts, folder: Path, tmp_path: Path
+) -> None:
     with running(influxd(requires_server("influxd"), tmp_path / "influx")) as daemon:
         url = f"http://127.0.0.1:{daemon.port}"
-        for folder in ("first", "second"):  # what the first one left on the server is not the second one's
-            found = live(tmp_path / folder, DRUMBEAT_TELEMETRY_STORE="influxdb", DRUMBEAT_INFLUXDB_URL=url)
-            assert found == counts
+        for name in ("first", "second"):  # what the first one left on the server is not the second one's
+            made = tmp_path / name
+            assert live(made, DRUMBEAT_TELEMETRY_STORE="influxdb", DRUMBEAT_INFLUXDB_URL=url) == counts
+            tenant = (made / TENANT_FILE).read_text(encoding="utf-8")
+            assert courses(made, tenant) == courses(folder, "default")
 
 
 def test_every_open_ticket_can_be_explained(core: Core) -> None:
