@@ -120,7 +120,7 @@ def test_manager_finds_the_worst_device_and_opens_its_forecast(visit):
     assert page.locator("h1").inner_text() == "ApeosPort-VII C7773"
     fan = page.locator(".supply svg.fan").nth(1)
     assert "days left" in fan.get_attribute("aria-label")
-    assert page.locator(".supply", has_text="some left").count() == 1
+    assert page.locator(".supply, .plenty li", has_text="some left").count() == 1
 
 
 def test_dispatcher_gives_a_work_order_to_somebody_else(visit):
