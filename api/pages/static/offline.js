@@ -93,14 +93,18 @@ function advance(form, step) {
 }
 
 async function step(form) {
+  const button = form.querySelector("button.primary");
+  if (button.disabled) return;
+  button.disabled = true; // a second tap while the first is on its way is no second step
   const [, order, name] = form.action.match(/work-orders\/(\d+)\/(\w+)$/);
   const fields = new FormData(form);
   const body = name === "complete" ? { outcome: fields.get("outcome") || "fixed", note: fields.get("note") || "" } : {};
   const change = { order: Number(order), step: name, key: crypto.randomUUID(), version: fields.get("version"), body };
   store(QUEUE, [...load(QUEUE), change]);
   const waiting = await flush();
-  if (waiting && !load(REFUSED).length) location.assign(name === "complete" ? "/work" : location.pathname);
-  else if (waiting) show();
+  if (waiting && !load(REFUSED).length) return location.assign(name === "complete" ? "/work" : location.pathname);
+  button.disabled = false;
+  if (waiting) show();
   else advance(form, name);
 }
 
