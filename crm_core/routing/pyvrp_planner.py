@@ -4,6 +4,7 @@ PyVRP knows hard windows and optional visits with a prize, no price of being lat
 there several times, in windows one after the other with ever smaller prizes, of which at most one is chosen.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 import pyvrp
+from pyvrp.exceptions import PenaltyBoundWarning
 from pyvrp.stop import MaxRuntime, MultipleCriteria, NoImprovement
 
 from crm_core.domain.day_plan import MINUTE
@@ -43,7 +45,10 @@ class PyVrpPlanner(SolverPlanner):
         data = _problem(grid, windows)
         stop = MultipleCriteria([MaxRuntime(seconds), NoImprovement(_IDLE_ROUNDS)])
         begin = _initial(grid, data, windows)
-        result = pyvrp.solve(data, stop, seed=0, collect_stats=False, initial_solution=begin)
+        with warnings.catch_warnings():
+            # a day on which not all fits is no fault of ours: an infeasible answer is refused below
+            warnings.simplefilter("ignore", PenaltyBoundWarning)
+            result = pyvrp.solve(data, stop, seed=0, collect_stats=False, initial_solution=begin)
         if not result.is_feasible():
             return None
         routes: list[list[int]] = [[] for _ in grid.shifts]
