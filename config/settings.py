@@ -146,8 +146,10 @@ class Influxdb(_Section):
 
     url: HttpUrl
     database: Annotated[str, Field(min_length=1, pattern=r"^[A-Za-z0-9_.-]+$")]
+    retention_policy: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]*$")]
     org: str
     token: Secret
+    ca_file: str
     timeout_seconds: Seconds
 
 

@@ -3,6 +3,7 @@
 Options and variables, set by the Makefile and `.ci/run`:
 - `--no-servers`: leave tests marked `server` to `make test-all` (they are skipped with that reason);
 - `DRUMBEAT_SHARED`: the folder with `real_printers` and `datasets` (default `../shared`);
+- `DRUMBEAT_INFLUXD`: the influxd to test with (1.6 to 2.x) instead of the one that is installed;
 - `DRUMBEAT_REQUIRE_SERVERS=1`: a build machine has every server and all data, so a skip is a failure there.
 """
 
@@ -66,6 +67,8 @@ def shared_folder() -> Path:
 
 def find_binary(name: str) -> Path | None:
     """Return the server binary `name`, also from the folders that a user's PATH often lacks; None when absent."""
+    if name == "influxd" and (given := os.environ.get("DRUMBEAT_INFLUXD")):
+        return Path(given)
     folders = [os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"]
     folders += [str(path) for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
     found = shutil.which(name, path=os.pathsep.join(folders))

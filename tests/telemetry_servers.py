@@ -3,16 +3,22 @@
 import contextlib
 import http.client
 import http.server
+import json
 import os
+import re
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 from urllib.parse import parse_qs, urlencode, urlsplit
+
+from collector.stores.influxdb import InfluxEndpoint
 
 
 def free_port() -> int:
@@ -65,14 +71,111 @@ class Daemon:
             self._process = None
 
 
-def influxd(binary: Path, folder: Path) -> Daemon:
-    """Return an InfluxDB 1.x server (not started) with its data in `folder`."""
-    port, rpc = free_port(), free_port()
-    config = folder / "influxdb.conf"
+def certificate(openssl: Path, folder: Path) -> tuple[Path, Path]:
+    """Return a certificate for 127.0.0.1 that signs itself, and its key."""
     folder.mkdir(parents=True, exist_ok=True)
+    certificate, key = folder / "server.crt", folder / "server.key"
+    subprocess.run(
+        [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return certificate, key
+
+
+class InfluxDaemon(Daemon):
+    """An InfluxDB 1.x or 2.x; `endpoint` tells how to reach a database (2.x: a bucket) of it.
+
+    On 2.x one always signs in, on 1.x where `signed_in` says so.
+    """
+
+    def __init__(
+        self, command: list[str], port: int, version: tuple[int, int], *, signed_in: bool, ca_file: str
+    ) -> None:
+        super().__init__(command, port)
+        self.version = version
+        self.url = f"http{'s' if ca_file else ''}://127.0.0.1:{port}"
+        self._ca_file = ca_file
+        self._org = "firm" if version >= (2, 0) else ""
+        user = "admin:password-of-this-test" if signed_in else ""
+        self._token = "a-token-of-this-test" if version >= (2, 0) else user
+        self._set_up = not self._token
+
+    def start(self) -> None:
+        super().start()
+        if not self._set_up:
+            self._make_organisation() if self._org else self._make_user()
+            self._set_up = True
+
+    def endpoint(self, database: str) -> InfluxEndpoint:
+        return InfluxEndpoint(
+            url=self.url, database=database, org=self._org, token=self._token, ca_file=self._ca_file
+        )
+
+    def settings(self) -> dict[str, str]:
+        """Return the variables that make the product use this server."""
+        named = {"URL": self.url, "ORG": self._org, "TOKEN": self._token, "CA_FILE": self._ca_file}
+        given = {f"DRUMBEAT_INFLUXDB_{name}": value for name, value in named.items() if value}
+        return {"DRUMBEAT_TELEMETRY_STORE": "influxdb", **given}
+
+    def _make_organisation(self) -> None:
+        """Do what `influx setup` does."""
+        body = {"username": "admin", "password": "password-of-this-test", "org": self._org, "bucket": "first", "token": self._token}  # fmt: skip
+        self._post("/api/v2/setup", json.dumps(body), "application/json")
+
+    def _make_user(self) -> None:
+        name, _, password = self._token.partition(":")
+        statement = f"CREATE USER {name} WITH PASSWORD '{password}' WITH ALL PRIVILEGES"
+        self._post("/query", urlencode({"q": statement}), "application/x-www-form-urlencoded")
+
+    def _post(self, path: str, body: str, kind: str) -> None:
+        request = urllib.request.Request(f"{self.url}{path}", body.encode(), {"Content-Type": kind})
+        trust = ssl.create_default_context(cafile=self._ca_file or None)
+        urllib.request.urlopen(request, timeout=30, context=trust).close()
+
+
+def influxd(
+    binary: Path, folder: Path, *, signed_in: bool = False, certificate: tuple[Path, Path] | None = None
+) -> InfluxDaemon:
+    """Return an InfluxDB server (not started) with its data in `folder`; the binary tells which one it is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    told = subprocess.run([str(binary), "version"], capture_output=True, text=True, check=True, timeout=60)
+    found = re.search(r"v([0-9]+)\.([0-9]+)", told.stdout)
+    assert found, told.stdout
+    version = int(found[1]), int(found[2])
+    port = free_port()
+    options = (
+        _influxd_1(folder, port, certificate, signed_in=signed_in)
+        if version < (2, 0)
+        else _influxd_2(folder, port, certificate)
+    )
+    ca_file = str(certificate[0]) if certificate else ""
+    return InfluxDaemon([str(binary), *options], port, version, signed_in=signed_in, ca_file=ca_file)
+
+
+def _influxd_2(folder: Path, port: int, certificate: tuple[Path, Path] | None) -> list[str]:
+    options = [
+        f"--bolt-path={folder}/bolt",
+        f"--sqlite-path={folder}/sqlite",
+        f"--engine-path={folder}/engine",
+    ]
+    options += [f"--http-bind-address=127.0.0.1:{port}", "--reporting-disabled", "--log-level=error"]
+    if certificate:
+        options += [f"--tls-cert={certificate[0]}", f"--tls-key={certificate[1]}"]
+    return options
+
+
+def _influxd_1(
+    folder: Path, port: int, certificate: tuple[Path, Path] | None, *, signed_in: bool
+) -> list[str]:
+    http_lines = ["auth-enabled = true"] if signed_in else []
+    if certificate:
+        http_lines += ["https-enabled = true", f'https-certificate = "{certificate[0]}"', f'https-private-key = "{certificate[1]}"']  # fmt: skip
+    further = "\n  ".join(http_lines)
+    config = folder / "influxdb.conf"
     config.write_text(
         f"""reporting-disabled = true
-bind-address = "127.0.0.1:{rpc}"
+bind-address = "127.0.0.1:{free_port()}"
 [meta]
   dir = "{folder}/meta"
 [data]
@@ -82,13 +185,14 @@ bind-address = "127.0.0.1:{rpc}"
 [http]
   bind-address = "127.0.0.1:{port}"
   log-enabled = false
+  {further}
 [monitor]
   store-enabled = false
 [logging]
   level = "error"
 """
     )
-    return Daemon([str(binary), "-config", str(config)], port)
+    return ["-config", str(config)]
 
 
 def mosquitto(

@@ -191,17 +191,20 @@ class InfluxTelemetryStore:
     # --- the house -----------------------------------------------------------------------------------------------
 
     def drop_before(self, instant: datetime) -> int:
-        """Drop readings and supplies before the day of `instant` on 1.x; on 2.x and 3.x their retention does it."""
+        """Drop readings and supplies before the day of `instant`; return how many days.
+
+        InfluxDB 3 has no way to delete rows: there only the journal is trimmed, and the table's retention does the rest.
+        """
         limit = at_ms(instant) // MS_PER_DAY * US_PER_DAY
-        if self._server.capabilities().major != 1:
-            return 0
         days = {
             row.values[0] // US_PER_DAY
             for row in self._rows(
                 f"SELECT count(source) FROM {READING} WHERE {_between(-_FAR, limit - 1)} GROUP BY time(1d) fill(none)"
             )
         }
-        self.journal.drop_before(instant)
+        dropped = self.journal.drop_before(instant)
+        if self._server.capabilities().major > 2:
+            return dropped
         for measurement in (READING, SUPPLY):
             self._queries.command(f"DELETE FROM {measurement} WHERE time < {limit}u")
         return len(days)

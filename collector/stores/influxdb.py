@@ -7,7 +7,7 @@ outage. Servers before 1.8 lack `/api/v2/write` and get the same bodies at `/wri
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 import urllib3
@@ -24,14 +24,24 @@ _FIRST_WITH_V2_WRITE: Final = (1, 8)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InfluxEndpoint:
-    """Which server and where in it. On 1.x the bucket is the database, `org` is not used, `token` is user:password."""
+    """Which server and where in it. On 1.x the bucket is the database, `org` is not used, `token` is user:password.
+
+    With a `retention_policy` the bucket of 2.x is `database/retention_policy`, as an upgrade from 1.x names it. `ca_file`
+    (PEM) is whom TLS trusts instead of the system's authorities.
+    """
 
     url: str
     database: str
     org: str = ""
     token: str = ""
     retention_policy: str = ""
+    ca_file: str = ""
     timeout_seconds: float = 30.0
+
+    @property
+    def bucket(self) -> str:
+        """Return the name by which `/api/v2` knows the place."""
+        return f"{self.database}/{self.retention_policy}" if self.retention_policy else self.database
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +67,14 @@ class InfluxServer:
             endpoint.database,
             retention_policy=endpoint.retention_policy,
             token=endpoint.token,
+            ca_file=endpoint.ca_file,
             timeout_seconds=endpoint.timeout_seconds,
         )
         self._client = InfluxDBClient(
             url=endpoint.url,
             token=endpoint.token,
             org=endpoint.org,
+            ssl_ca_cert=endpoint.ca_file or None,
             timeout=round(endpoint.timeout_seconds * 1000),
         )
         self._writer = self._client.write_api(write_options=SYNCHRONOUS)
@@ -70,10 +82,10 @@ class InfluxServer:
         self._prepared = False
 
     def capabilities(self) -> Capabilities:
-        """Return what the server can do, from its answer to `/ping`."""
+        """Return what the server can do, from the version that it states at `/ping` (in a header, or as JSON)."""
         if self._capabilities is None:
-            headers = self.queries.call("GET", "/ping", {}).headers
-            version = headers.get("X-Influxdb-Version", "") or headers.get("x-influxdb-version", "")
+            answer = self.queries.call("GET", "/ping", {})
+            version = answer.headers.get("X-Influxdb-Version", "") or _stated_version(answer.data)
             found = _VERSION.search(version)
             number = (int(found[1]), int(found[2])) if found else _FIRST_WITH_V2_WRITE
             self._capabilities = Capabilities(
@@ -84,12 +96,12 @@ class InfluxServer:
         return self._capabilities
 
     def prepare(self) -> None:
-        """Create the database (1.x), or the mapping that lets InfluxQL read the bucket (2.x)."""
+        """Create the database (1.x), or the bucket and the mapping that lets InfluxQL read it (2.x)."""
         major = self.capabilities().major
         if major == 1:
-            self.queries.command(f'CREATE DATABASE "{self.endpoint.database}"')
+            self._make_database()
         elif major == 2:
-            self._map_bucket()
+            self._map_bucket(self._bucket_id())
         self._prepared = True
 
     def write(self, lines: Sequence[str]) -> None:
@@ -112,11 +124,10 @@ class InfluxServer:
         self.queries.close()
 
     def _write_client(self, body: bytes) -> None:
-        policy = self.endpoint.retention_policy
-        bucket = f"{self.endpoint.database}/{policy}" if policy else self.endpoint.database
+        place = self.endpoint
         try:
             self._writer.write(
-                bucket=bucket, org=self.endpoint.org, record=body, write_precision=WritePrecision.US
+                bucket=place.bucket, org=place.org, record=body, write_precision=WritePrecision.US
             )
         except ApiException as error:
             _judge(error.status, str(error.body or error.reason), self.endpoint.url)
@@ -133,23 +144,68 @@ class InfluxServer:
         if response.status >= 300:
             _judge(response.status, response.data[:500].decode("utf-8", "replace"), self.endpoint.url)
 
-    def _map_bucket(self) -> None:
-        """Create the database and retention policy mapping of the bucket unless there is one (InfluxDB 2 API)."""
-        organisation = {"org": self.endpoint.org}
-        mappings = self.queries.call("GET", "/api/v2/dbrps", {**organisation, "db": self.endpoint.database})
-        if msgspec.json.decode(mappings.data).get("content"):
-            return
-        found = self.queries.call("GET", "/api/v2/buckets", {**organisation, "name": self.endpoint.database})
-        buckets = msgspec.json.decode(found.data).get("buckets") or []
-        if not buckets:
-            raise InvalidConfiguration(
-                f"InfluxDB has no bucket {self.endpoint.database!r} in {self.endpoint.org!r}: create it first"
+    def _make_database(self) -> None:
+        """Create the database and its retention policy (which keeps for ever) unless they exist (InfluxDB 1)."""
+        place = self.endpoint
+        self.queries.command(f'CREATE DATABASE "{place.database}"')
+        policies = self.queries.rows(f'SHOW RETENTION POLICIES ON "{place.database}"')
+        if place.retention_policy and place.retention_policy not in {row.values[0] for row in policies}:
+            self.queries.command(
+                f'CREATE RETENTION POLICY "{place.retention_policy}" ON "{place.database}" DURATION INF REPLICATION 1'
             )
-        mapping = {
-            "bucketID": buckets[0]["id"], "database": self.endpoint.database, "org": self.endpoint.org,
-            "retention_policy": self.endpoint.retention_policy or "autogen", "default": True,
-        }  # fmt: skip
-        self.queries.call("POST", "/api/v2/dbrps", {}, body=msgspec.json.encode(mapping))
+
+    def _bucket_id(self) -> str:
+        """Return the bucket; one that is missing is created and keeps for ever (InfluxDB 2 API)."""
+        place = self.endpoint
+        found = self._find("/api/v2/buckets", "buckets", name=place.bucket)
+        if found:
+            return str(found[0]["id"])
+        organisations = self._find("/api/v2/orgs", "orgs")
+        if not organisations:
+            raise InvalidConfiguration(
+                f"InfluxDB at {place.url} has no organisation {place.org!r} for this token"
+            )
+        body = {"name": place.bucket, "orgID": organisations[0]["id"], "retentionRules": []}
+        made = self.queries.call("POST", "/api/v2/buckets", {}, body=msgspec.json.encode(body))
+        return str(msgspec.json.decode(made.data)["id"])
+
+    def _map_bucket(self, bucket_id: str) -> None:
+        """See that InfluxQL reads the bucket that is written to: by a mapping that is there, or by one that is made.
+
+        InfluxDB 2.3 and later map a bucket of the same name by themselves; a mapping of somebody's making goes before that.
+        """
+        place = self.endpoint
+        policy = place.retention_policy or "autogen"
+        mappings = self._find("/api/v2/dbrps", "content", db=place.database)
+        read = [
+            row["bucketID"] for row in mappings
+            if (row["retention_policy"] == policy if place.retention_policy else row["default"])
+        ]  # fmt: skip
+        if not read:
+            mapping = {
+                "bucketID": bucket_id, "database": place.database, "org": place.org, "retention_policy": policy,
+                "default": True,
+            }  # fmt: skip
+            self.queries.call("POST", "/api/v2/dbrps", {}, body=msgspec.json.encode(mapping))
+        elif bucket_id not in read:
+            raise InvalidConfiguration(
+                f"InfluxDB at {place.url} reads {place.database!r} from another bucket than {place.bucket!r}: "
+                "remove that mapping (influx v1 dbrp list) or set influxdb.database to its bucket"
+            )
+
+    def _find(self, path: str, key: str, **wanted: str) -> list[dict[str, Any]]:
+        """Return what the InfluxDB 2 API lists for our organisation; nothing where it does not know one of the names."""
+        found = self.queries.call("GET", path, {"org": self.endpoint.org, **wanted}, allow=frozenset({404}))
+        rows = msgspec.json.decode(found.data).get(key) if found.status < 300 else None
+        return rows or []
+
+
+def _stated_version(body: bytes) -> str:
+    """Return `version` of a JSON answer (InfluxDB 3), or nothing."""
+    try:
+        return str(msgspec.json.decode(body, type=dict[str, Any]).get("version", ""))
+    except msgspec.DecodeError:
+        return ""
 
 
 def _judge(status: int | None, reason: str, url: str) -> None:

@@ -54,6 +54,7 @@ class InfluxQueries:
         *,
         retention_policy: str = "",
         token: str = "",
+        ca_file: str = "",
         timeout_seconds: float = 30.0,
     ) -> None:
         self._url = url.rstrip("/")
@@ -64,6 +65,8 @@ class InfluxQueries:
             timeout=urllib3.Timeout(connect=min(5.0, timeout_seconds), read=timeout_seconds),
             retries=False,
             maxsize=8,
+            cert_reqs="CERT_REQUIRED",
+            ca_certs=ca_file or None,
         )
 
     def rows(self, query: str) -> Iterator[Row]:
@@ -134,4 +137,7 @@ def text(value: str) -> str:
 
 
 def _authorization(token: str) -> dict[str, str]:
+    """Return the header: user:password as Basic, because InfluxDB 1.x knows `Token` from 1.8 on only."""
+    if ":" in token:
+        return urllib3.make_headers(basic_auth=token)
     return {"Authorization": f"Token {token}"} if token else {}

@@ -25,6 +25,8 @@ def over_influx(
             database=settings.database,
             org=settings.org,
             token=settings.token,
+            retention_policy=settings.retention_policy,
+            ca_file=settings.ca_file,
             timeout_seconds=settings.timeout_seconds,
         )
     )
@@ -36,6 +38,8 @@ def over_influx(
 
     try:
         server.prepare()
+        found = server.capabilities()
+        _log.info("InfluxDB", version=found.version, write=found.write)
     except StoreUnavailable as error:  # readings come in all the same; the forwarder prepares it later
         _log.warning("InfluxDB is away", reason=str(error))
     return InfluxTelemetryStore(server, journal, lines), deliver

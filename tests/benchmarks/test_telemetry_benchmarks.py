@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from influxdb_client import Point
 
-from collector.stores.influxdb import InfluxEndpoint, InfluxServer
+from collector.stores.influxdb import InfluxServer
 from collector.stores.influxql import InfluxQueries
 from collector.stores.line_protocol import LineEncoder
 from collector.stores.sqlite import SqliteTelemetryStore
@@ -86,15 +86,15 @@ def test_durable_ingest_against_influxdb(tmp_path: Path) -> None:
         store.close()
         return count / seconds
 
-    def theirs(port: int) -> float:
-        server = InfluxServer(InfluxEndpoint(url=f"http://127.0.0.1:{port}", database=f"bench{next(rounds)}"))
+    def theirs() -> float:
+        server = InfluxServer(daemon.endpoint(f"bench{next(rounds)}"))
         server.prepare()
         seconds = seconds_of(lambda: [server.write(points[at : at + 1000]) for at in range(0, count, 1000)])
         server.close()
         return count / seconds
 
     def held() -> bool:
-        peer, off, on = theirs(daemon.port), ours(lines=False), ours(lines=True)
+        peer, off, on = theirs(), ours(lines=False), ours(lines=True)
         print(f"\ndurable ingest: {off:,.0f} readings/s, with outbox {on:,.0f}, InfluxDB 1.6 by HTTP {peer:,.0f}; ratios "
               f"{off / peer:.1f} (goal 4) and {on / peer:.1f} (goal 2)")  # fmt: skip
         return off / peer >= 4 and on / peer >= 2

@@ -16,7 +16,7 @@ from collector.dead_letters import MemoryDeadLetters
 from collector.ingest import CollectorStore, Ingest
 from collector.outbox import InfluxForwarder, Outbox
 from collector.stores.influx_store import InfluxTelemetryStore
-from collector.stores.influxdb import InfluxEndpoint, InfluxServer
+from collector.stores.influxdb import InfluxServer
 from collector.stores.memory import MemoryTelemetryStore
 from collector.stores.sqlite import SqliteTelemetryStore
 from config.clock import VirtualClock
@@ -27,7 +27,7 @@ from crm_core.ports import Landing
 from crm_core.signals import conclude
 from tests.conftest import requires_server
 from tests.telemetry_readings import START, histories, reading
-from tests.telemetry_servers import PathMap, influxd, running
+from tests.telemetry_servers import InfluxDaemon, PathMap, influxd, running
 
 TENANT = TenantId("default")
 DAY = (START - datetime(1970, 1, 1, tzinfo=UTC)).days
@@ -52,16 +52,27 @@ class NoCodes:
 
 
 @pytest.fixture(scope="module")
-def influx_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxDaemon]:
     with running(influxd(requires_server("influxd"), tmp_path_factory.mktemp("influxd"))) as daemon:
-        yield daemon.port
+        yield daemon
 
 
 @pytest.fixture(scope="module")
-def client_port(influx_port: int) -> Iterator[int]:
-    with PathMap(influx_port) as proxy:
-        yield proxy.port
+def client_url(influx: InfluxDaemon) -> Iterator[str]:
+    """Return where influxdb-client can write: the server itself from 1.8 on, before that a proxy that maps the path."""
+    if influx.version >= (1, 8):
+        yield influx.url
+        return
+    with PathMap(influx.port) as proxy:
+        yield f"http://127.0.0.1:{proxy.port}"
         assert proxy.client_writes > 0
+
+
+@pytest.fixture(scope="module")
+def old_write_url(influx: InfluxDaemon) -> str:
+    if influx.version >= (1, 8):
+        pytest.skip(f"by design: InfluxDB {influx.version} is written to at /api/v2/write")
+    return influx.url
 
 
 @pytest.fixture(
@@ -80,16 +91,16 @@ def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeS
     def sqlite(*, lines: bool = False) -> SqliteTelemetryStore:
         return SqliteTelemetryStore(tmp_path / f"{next(_numbers)}.sqlite", clock, lines=lines)
 
-    def influx(port: int) -> CollectorStore:
-        server = InfluxServer(InfluxEndpoint(url=f"http://127.0.0.1:{port}", database=f"db{next(_numbers)}"))
+    def over_influx(daemon: InfluxDaemon, url: str) -> CollectorStore:
+        server = InfluxServer(replace(daemon.endpoint(f"db{next(_numbers)}"), url=url))
         server.prepare()
         journal = sqlite(lines=True)
         return InfluxTelemetryStore(server, journal, InfluxForwarder(Outbox(journal, clock), server))
 
     makers: dict[str, MakeStore] = {"memory": lambda: MemoryTelemetryStore(clock), "sqlite": sqlite}
     if request.param.startswith("influxdb"):
-        port = request.getfixturevalue("client_port" if "client" in request.param else "influx_port")
-        makers[request.param] = partial(influx, port)
+        url = request.getfixturevalue("client_url" if "client" in request.param else "old_write_url")
+        makers[request.param] = partial(over_influx, request.getfixturevalue("influx"), url)
 
     def make() -> CollectorStore:
         made.append(makers[request.param]())

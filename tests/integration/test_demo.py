@@ -107,10 +107,9 @@ def test_influxdb_gives_the_same_figures_twice_on_one_server(
     counts: DemoCounts, folder: Path, tmp_path: Path
 ) -> None:
     with running(influxd(requires_server("influxd"), tmp_path / "influx")) as daemon:
-        url = f"http://127.0.0.1:{daemon.port}"
         for name in ("first", "second"):  # what the first one left on the server is not the second one's
             made = tmp_path / name
-            assert live(made, DRUMBEAT_TELEMETRY_STORE="influxdb", DRUMBEAT_INFLUXDB_URL=url) == counts
+            assert live(made, **daemon.settings()) == counts
             tenant = (made / TENANT_FILE).read_text(encoding="utf-8")
             assert courses(made, tenant) == courses(folder, "default")
 

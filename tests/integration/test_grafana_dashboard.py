@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from collector.outbox import InfluxForwarder, Outbox
-from collector.stores.influxdb import InfluxEndpoint, InfluxServer
+from collector.stores.influxdb import InfluxServer
 from collector.stores.sqlite import SqliteTelemetryStore
 from config.clock import SystemClock
 from crm_core.domain.telemetry import TelemetryEvent
@@ -32,7 +32,7 @@ def test_every_panel_finds_something(tmp_path: Path) -> None:
     clock = SystemClock()
     early = (clock.now() - START).total_seconds() / 60 - 60
     with running(influxd(requires_server("influxd"), tmp_path / "influx")) as daemon:
-        server = InfluxServer(InfluxEndpoint(url=f"http://127.0.0.1:{daemon.port}", database="drumbeat"))
+        server = InfluxServer(daemon.endpoint("drumbeat"))
         server.prepare()
         store = SqliteTelemetryStore(tmp_path / "t.sqlite", clock, lines=True)
         jam = TelemetryEvent(

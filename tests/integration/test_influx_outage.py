@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from collector.outbox import InfluxForwarder, Outbox
-from collector.stores.influxdb import InfluxEndpoint, InfluxServer
+from collector.stores.influxdb import InfluxServer
 from collector.stores.sqlite import SqliteTelemetryStore
 from config.clock import SystemClock
 from crm_core.domain.errors import StoreUnavailable
@@ -35,7 +35,7 @@ def outage(folder: Path, devices: int) -> None:
     clock = SystemClock()
     store = SqliteTelemetryStore(folder / "t.sqlite", clock, lines=True)
     daemon = influxd(requires_server("influxd"), folder / "influx")
-    server = InfluxServer(InfluxEndpoint(url=f"http://127.0.0.1:{daemon.port}", database="bench"))
+    server = InfluxServer(daemon.endpoint("bench"))
     forwarder = InfluxForwarder(Outbox(store, clock), server, retry_seconds=0.01, longest_seconds=0.05)
     poll(store, devices, 0)
     before = resident_mb()

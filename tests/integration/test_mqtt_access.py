@@ -1,6 +1,5 @@
 """The settings that we ship and the files that we write, on a real mosquitto with TLS: each agent stays within its site."""
 
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,28 +9,16 @@ from collector.mqtt.acl import COLLECTOR, Account, write_files
 from collector.mqtt.bulk_socket import Message
 from collector.mqtt.connection import MqttConnection, MqttEndpoint
 from tests.conftest import PROJECT, requires_server
-from tests.telemetry_servers import mosquitto, running
+from tests.telemetry_servers import certificate, mosquitto, running
 
 pytestmark = pytest.mark.server
 NORTH, SOUTH = Account("default", "north"), Account("default", "south")
 
 
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """Return a certificate for 127.0.0.1 that signs itself, and its key."""
-    openssl = requires_server("openssl")
-    certificate, key = folder / "server.crt", folder / "server.key"
-    subprocess.run(
-        [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-         "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return certificate, key
-
-
 def test_agents_stay_within_their_site_and_strangers_stay_out(tmp_path: Path) -> None:
     folder = tmp_path / "access"
     folder.mkdir()
-    crt, _ = certificate(folder)
+    crt, _ = certificate(requires_server("openssl"), folder)
     secrets = {COLLECTOR: "c-secret", NORTH.username: "n-secret", SOUTH.username: "s-secret"}
     write_files(folder, [NORTH, SOUTH], secrets)
     shipped = (

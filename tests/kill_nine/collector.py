@@ -1,4 +1,4 @@
-"""The collector of the kill test. Arguments: folder, MQTT port, InfluxDB port or 0, `honest` or `planted`.
+"""The collector of the kill test. Arguments: folder, MQTT port, InfluxDB endpoint or null as JSON, `honest` or `planted`.
 
 It prints `landed` when its first reading is durable. `planted` acknowledges before the commit, to prove that the checker finds
 what that loses.
@@ -8,6 +8,8 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+
+import msgspec
 
 from collector.dead_letters import SqliteDeadLetters
 from collector.ingest import Ingest
@@ -40,16 +42,17 @@ class PlantedListener(MqttListener):
 
 
 def main() -> None:
-    folder, port, influx_port = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    folder, port = Path(sys.argv[1]), int(sys.argv[2])
+    endpoint = msgspec.json.decode(sys.argv[3], type=InfluxEndpoint | None)
     clock = SystemClock()
-    store = SqliteTelemetryStore(folder / "telemetry.sqlite", clock, lines=influx_port > 0)
+    store = SqliteTelemetryStore(folder / "telemetry.sqlite", clock, lines=endpoint is not None)
     ingest = Ingest(store, partial(conclude, book=load_fault_codes()), SqliteDeadLetters(store), clock)
     make = PlantedListener if sys.argv[4] == "planted" else MqttListener
     listener = make(MqttEndpoint(port=port, keepalive_seconds=5), ingest, store, clock)
     listener.start()
     forwarder = None
-    if influx_port:
-        server = InfluxServer(InfluxEndpoint(url=f"http://127.0.0.1:{influx_port}", database="kills"))
+    if endpoint is not None:
+        server = InfluxServer(endpoint)
         forwarder = InfluxForwarder(Outbox(store, clock), server, retry_seconds=0.2, longest_seconds=0.5)
     told = False
     while True:

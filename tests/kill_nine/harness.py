@@ -14,12 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from collector.stores.influxql import InfluxQueries
+import msgspec
+
+from collector.stores.influxdb import InfluxEndpoint, InfluxServer
 from collector.stores.sqlite import SqliteTelemetryStore
 from config.clock import SystemClock
 from crm_core.domain.errors import DrumbeatError
 from crm_core.domain.identity import TenantId
-from tests.telemetry_servers import Daemon
+from tests.telemetry_servers import Daemon, InfluxDaemon
 
 PROJECT = Path(__file__).resolve().parents[2]
 TENANT = TenantId("default")
@@ -83,7 +85,7 @@ class Outcome:
 
 
 def run(
-    folder: Path, broker: Daemon, influx: Daemon | None, *, kills: int, seed: int, planted: bool = False,
+    folder: Path, broker: Daemon, influx: InfluxDaemon | None, *, kills: int, seed: int, planted: bool = False,
     devices: int = 20, rate: float = 400.0, patience_seconds: float = 120.0,
 ) -> Outcome:  # fmt: skip
     """Kill `kills` times, then let everything settle and balance the ledger.
@@ -91,15 +93,15 @@ def run(
     A `planted` collector is given time to land before each kill: what was never at work can lose nothing.
     """
     chance = random.Random(seed)
-    influx_port = influx.port if influx is not None else 0
+    endpoint = influx.endpoint("kills") if influx is not None else None
     agent = Program("agent", str(folder), str(broker.port), str(devices), str(rate))
     collector = Program(
-        "collector", str(folder), str(broker.port), str(influx_port), "planted" if planted else "honest"
-    )
+        "collector", str(folder), str(broker.port), msgspec.json.encode(endpoint).decode(),
+        "planted" if planted else "honest",
+    )  # fmt: skip
     parts: dict[str, Program | Daemon] = {"agent": agent, "broker": broker, "collector": collector}
     if influx is not None:
         influx.start()
-        InfluxQueries(f"http://127.0.0.1:{influx.port}", "kills").command("CREATE DATABASE kills")
         parts["influxdb"] = influx
     outcome = Outcome(kills=dict.fromkeys(parts, 0))
     for name in ("broker", "collector", "agent"):
@@ -117,9 +119,9 @@ def run(
             parts[victim].start()
         (folder / "pause").touch()
         _settle(lambda: _look(folder, outcome), lambda: outcome.waiting == 0, patience_seconds)
-        if influx is not None:
+        if endpoint is not None:
             _settle(
-                lambda: _ask_influx(influx.port, outcome),
+                lambda: _ask_influx(endpoint, outcome),
                 lambda: outcome.in_influx == outcome.stored,
                 patience_seconds,
             )
@@ -173,12 +175,12 @@ def _look(folder: Path, outcome: Outcome) -> None:
     store.close()
 
 
-def _ask_influx(port: int, outcome: Outcome) -> None:
-    queries = InfluxQueries(f"http://127.0.0.1:{port}", "kills")
+def _ask_influx(endpoint: InfluxEndpoint, outcome: Outcome) -> None:
+    server = InfluxServer(endpoint)
     try:
-        rows = list(queries.rows("SELECT count(source) FROM printer_reading"))
+        rows = list(server.queries.rows("SELECT count(source) FROM printer_reading"))
         outcome.in_influx = rows[0].values[1] if rows else 0
     except DrumbeatError:
         outcome.in_influx = None
     finally:
-        queries.close()
+        server.close()
