@@ -137,6 +137,7 @@ JOB: Final = Rule(_STAFF, job=True)
 OFFICE: Final = Rule(_OFFICE)
 OFFICE_READ: Final = Rule(_OFFICE | {Role.INTEGRATOR})
 DISPATCHERS: Final = Rule(frozenset({Role.ADMIN, Role.SUPERVISOR, Role.DISPATCHER}))
+TECHNICIANS: Final = Rule(frozenset({Role.TECHNICIAN}))  # for pages about oneself
 FIELD: Final = Rule(frozenset({Role.ADMIN, Role.SUPERVISOR, Role.DISPATCHER, Role.TECHNICIAN}))
 FIELD_JOB: Final = Rule(FIELD.roles, job=True)
 # --- customers and money

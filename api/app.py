@@ -30,6 +30,7 @@ from api.pages import (
     exchange_pages,
     fleet_pages,
     foresight_pages,
+    hours_pages,
     insight_pages,
     job_pages,
     money_pages,
@@ -42,6 +43,7 @@ from api.pages import (
     quality_of_service,
     roster_pages,
     stock_pages,
+    visit_pages,
     work_pages,
 )
 from api.pages.rendering import Renderer
@@ -144,6 +146,7 @@ _PAGES: Final[tuple[Any, ...]] = (
     operations,
     calendar_pages,
     care_pages,
+    hours_pages,
     insight_pages,
     my_care_pages,
     desk_pages,
@@ -164,6 +167,7 @@ _PAGES: Final[tuple[Any, ...]] = (
     roster_pages,
     quality_of_service,
     stock_pages,
+    visit_pages,
     work_pages,
 )
 

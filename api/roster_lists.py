@@ -7,11 +7,12 @@ from decimal import Decimal
 from api.access import Principal
 from api.problem import Problem
 from api.services import ApiServices
+from crm_core.day_planning import PlanChange, PlanReport
 from crm_core.domain.fieldwork import MaintenancePlan
 from crm_core.domain.fleet import DeviceBundle
 from crm_core.domain.identity import TechnicianId
 from crm_core.domain.roster import Absence
-from crm_core.domain.service import Technician
+from crm_core.domain.service import Role, Technician
 from crm_core.fieldwork.plans import used_share
 from crm_core.fieldwork.roster import absences_of
 from crm_core.ports import UnitOfWork
@@ -36,12 +37,19 @@ class CareInSight:
 
 def team_in_sight(services: ApiServices, principal: Principal, uow: UnitOfWork) -> list[Colleague]:
     """Return the technicians of the regions in sight by name, with absences that are not over."""
-    absences = absences_of(uow, principal.tenant, services.clock.now())
+    absences = absences_of(uow, principal.tenant, services.clock.now(), asked=True)
     found = [each for each in uow.technicians.all(principal.tenant) if _is_in_sight(principal, each)]
     return [
         Colleague(person, sorted(_own(absences, person), key=lambda each: each.starts))
         for person in sorted(found, key=lambda each: (not each.active, each.name))
     ]
+
+
+def own_or_visible(principal: Principal, uow: UnitOfWork, technician_id: str) -> Technician:
+    """Return the technician: for a technician only oneself, for others everybody of the regions in sight."""
+    if principal.role is Role.TECHNICIAN and technician_id != principal.technician_id:
+        raise Problem("not_found")
+    return visible_technician(principal, uow, technician_id)
 
 
 def visible_technician(principal: Principal, uow: UnitOfWork, technician_id: str) -> Technician:
@@ -50,6 +58,18 @@ def visible_technician(principal: Principal, uow: UnitOfWork, technician_id: str
     if found is None or not _is_in_sight(principal, found):
         raise Problem("not_found")
     return found
+
+
+def changes_in_sight(principal: Principal, uow: UnitOfWork, report: PlanReport) -> list[PlanChange]:
+    """Return the promises that a plan moved: those of the regions in sight, for a technician the own ones."""
+    if principal.role is Role.TECHNICIAN:
+        own = principal.technician_id
+        return [each for each in report.changes if own in (each.technician_before, each.technician)]
+    regions = {
+        each.device.device_id: each.site.region if each.site else None
+        for each in uow.devices.bundles(principal.tenant)
+    }
+    return [each for each in report.changes if principal.sees_region(regions.get(each.device_id))]
 
 
 def care_in_sight(

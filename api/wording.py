@@ -40,6 +40,11 @@ def reason_text(reason: Reason, messages: Messages, language: str) -> str:
     return messages.text(language, reason.key, **arguments)
 
 
+def note_text(note: str, messages: Messages, language: str) -> str:
+    """Return the remarks of a work order, those of the product in the reader's language."""
+    return "\n".join(messages.unpacked(language, line) for line in note.split("\n"))
+
+
 def guide_steps(order: WorkOrder, messages: Messages, language: str) -> list[str]:
     """Return the steps of the guide in words, in order."""
     return [messages.text(language, key) for key in order.guide_keys]

@@ -236,6 +236,7 @@ def _life(take: Taker) -> LifePolicy:
         replacement_share=take.number("forecasts.life.replacement_share", least=0.01, most=2),
         part_ticket_days_left=take.number("forecasts.life.part_ticket_days_left", most=365),
         device_years=take.number("forecasts.life.device_years", least=1, most=50),
+        proposal_rest=take.duration("forecasts.life.proposal_rest"),
         part_failed_share=take.number("forecasts.life.part_failed_share", least=0.01, most=0.99),
     )
 

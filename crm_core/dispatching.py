@@ -4,7 +4,7 @@ One visit serves all that is open at a device and that one person can do; suppli
 together, and those that run out soon are brought along.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -133,10 +133,9 @@ class Dispatcher:
             return saved
 
     def _staff(self, uow: UnitOfWork, tenant: TenantId, active: Iterable[WorkOrder]) -> Staff:
-        load = Counter(order.technician_id for order in active if order.technician_id is not None)
         away = away_at(uow, tenant, self._clock.now())
         there = [each for each in uow.technicians.all(tenant) if each.technician_id not in away]
-        return Staff(there, load)
+        return Staff.of(there, active)
 
     def _plan(
         self,

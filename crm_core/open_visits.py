@@ -34,6 +34,12 @@ class Staff:
     technicians: Sequence[Technician]
     load: Counter[TechnicianId]
 
+    @classmethod
+    def of(cls, technicians: Sequence[Technician], active: Iterable[WorkOrder]) -> "Staff":
+        """Return the people with the number of active orders that each has."""
+        load = Counter(order.technician_id for order in active if order.technician_id is not None)
+        return cls(technicians, load)
+
     def best_for(self, bundle: DeviceBundle, kind: WorkOrderKind) -> tuple[Technician | None, str]:
         """Return who should go and why: region and skill decide, then the fewest open jobs."""
         region = bundle.site.region if bundle.site is not None else "default"
@@ -112,6 +118,7 @@ class OpenVisits:
             each
             for each in self._at_site[order.site_id].values()
             if each.kind is WorkOrderKind.INSPECTION
+            and each.ticket_ids  # what somebody ordered is a visit of its own
             and each.technician_id in (None, order.technician_id)
             and each.planned_start is None
         ]

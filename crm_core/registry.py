@@ -144,11 +144,7 @@ class Registry:
             raise InvalidValue(f"a device that is taken away cannot be {state}; move it instead")
         now = self._clock.now()
         with self._uow_factory() as uow:
-            device = replace(
-                uow.devices.get(tenant, device_id), owner_state=state, site_id=None, contract_id=None
-            )
-            uow.devices.save(device)
-            self._end_period(uow, device, now, count)
+            device = take_out(uow, tenant, device_id, state, now, count)
             uow.commit()
         return self._tell(device)
 
@@ -198,7 +194,7 @@ class Registry:
             )
 
     def _begin_period(self, uow: UnitOfWork, device: Device, now: datetime, count: int | None) -> None:
-        self._end_period(uow, device, now, count)
+        _end_period(uow, device, now, count)
         if device.site_id is None or device.customer_id is None:
             return
         uow.devices.save_period(
@@ -213,7 +209,23 @@ class Registry:
             )
         )
 
-    def _end_period(self, uow: UnitOfWork, device: Device, now: datetime, count: int | None) -> None:
-        period = uow.devices.open_period(device.tenant, device.device_id)
-        if period is not None:
-            uow.devices.save_period(replace(period, to_instant=now, end_count=count))
+
+def take_out(
+    uow: UnitOfWork,
+    tenant: TenantId,
+    device_id: DeviceId,
+    state: OwnerState,
+    now: datetime,
+    count: int | None,
+) -> Device:
+    """Let a device stand at no customer any more, within a transaction: its period ends with its life count."""
+    device = replace(uow.devices.get(tenant, device_id), owner_state=state, site_id=None, contract_id=None)
+    uow.devices.save(device)
+    _end_period(uow, device, now, count)
+    return device
+
+
+def _end_period(uow: UnitOfWork, device: Device, now: datetime, count: int | None) -> None:
+    period = uow.devices.open_period(device.tenant, device.device_id)
+    if period is not None:
+        uow.devices.save_period(replace(period, to_instant=now, end_count=count))

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from crm_core.domain.errors import Conflict, IllegalTransition
+from crm_core.domain.errors import Conflict, IllegalTransition, InvalidValue
 from crm_core.domain.identity import DeviceId, TenantId, TicketId, WorkOrderId, ticket_number
 from crm_core.domain.policy import PolicyBook
 from crm_core.domain.service import (
@@ -301,7 +301,9 @@ class ServiceDesk:
         note: str,
         expected_version: int | None = None,
     ) -> WorkOrder:
-        """Cancel a work order; its open tickets wait for a new plan."""
+        """Cancel a work order; its open tickets wait for a new plan. `InvalidValue` without a reason."""
+        if not note.strip():
+            raise InvalidValue("say why the visit is called off")
 
         def change(order: WorkOrder, _now: datetime) -> WorkOrder:
             return replace(order, state=WorkOrderState.CANCELLED, note=note)

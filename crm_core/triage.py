@@ -15,6 +15,7 @@ from crm_core.conditions import FaultCodes
 from crm_core.domain.catalogue import Catalogue
 from crm_core.domain.fleet import DeviceBundle
 from crm_core.domain.identity import DEFAULT_TENANT, TenantId
+from crm_core.domain.messages import packed
 from crm_core.domain.policy import PolicyBook
 from crm_core.domain.service import (
     CauseTrack,
@@ -28,7 +29,7 @@ from crm_core.domain.service import (
 )
 from crm_core.domain.telemetry import DeviceState
 from crm_core.ports import Clock, TicketFilter, UnitOfWork, UnitOfWorkFactory
-from crm_core.raising import SERVED, covering, served, was_decided, with_news
+from crm_core.raising import PROPOSAL, SERVED, covering, rests_until, served, was_decided, with_news
 from crm_core.stock.cover import let_go
 from crm_core.stock.shelf import asked_for
 from crm_core.ticket_opening import HELD_BY_BUDGET, TicketOpener, is_urgent
@@ -231,8 +232,8 @@ class Triage:
             return track
         present = asked.covering
         if present is None:
-            wait = self._policy.triage.verify_after
-            if self._is_held_back(uow, track, bundle, now) or was_decided(uow, track, wait):
+            wait, rest = self._policy.triage.verify_after, self._policy.life.proposal_rest
+            if self._is_held_back(uow, track, bundle, now) or was_decided(uow, track, wait, rest):
                 return track
             opened = self._opener.open(uow, asked.track, bundle, now)
             if opened is not None:
@@ -290,10 +291,11 @@ class Triage:
     ) -> Ticket:
         done = last_event(ticket, Move.DONE)
         seen_at = forecast_causes.data_at(track.condition, track.last_seen)
-        if done is None or seen_at <= done.at + AFTER_REPAIR:
+        if done is None or ticket.category == PROPOSAL or seen_at <= done.at + AFTER_REPAIR:
             return ticket
         report.recurred += 1
-        return self._moved(ticket, Move.RECURRED, now, f"still {track.cause} at {seen_at:%Y-%m-%d %H:%M} UTC")
+        note = packed("tickets.note.still", cause=track.cause, at=f"{seen_at:%Y-%m-%d %H:%M}")
+        return self._moved(ticket, Move.RECURRED, now, note)
 
     # --- clearing ---
 
@@ -321,7 +323,7 @@ class Triage:
         order = uow.work_orders.active_for_ticket(ticket.tenant, ticket.ticket_id)
         if order is not None and order.state not in _NOT_ON_THE_WAY:
             return False
-        why = "telemetry shows that the cause is gone"
+        why = packed("tickets.note.gone")
         take_off_visit(uow, uow.tickets.save(self._moved(ticket, Move.CLEARED, now, why)), why)
         report.auto_resolved += 1
         return True
@@ -345,14 +347,18 @@ class Triage:
         held = last_event(ticket, Move.SUPPRESS)
         by_budget = held is not None and held.note == HELD_BY_BUDGET
         if by_budget and self._opener.may_release(uow, ticket, now):
-            self._opener.release(uow, ticket, now, "the budget has room")
+            self._opener.release(uow, ticket, now, packed("tickets.note.room"))
             report.released += 1
 
     def _perhaps_confirm(self, uow: UnitOfWork, ticket: Ticket, now: datetime, report: TriageReport) -> None:
         done = last_event(ticket, Move.DONE)
         ripe = done is None or now - done.at >= self._policy.triage.verify_after
-        if ripe and not self._still_on(uow, ticket, now):
-            uow.tickets.save(self._moved(ticket, Move.CONFIRMED, now, "telemetry stayed good"))
+        rest = rests_until(ticket, self._policy.life.proposal_rest)
+        if ripe and (rest is not None or not self._still_on(uow, ticket, now)):
+            note = packed("tickets.note.good")
+            if rest is not None:
+                note = packed("tickets.note.talked", until=f"{rest:%Y-%m-%d}")
+            uow.tickets.save(self._moved(ticket, Move.CONFIRMED, now, note))
             report.confirmed += 1
 
     def _still_on(

@@ -98,6 +98,10 @@ def a_fieldwork_policy() -> FieldworkPolicy:
         list_spread=Decimal("0.2"),
         care_pages=30_000,
         care_days=180,
+        granted_at_once=frozenset({"ill"}),
+        ordered_within=dict.fromkeys(
+            ("installation", "removal", "inspection", "maintenance"), timedelta(days=5)
+        ),
         pull_share=Decimal("0.85"),
     )
 
@@ -161,7 +165,11 @@ def a_policy(triage: TriagePolicy | None = None, calendar: BusinessCalendar | No
             early_waste_cost_per_day=1,
         ),
         life=LifePolicy(
-            replacement_share=0.8, part_ticket_days_left=14, device_years=7.0, part_failed_share=0.2
+            replacement_share=0.8,
+            part_ticket_days_left=14,
+            device_years=7.0,
+            part_failed_share=0.2,
+            proposal_rest=timedelta(days=90),
         ),
         failures=FailurePolicy(
             bundle_threshold_p14=0.15,
@@ -171,7 +179,14 @@ def a_policy(triage: TriagePolicy | None = None, calendar: BusinessCalendar | No
             visit_cost=280,
         ),
         dispatch=DispatchPolicy(
-            minutes_on_site={"supply": 15, "repair": 60},
+            minutes_on_site={
+                "supply": 15,
+                "repair": 60,
+                "installation": 90,
+                "removal": 45,
+                "inspection": 25,
+                "maintenance": 40,
+            },
             travel_speed_kmh=25,
             day_starts_minutes=540,
             day_ends_minutes=1080,

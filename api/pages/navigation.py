@@ -8,10 +8,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from api.access import CARE, CUSTOMERS, MANAGERS, MONEY, OFFICE, STAFF, SUPERVISORS, Principal, Rule
+from api.access import (
+    CARE,
+    CUSTOMERS,
+    MANAGERS,
+    MONEY,
+    OFFICE,
+    STAFF,
+    SUPERVISORS,
+    TECHNICIANS,
+    Principal,
+    Rule,
+)
 from crm_core.domain.service import Role
 
-_TECHNICIAN: Final = Rule(frozenset({Role.TECHNICIAN}))
 _INVOICED: Final = Rule(MONEY.roles | {Role.CUSTOMER}, owned=True)
 
 
@@ -35,8 +45,9 @@ class Entry:
 
 
 PLACES: Final[tuple[Place, ...]] = (
-    Place("my_work", "my_work", "/work", _TECHNICIAN),
-    Place("my_work", "van", "/van", _TECHNICIAN),
+    Place("my_work", "my_work", "/work", TECHNICIANS),
+    Place("my_work", "van", "/van", TECHNICIANS),
+    Place("my_work", "hours", "/hours", TECHNICIANS),
     Place("my_devices", "my_devices", "/my", CUSTOMERS),
     Place("my_devices", "my_care", "/my/care", CUSTOMERS),
     Place("my_devices", "my_questions", "/my/questions", CUSTOMERS),

@@ -9,14 +9,14 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
-from api.access import Principal
+from api.access import DISPATCHERS, Principal
 from api.pages import charts
 from api.pages.device_view import troubles_of
 from api.pages.supply_view import Words, level_words, percent_now, supply_name, tone_of
 from api.pages.ticket_view import place_of
 from api.service_lists import ACTIVE_ORDERS, list_orders
 from api.services import ApiServices
-from api.wording import guide_steps, ticket_title
+from api.wording import guide_steps, note_text, ticket_title
 from crm_core.domain.fieldwork import Check, MaintenancePlan, VisitRecord
 from crm_core.domain.fleet import DeviceBundle
 from crm_core.domain.identity import DeviceId, WorkOrderId
@@ -134,7 +134,7 @@ def order_context(
     reading = services.store.newest(order.tenant, order.device_id)
     site, customer = bundle.site, bundle.customer
     tickets = [uow.tickets.get(order.tenant, key) for key in order.ticket_ids]
-    dispatcher = principal.role in (Role.ADMIN, Role.DISPATCHER) and order.state in ACTIVE_ORDERS
+    dispatcher = principal.role in DISPATCHERS.roles and order.state in ACTIVE_ORDERS
     mover = principal.role is not Role.MANAGER
     return {
         "order": order,
@@ -156,6 +156,7 @@ def order_context(
         "seen": reading.polled_at if reading else None,
         "troubles": troubles_of(words, reading),
         "levels": _levels(words, reading, tickets),
+        "remark": note_text(order.note, words.messages, words.language),
         "guide": guide_steps(order, words.messages, words.language),
         "technicians": [p for p in uow.technicians.all(order.tenant) if p.active] if dispatcher else [],
         "next_move": _NEXT_MOVE.get(order.state) if mover else None,

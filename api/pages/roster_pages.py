@@ -1,28 +1,28 @@
 """Pages of the team and of regular care: who is away and what that changed, which machines are cared for and when."""
 
-from datetime import UTC, datetime, time, timedelta
+from collections.abc import Callable
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from api.access import DISPATCHERS, Principal, services_of, visible_bundle
 from api.pages.common import Dispatchers, Key, Office, failure_of, renderer_of, words_of
-from api.pages.forms import Form, checked, choice_of, count_of, day_of
-from api.pages.supply_view import Words
+from api.pages.forms import Form, checked, count_of
+from api.pages.roster_steps import clock_text, hours_in, note_absence, set_hours, take_absence_back
 from api.pages.ticket_view import place_of
 from api.problem import Problem
-from api.roster_lists import care_in_sight, team_in_sight, visible_technician
+from api.roster_lists import care_in_sight, changes_in_sight, team_in_sight
+from api.routes.roster import TechnicianKey, visible_absence
 from api.services import ApiServices
 from crm_core.domain.errors import Conflict, InvalidValue, NotFound
-from crm_core.domain.identity import DeviceId, TechnicianId
+from crm_core.domain.identity import DeviceId
 from crm_core.domain.roster import AbsenceKind
 
 router = APIRouter(include_in_schema=False)
 
-TechnicianKey = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 DeviceWord = Annotated[str, Query(max_length=64)]
 _SHOWN = 500
 
@@ -38,36 +38,46 @@ def report_absence(
     request: Request, principal: Dispatchers, form: Form, technician_id: TechnicianKey
 ) -> Response:
     """Note an absence, plan the day again, and show what that changed."""
-    checked(form, principal)
-    services = services_of(request)
-    with services.read_uow_factory() as uow:
-        visible_technician(principal, uow, technician_id)
-    try:
-        starts, ends = _days(form, services)
-        services.fieldwork.roster.note_absence(
-            principal.tenant,
-            TechnicianId(technician_id),
-            starts,
-            ends,
-            kind=choice_of(AbsenceKind, form.get("kind", ""), "kind"),
-            note=form.get("note", "")[:200],
-            actor=principal.name,
-        )
-    except InvalidValue as error:
-        failure, status = failure_of(request, principal, error)
-        return _team(request, principal, failure=f"{failure} {error}", status=status)
-    return _team(request, principal, planned=True)
+    return _changed(request, principal, form, lambda: note_absence(request, principal, form, technician_id))
+
+
+@router.post("/team/{technician_id}/hours")
+def change_hours(
+    request: Request, principal: Dispatchers, form: Form, technician_id: TechnicianKey
+) -> Response:
+    """Set somebody's hours, plan the day again, and show what that changed."""
+    return _changed(request, principal, form, lambda: set_hours(request, principal, form, technician_id))
 
 
 @router.post("/team/absences/{absence_id}/take-back")
 def take_back(request: Request, principal: Dispatchers, form: Form, absence_id: Key) -> Response:
     """Note that somebody is there after all."""
+    return _changed(request, principal, form, lambda: take_absence_back(request, principal, absence_id))
+
+
+@router.post("/team/absences/{absence_id}/decision")
+def decide(request: Request, principal: Dispatchers, form: Form, absence_id: Key) -> Response:
+    """Grant or refuse what a technician asked for, and plan the day again."""
+
+    def change() -> None:
+        visible_absence(request, principal, absence_id)
+        services_of(request).fieldwork.roster.decide(
+            principal.tenant, absence_id, granted=form.get("granted") == "yes", actor=principal.name
+        )
+
+    return _changed(request, principal, form, change)
+
+
+def _changed(
+    request: Request, principal: Principal, form: dict[str, str], change: Callable[[], object]
+) -> Response:
+    """Make a change of the roster and show the team with the new plan, or why it was refused."""
     checked(form, principal)
-    services = services_of(request)
-    with services.read_uow_factory() as uow:
-        absence = uow.fieldwork.absences.get(principal.tenant, absence_id)
-        visible_technician(principal, uow, absence.technician_id)
-    services.fieldwork.roster.take_back(principal.tenant, absence_id)
+    try:
+        change()
+    except (InvalidValue, Conflict) as error:
+        failure, status = failure_of(request, principal, error)
+        return _team(request, principal, failure=f"{failure} {error}", status=status)
     return _team(request, principal, planned=True)
 
 
@@ -90,18 +100,17 @@ def _team(
     report = services.planner.plan(principal.tenant) if planned else None
     now = services.clock.now()
     with services.read_uow_factory() as uow:
+        moved = changes_in_sight(principal, uow, report) if report else []
         team = team_in_sight(services, principal, uow)
         names = {each.technician_id: each.name for each in uow.technicians.all(principal.tenant)}
         bundles = {each.device.device_id: each for each in uow.devices.bundles(principal.tenant)}
     changes = [
         (
             change,
-            place_of(bundles[change.device_id]),
+            place_of(bundles.get(change.device_id)),
             services.messages.unpacked(words.language, change.reason),
         )
-        for change in (report.changes if report else ())
-        if (bundle := bundles.get(change.device_id)) is not None
-        and principal.sees_region(bundle.site.region if bundle.site else None)
+        for change in moved
     ]
     return renderer_of(request).page(
         request,
@@ -117,28 +126,9 @@ def _team(
         kinds=list(AbsenceKind),
         today=now.astimezone(ZoneInfo(services.settings.time_zone)).date().isoformat(),
         may_change=principal.role in DISPATCHERS.roles,
-        hours=_hours(words),
+        hours=hours_in(words),
+        clock_text=clock_text,
     )
-
-
-def _hours(words: Words) -> object:
-    """Return a filter that words somebody's own hours; nothing for those of the firm."""
-
-    def worded(begin: int | None, end: int | None) -> str:
-        if begin is None and end is None:
-            return words.messages.text(words.language, "roster.usual_hours")
-        return "–".join("" if each is None else f"{each // 60:02}:{each % 60:02}" for each in (begin, end))
-
-    return worded
-
-
-def _days(form: dict[str, str], services: ApiServices) -> tuple[datetime, datetime]:
-    """Return the instants of a first and a last day away; today begins now, so that what was done stays done."""
-    zone = ZoneInfo(services.settings.time_zone)
-    first, last = day_of(form.get("first", ""), "first"), day_of(form.get("last", ""), "last")
-    starts = datetime.combine(first, time.min, zone).astimezone(UTC)
-    ends = (datetime.combine(last, time.min, zone) + timedelta(days=1)).astimezone(UTC)
-    return max(starts, services.clock.now()), ends
 
 
 # --- regular care ---

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.access import DISPATCHERS, FIELD_JOB, OWNED, STAFF, Principal, services_of
+from api.access import DISPATCHERS, FIELD_JOB, OWNED, STAFF, Principal, services_of, visible_bundle
 from api.conditional import check_if_match, set_etag
 from api.direct_route import DirectRoute
 from api.documents.work_order import render
@@ -18,9 +18,18 @@ from api.pages.formats import Formats
 from api.pages.supply_view import Words
 from api.paging import Cursor, Limit, decode_number, encode_cursor
 from api.problem import Problem
+from api.roster_lists import visible_technician
 from api.routes.tickets import IdempotencyKey, IfMatch
 from api.schemas.base import Page
-from api.schemas.service import AssignInput, CompleteInput, NoteInput, WorkOrderDetail, WorkOrderRow
+from api.schemas.service import (
+    AssignInput,
+    CompleteInput,
+    NoteInput,
+    ReasonInput,
+    VisitOrder,
+    WorkOrderDetail,
+    WorkOrderRow,
+)
 from api.service_lists import ACTIVE_ORDERS, list_orders, visible_order
 from crm_core.domain.identity import DeviceId, TechnicianId, WorkOrderId
 from crm_core.domain.service import WorkOrder, WorkOrderState
@@ -102,6 +111,48 @@ def work_order_document(
         paper = paper_of(services, uow, order, reading, words, link_to_job(services, order))
     headers = {"Content-Disposition": f'inline; filename="{paper.number}.pdf"'}
     return Response(render(paper), media_type="application/pdf", headers=headers)
+
+
+@router.post("/work-orders", summary="Order a visit", status_code=201)
+def order_visit(
+    request: Request,
+    response: Response,
+    principal: Annotated[Principal, Depends(DISPATCHERS)],
+    body: VisitOrder,
+    _key: IdempotencyKey = None,
+) -> WorkOrderDetail:
+    """Order an installation, a removal, an inspection or care; with a start it is agreed, else the plan finds one."""
+    if body.start is not None and body.start.tzinfo is None:
+        raise Problem("invalid_input", "start is an instant with its zone")
+    services = services_of(request)
+    with services.read_uow_factory() as uow:
+        visible_bundle(principal, uow, body.device_id)
+        if body.technician_id is not None:
+            visible_technician(principal, uow, body.technician_id)
+    made = services.fieldwork.jobs.order(principal.tenant, body.ordered(), actor=principal.name)
+    return _detail(request, response, principal, made)
+
+
+@router.post("/work-orders/{work_order_id}/cancel", summary="Call a visit off")
+def cancel_visit(
+    request: Request,
+    response: Response,
+    principal: Annotated[Principal, Depends(DISPATCHERS)],
+    work_order_id: WorkOrderKey,
+    body: ReasonInput,
+    _if_match: IfMatch = None,
+    _key: IdempotencyKey = None,
+) -> WorkOrderDetail:
+    """Call a visit off with its reason; open tickets of it wait for a new plan."""
+    version = _version(request, principal, work_order_id)
+    order = services_of(request).servicedesk.cancel_order(
+        principal.tenant,
+        WorkOrderId(work_order_id),
+        actor=principal.name,
+        note=body.reason,
+        expected_version=version,
+    )
+    return _detail(request, response, principal, order)
 
 
 @router.post("/work-orders/{work_order_id}/assign", summary="Assign to a technician")

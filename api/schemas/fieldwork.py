@@ -40,6 +40,8 @@ class VisitInput(Input):
                 "cleaned",
                 "counters_reset",
                 "tested",
+                "data_erased",
+                "handed_back",
             ]
         ],
         Field(max_length=20, default_factory=list),

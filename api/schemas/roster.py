@@ -23,8 +23,21 @@ class AbsenceInput(Input):
     note: Annotated[str, Field(max_length=200), AfterValidator(clean_text)] = ""
 
 
+class HoursInput(Input):
+    """Somebody's own working hours in minutes after local midnight; null for those of the firm."""
+
+    starts_minutes: Annotated[int, Field(ge=0, le=1440)] | None
+    ends_minutes: Annotated[int, Field(ge=0, le=1440)] | None
+
+
+class AbsenceDecision(Input):
+    """A dispatcher's word on what a technician asked for."""
+
+    granted: bool
+
+
 class AbsenceBody(Output):
-    """An absence; one that was taken back does not count."""
+    """An absence; one that was taken back, or that nobody granted yet, does not count."""
 
     absence_id: int
     technician_id: str
@@ -34,6 +47,8 @@ class AbsenceBody(Output):
     note: str
     noted_by: str
     taken_back: bool
+    granted: bool
+    decided_by: str
 
     @classmethod
     def of(cls, absence: Absence) -> "AbsenceBody":
@@ -120,6 +135,13 @@ class PlanBody(Output):
                 for number, why in report.left_out.items()
             ],
         )
+
+
+class HoursAnswer(Output):
+    """The technician with the new hours, and what they changed in the plan."""
+
+    technician: TechnicianBody
+    plan: PlanBody
 
 
 class AbsenceAnswer(Output):

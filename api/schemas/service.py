@@ -1,16 +1,18 @@
 """Tickets and work orders as JSON."""
 
 from dataclasses import replace
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 from api.schemas.base import Input, Instant, LongText, Name, Output, ShortText, clean_text
-from api.wording import clock_reasons, guide_steps, ticket_title
-from crm_core.domain.identity import ticket_number, work_order_number
+from api.wording import clock_reasons, guide_steps, note_text, ticket_title
+from crm_core.domain.identity import DeviceId, TechnicianId, ticket_number, work_order_number
 from crm_core.domain.messages import Messages
 from crm_core.domain.policy import PolicyBook
-from crm_core.domain.service import SlaClock, Ticket, WorkOrder
+from crm_core.domain.service import SlaClock, Ticket, WorkOrder, WorkOrderKind
+from crm_core.fieldwork.jobs import Ordered
 from crm_core.ticket_opening import held_until
 
 
@@ -112,7 +114,10 @@ class TicketDetail(TicketRow):
             **_ticket_fields(ticket, messages, language),
             clocks=[ClockBody.of(clock, ticket, messages, language, policy) for clock in ticket.clocks],
             evidence=[EvidenceBody.model_validate(row) for row in ticket.evidence] if inside else [],
-            events=[TicketEventBody.model_validate(event) for event in events],
+            events=[
+                TicketEventBody.model_validate(replace(event, note=messages.unpacked(language, event.note)))
+                for event in events
+            ],
             policy_version=ticket.policy_version,
         )
 
@@ -216,7 +221,7 @@ class WorkOrderDetail(WorkOrderRow):
             guide=guide_steps(order, messages, language),
             outcome=order.outcome,
             confirmed_cause=order.confirmed_cause,
-            note=order.note if inside else "",
+            note=note_text(order.note, messages, language) if inside else "",
             count_before=order.count_before,
             count_after=order.count_after,
         )
@@ -269,6 +274,26 @@ class AssignInput(Input):
 
     technician_id: Name
     reason: LongText = ""
+
+
+class VisitOrder(Input):
+    """A visit that no ticket asks for. `start` is agreed with the customer; without it the plan finds one."""
+
+    device_id: Name
+    kind: Literal["installation", "removal", "inspection", "maintenance"]
+    start: Annotated[datetime, Field(strict=False)] | None = None
+    technician_id: Name | None = None
+    note: LongText = ""
+
+    def ordered(self) -> Ordered:
+        """Return the order as the product knows it."""
+        return Ordered(
+            device_id=DeviceId(self.device_id),
+            kind=WorkOrderKind(self.kind),
+            start=self.start,
+            technician_id=None if self.technician_id is None else TechnicianId(self.technician_id),
+            note=self.note,
+        )
 
 
 class CompleteInput(Input):

@@ -2,6 +2,8 @@
 
 from config.policy_taker import Taker
 from crm_core.domain.fieldwork_policy import FieldworkPolicy
+from crm_core.domain.roster import AbsenceKind
+from crm_core.fieldwork.jobs import ORDERED
 
 
 def fieldwork_policy(take: Taker) -> FieldworkPolicy:
@@ -16,5 +18,11 @@ def fieldwork_policy(take: Taker) -> FieldworkPolicy:
         list_spread=take.decimal("fieldwork.estimate.list_spread", most=1),
         care_pages=take.whole("fieldwork.care.pages", least=100, most=10_000_000),
         care_days=take.whole("fieldwork.care.days", least=1, most=3650),
+        granted_at_once=frozenset(
+            kind.value for kind in AbsenceKind if take.flag(f"fieldwork.absences.at_once.{kind.value}")
+        ),
+        ordered_within={
+            kind.value: take.duration(f"fieldwork.ordered_within.{kind.value}") for kind in ORDERED
+        },
         pull_share=take.decimal("fieldwork.care.pull_share", least=0.1, most=1),
     )

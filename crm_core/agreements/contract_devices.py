@@ -12,7 +12,7 @@ from crm_core.agreements.price_changes import rent_of
 from crm_core.billing.deposits import return_deposit
 from crm_core.billing.settling import add_item
 from crm_core.domain.billing import AccountItem, LineKind
-from crm_core.domain.contracts import Agreement, ContractLine, DeviceStay
+from crm_core.domain.contracts import Agreement, ContractEvent, ContractLine, DeviceStay
 from crm_core.domain.errors import Conflict, InvalidValue, NotFound
 from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.domain.messages import packed
@@ -233,6 +233,26 @@ class ContractDevices(AgreementChanges):
                 ),
             )
         return penalty
+
+
+def end_stay(
+    uow: UnitOfWork, tenant: TenantId, device_id: DeviceId, at: datetime, count: int | None, actor: str
+) -> None:
+    """End the stay of a device that was carried away, within a transaction; one that has none is left alone."""
+    for agreement in uow.agreements.contracts.of_device(tenant, device_id):
+        present = next(
+            (row for row in agreement.stays if row.device_id == device_id and row.to_at is None), None
+        )
+        if present is None or at <= present.from_at:
+            continue
+        closed = replace(present, to_at=at, end_count=count)
+        state = agreement.state
+        event = ContractEvent(
+            at=at, actor=actor, event="taken_away", from_state=state, to_state=state,
+            note=f"{device_id} from {present.line_id}",
+        )  # fmt: skip
+        stays = tuple(closed if row == present else row for row in agreement.stays)
+        uow.agreements.contracts.save(replace(agreement, stays=stays, events=(*agreement.events, event)))
 
 
 def _serving(agreement: Agreement, line_id: str) -> DeviceStay | None:

@@ -22,6 +22,8 @@ class Check(StrEnum):
     CLEANED = "cleaned"
     COUNTERS_RESET = "counters_reset"
     TESTED = "tested"
+    DATA_ERASED = "data_erased"  # nothing of the customer's leaves with the machine
+    HANDED_BACK = "handed_back"  # the customer signed what was taken away
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,4 +18,6 @@ class FieldworkPolicy:
     list_spread: Decimal  # share below and above the list price when there are too few
     care_pages: int  # regular care by pages ... (112)
     care_days: int  # ... or days, whichever comes first
+    granted_at_once: frozenset[str]  # kinds of absences that need nobody's word when technicians report them
+    ordered_within: dict[str, timedelta]  # by kind: when a visit that somebody ordered without a day is due
     pull_share: Decimal  # care that has used so much of its plan goes along with the next visit of the site

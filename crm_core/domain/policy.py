@@ -108,6 +108,7 @@ class LifePolicy:
     replacement_share: float  # 0.8 of the design life
     part_ticket_days_left: float
     device_years: float  # the second limit: age since installation
+    proposal_rest: timedelta  # from a talk about replacement that changed nothing to the next one
     part_failed_share: float  # of the company's own parts of a kind: then the next one is renewed
 
 

@@ -19,7 +19,10 @@ class AbsenceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Absence:
-    """A technician is away from `starts` until before `ends`; one that was taken back stays in the file."""
+    """A technician is away from `starts` until before `ends`; one that was taken back stays in the file.
+
+    What a technician asks for is not `granted` until a dispatcher says so; until then everybody counts on the person.
+    """
 
     tenant: TenantId
     technician_id: TechnicianId
@@ -30,6 +33,8 @@ class Absence:
     noted_at: datetime
     note: str = ""
     taken_back: bool = False
+    granted: bool = True
+    decided_by: str = ""
     absence_id: int = 0
     version: int = 1
 
@@ -37,6 +42,16 @@ class Absence:
         if self.ends <= self.starts:
             raise InvalidValue("an absence ends after it begins")
 
+    @property
+    def holds(self) -> bool:
+        """True if the day plan has to do without the person."""
+        return self.granted and not self.taken_back
+
+    @property
+    def waits(self) -> bool:
+        """True while nobody has decided on what was asked for."""
+        return not self.granted and not self.taken_back
+
     def covers(self, at: datetime) -> bool:
         """Return True if the technician is away at an instant."""
-        return not self.taken_back and self.starts <= at < self.ends
+        return self.holds and self.starts <= at < self.ends

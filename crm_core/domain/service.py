@@ -201,6 +201,7 @@ class WorkOrderKind(StrEnum):
     INSPECTION = "inspection"
     REPLACEMENT = "replacement"
     INSTALLATION = "installation"
+    REMOVAL = "removal"
     MAINTENANCE = "maintenance"
 
 

@@ -8,17 +8,21 @@ from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
+from crm_core.agreements.contract_devices import end_stay
 from crm_core.billing.charges import price_of_repair
 from crm_core.billing.repair_desk import Collected, RepairDesk
 from crm_core.domain.charges import ChargeState, ChargeStep, PartCharge, RepairCharge
 from crm_core.domain.errors import Conflict
 from crm_core.domain.fieldwork import AttachmentKind, Check, Estimate, EstimateState, VisitRecord
+from crm_core.domain.fleet import OwnerState
 from crm_core.domain.policy import PolicyBook
 from crm_core.domain.service import WorkOrder, WorkOrderKind
 from crm_core.fieldwork.evidence import Evidence, visit_record
 from crm_core.ports import UnitOfWork
+from crm_core.registry import take_out
 
 _FIXED: Final = "fixed"
+_SIGNED: Final = frozenset({Check.HAND_OVER, Check.HANDED_BACK})
 _HOUR: Final = Decimal(60)
 _CENT_HOURS: Final = Decimal("0.01")
 
@@ -50,6 +54,9 @@ class VisitClosing:
         if order.kind is not WorkOrderKind.PHONE and order.customer_id is not None:
             visit = self._with_price(uow, order, visit, now, actor)
         uow.fieldwork.visits.save(replace(visit, finished_at=now))
+        if order.kind is WorkOrderKind.REMOVAL and order.outcome == _FIXED:
+            end_stay(uow, order.tenant, order.device_id, now, order.count_after, actor)
+            take_out(uow, order.tenant, order.device_id, OwnerState.STOCK, now, order.count_after)
 
     def _with_evidence(
         self, uow: UnitOfWork, order: WorkOrder, visit: VisitRecord, now: datetime
@@ -57,7 +64,7 @@ class VisitClosing:
         missing = self._evidence.missing(uow, order, visit, now)
         if missing:
             raise Conflict(f"before this {order.kind} closes: {', '.join(missing)}")
-        if Check.HAND_OVER in {mark.check for mark in visit.checks}:
+        if _SIGNED & {mark.check for mark in visit.checks}:
             files = uow.fieldwork.attachments.where(order.tenant, work_order_id=order.work_order_id)
             if not any(each.kind is AttachmentKind.SIGNATURE for each in files) or not visit.signed_by:
                 raise Conflict("the customer signs the hand-over: signature and name are missing")

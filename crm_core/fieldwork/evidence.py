@@ -31,6 +31,7 @@ REQUIRED: Final[Mapping[WorkOrderKind, tuple[Check, ...]]] = {
         Check.TRAINING_SHOWN,
         Check.HAND_OVER,
     ),
+    WorkOrderKind.REMOVAL: (Check.DATA_ERASED, Check.HANDED_BACK),
     WorkOrderKind.MAINTENANCE: (Check.CLEANED, Check.TESTED),
 }
 _MOST: Final = 100

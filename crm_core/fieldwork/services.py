@@ -7,6 +7,7 @@ from crm_core.domain.policy import PolicyBook
 from crm_core.fieldwork.closing import VisitClosing
 from crm_core.fieldwork.estimates import Estimates
 from crm_core.fieldwork.evidence import Evidence
+from crm_core.fieldwork.jobs import Jobs
 from crm_core.fieldwork.plans import CarePlans
 from crm_core.fieldwork.roster import Roster
 from crm_core.ports import AttachmentStore, Clock, TelemetryStore, UnitOfWorkFactory
@@ -21,6 +22,7 @@ class FieldworkServices:
     estimates: Estimates
     plans: CarePlans
     roster: Roster
+    jobs: Jobs
 
 
 def build_fieldwork(
@@ -38,5 +40,6 @@ def build_fieldwork(
         closing=VisitClosing(policy, evidence, repairs),
         estimates=Estimates(uow_factory, clock, policy, repairs),
         plans=CarePlans(uow_factory, clock, policy, store),
-        roster=Roster(uow_factory, clock),
+        roster=Roster(uow_factory, clock, policy),
+        jobs=Jobs(uow_factory, clock, policy),
     )

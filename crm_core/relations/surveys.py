@@ -25,7 +25,11 @@ from crm_core.relations.periods import local_day, months_before
 from crm_core.relations.segments import classes_at
 from crm_core.relations.truth import Share, Truth, truth_of
 
-_RATED: Final = frozenset({WorkOrderKind.REPAIR, WorkOrderKind.SUPPLY, WorkOrderKind.INSPECTION})
+_RATED: Final = frozenset(WorkOrderKind) - {
+    WorkOrderKind.PHONE,
+    WorkOrderKind.REPLACEMENT,
+    WorkOrderKind.REMOVAL,
+}
 _RATE_BACK: Final = timedelta(days=3)
 
 

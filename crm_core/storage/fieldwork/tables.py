@@ -111,6 +111,8 @@ absences = Table(
     Column("noted_at", Instant, nullable=False),
     Column("note", String, nullable=False),
     Column("taken_back", Boolean, nullable=False),
+    Column("granted", Boolean, nullable=False),
+    Column("decided_by", String, nullable=False),
     Column("version", Integer, nullable=False),
     refers("technicians", "technician_id"),
     Index("ix_absences_ends", "tenant", "ends"),

@@ -13,7 +13,10 @@ ROSTER_OBJECTS = {
     "absence_id": {"own": "1", "foreign": "2", "absent": "99999"},
 }
 ROSTER_BODIES = {
-    "AbsenceInput": {"starts": "2030-05-01T00:00:00Z", "ends": "2030-05-02T00:00:00Z", "kind": "leave"}
+    "AbsenceInput": {"starts": "2030-05-01T00:00:00Z", "ends": "2030-05-02T00:00:00Z", "kind": "leave"},
+    "HoursInput": {"starts_minutes": None, "ends_minutes": None},
+    "AbsenceDecision": {"granted": True},
+    "VisitOrder": {"device_id": "c3525-01", "kind": "inspection"},
 }
 
 

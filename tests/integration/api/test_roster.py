@@ -120,3 +120,71 @@ def test_a_work_order_of_regular_care_says_why(world, browser):
         "Regular care is due every 90 days"
         in browser("dispatcher").get(f"/work-orders/{plan.work_order_id}").text
     )
+
+
+def test_technicians_ask_for_days_off_and_a_dispatcher_grants_them(world, client):
+    me, boss, where = client("tech-li"), client("dispatcher"), f"/api/v1/technicians/{EAST}"
+    promised(world)
+    asked = me.post(f"{where}/absences", json={**week(world), "kind": "leave"}).json()
+    assert (asked["absence"]["granted"], asked["plan"]["changes"]) == (False, [])
+    key = asked["absence"]["absence_id"]
+    assert [each["absence_id"] for each in me.get(where).json()["absences"]] == [key]
+    assert me.post(f"/api/v1/absences/{key}/decision", json={"granted": True}).status_code == 403
+    granted = boss.post(f"/api/v1/absences/{key}/decision", json={"granted": True}).json()
+    assert granted["absence"]["granted"] is True
+    assert granted["plan"]["changes"], "the plan follows"
+    assert boss.post(f"/api/v1/absences/{key}/decision", json={"granted": False}).status_code == 409
+    assert me.post(f"/api/v1/absences/{key}/take-back").json()["absence"]["taken_back"] is True
+
+
+def test_technicians_change_nobody_else(world, client):
+    a_second_technician(world)
+    me = client("tech-li")
+    assert me.get("/api/v1/technicians/sun").status_code == 404
+    assert me.post("/api/v1/technicians/sun/absences", json=week(world)).status_code == 404
+    hours = {"starts_minutes": 600, "ends_minutes": 900}
+    assert me.post("/api/v1/technicians/sun/hours", json=hours).status_code == 404
+    own = me.post(f"/api/v1/technicians/{EAST}/hours", json=hours).json()["technician"]
+    assert (own["shift_starts_minutes"], own["shift_ends_minutes"]) == (600, 900)
+    backwards = {"starts_minutes": 900, "ends_minutes": 600}
+    assert me.post(f"/api/v1/technicians/{EAST}/hours", json=backwards).status_code == 422
+
+
+def test_the_own_page_of_hours_asks_and_the_team_page_decides(world, browser):
+    me, boss = browser("tech-li"), browser("dispatcher")
+    day = (world.services.clock.now() + timedelta(days=9)).date().isoformat()
+    fields = {"csrf": token_of(me, "/hours"), "kind": "leave", "first": day, "last": day, "note": "wedding"}
+    shown = me.post("/hours/absences", data=fields)
+    assert "waits for a dispatcher" in shown.text
+    assert "wedding" in boss.get("/team").text
+    number = shown.text.split("/hours/absences/")[-1].split("/")[0]
+    decided = {"csrf": token_of(boss, "/team"), "granted": "yes"}
+    assert boss.post(f"/team/absences/{number}/decision", data=decided).status_code == 200
+    assert "waits for a dispatcher" not in me.get("/hours").text
+    kept = me.post("/hours", data={"csrf": fields["csrf"], "starts": "08:30", "ends": ""})
+    assert 'value="08:30"' in kept.text
+    assert me.post("/hours", data={"csrf": fields["csrf"], "starts": "25:00"}).status_code == 422
+    assert boss.get("/hours").status_code == 403
+
+
+def test_a_visit_is_ordered_and_called_off(world, client, browser):
+    boss, page = client("dispatcher"), browser("dispatcher")
+    wanted = {"device_id": "c3525-01", "kind": "installation", "note": "second floor"}
+    made = boss.post("/api/v1/work-orders", json=wanted)
+    assert made.status_code == 201, made.text
+    assert len(made.json()["guide"]) == 5
+    assert boss.post("/api/v1/work-orders", json=wanted).status_code == 409
+    assert client("dispatcher-west").post("/api/v1/work-orders", json=wanted).status_code == 404
+    where = f"/work-orders/{made.json()['work_order_id']}"
+    assert "second floor" in page.get(where).text
+    version = made.json()["version"]
+    blank = {"csrf": token_of(page, "/team"), "version": version, "reason": " "}
+    assert page.post(f"{where}/cancel", data=blank).status_code == 422
+    reason = {"reason": "the customer moves"}
+    off = boss.post(f"/api/v1{where}/cancel", json=reason, headers={"If-Match": "*"})
+    assert off.json()["state"] == "cancelled"
+    form = {"csrf": blank["csrf"], "device": "c3525-01", "kind": "removal", "start": "2031-05-06T10:30"}
+    ordered = page.post("/work-orders/new", data=form, follow_redirects=True)
+    assert "Day agreed with the customer" in ordered.text
+    refused = page.post("/work-orders/new", data={**form, "start": "soon"})
+    assert (refused.status_code, 'value="soon"' in refused.text) == (422, True)

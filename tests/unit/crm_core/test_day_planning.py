@@ -90,7 +90,7 @@ def test_a_day_that_is_full_says_so():
 
 def ill(desk, technician="t1", hours=9):
     now = desk.clock.now()
-    Roster(desk.uow_factory, desk.clock).note_absence(
+    Roster(desk.uow_factory, desk.clock, desk.policy).note_absence(
         TENANT, technician, now, now + timedelta(hours=hours), kind=AbsenceKind.ILL, actor="u1"
     )
 

@@ -1,13 +1,16 @@
 """What forecasts and silence make of triage: one cause with the device's own words, zones of no decision."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from crm_core.domain.fleet import SnmpAddress, Transport
 from crm_core.domain.service import SignalOrigin, TicketState
 from crm_core.domain.telemetry import DeviceState
-from crm_core.silence import heard_since
+from crm_core.servicedesk import Outcome
+from crm_core.silence import heard_since, is_silent, silent_until
 from tests.builders import (
     T0,
     TENANT,
@@ -16,9 +19,10 @@ from tests.builders import (
     a_life_forecast,
     a_supply_forecast,
 )
-from tests.policies import L2
+from tests.policies import L2, a_policy
 from tests.unit.crm_core.desk import Desk
 
+POLICY = a_policy()
 TONER = a_condition("supply.1.1", L2)
 
 
@@ -78,6 +82,38 @@ def test_eighty_percent_of_the_design_life_is_a_proposal():
     assert (desk.ticket().cause, desk.ticket().category) == ("life.device", "replacement")
 
 
+def talked_over(outcome=Outcome.FIXED):
+    """Return a desk on which a proposal was talked over just now."""
+    desk = Desk()
+    forecast(desk, a_life_forecast(0.85))
+    desk.dispatcher.dispatch(TENANT)
+    desk.servicedesk.done(TENANT, desk.orders()[-1].work_order_id, actor="t1", outcome=outcome)
+    return desk
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FIXED, Outcome.NO_FAULT_FOUND])
+def test_a_proposal_that_was_talked_over_rests_and_then_comes_back(outcome):
+    desk = talked_over(outcome)
+    for _ in range(89):
+        desk.later(days=1)
+        forecast(desk, a_life_forecast(0.86, made_at=desk.clock.now()))
+        desk.servicedesk.close_settled(TENANT)
+        assert len(desk.tickets()) == 1
+    first = desk.ticket()
+    assert first.state is TicketState.CLOSED
+    assert any(event.note == "tickets.note.talked?until=2026-05-31" for event in first.events), first.events
+    desk.later(days=1)
+    forecast(desk, a_life_forecast(0.86, made_at=desk.clock.now()))
+    assert [each.is_open for each in desk.tickets()] == [False, True]
+
+
+def test_a_talk_that_failed_does_not_rest():
+    desk = talked_over(Outcome.NOT_FIXED)
+    desk.later(days=1)
+    forecast(desk, a_life_forecast(0.86, made_at=desk.clock.now()))
+    assert desk.ticket().state is TicketState.ESCALATED
+
+
 def state(last_seen, device_id="d1"):
     return DeviceState(
         device_id=device_id, last_seen=last_seen, life_count=None, lowest_supply_percent=None,
@@ -112,3 +148,13 @@ def test_silence_counts_only_when_offices_are_open():
 def test_silence_counts_for_devices_that_can_be_heard(transport, snmp, last_seen, since):
     device = a_device(transport=transport, snmp=snmp, registered_at=T0 - timedelta(days=9))
     assert heard_since(device, last_seen) == since
+
+
+@given(
+    now=st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31), timezones=st.just(UTC)),
+    age=st.timedeltas(timedelta(), timedelta(days=30)),
+)
+def test_one_instant_tells_who_is_silent(now, age):
+    quiet = silent_until(POLICY, now)
+    assert is_silent(POLICY, quiet, now)
+    assert is_silent(POLICY, now - age, now) == (now - age <= quiet)

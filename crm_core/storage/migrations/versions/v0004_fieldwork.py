@@ -150,6 +150,8 @@ def upgrade() -> None:
         sa.Column("noted_at", Instant(), nullable=False),
         sa.Column("note", sa.String(), nullable=False),
         sa.Column("taken_back", sa.Boolean(), nullable=False),
+        sa.Column("granted", sa.Boolean(), nullable=False),
+        sa.Column("decided_by", sa.String(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["tenant", "technician_id"],
