@@ -3,7 +3,13 @@
 from datetime import time, timedelta
 from decimal import Decimal
 
-from crm_core.domain.billing_policy import BillingPolicy, MeterPolicy, RepairItem, RepairPolicy
+from crm_core.domain.billing_policy import (
+    BillingPolicy,
+    MeterPolicy,
+    RepairItem,
+    RepairPolicy,
+    StatementPolicy,
+)
 from crm_core.domain.contract_policy import ContractPolicy, ShortTermPolicy, TermDiscount
 
 
@@ -58,6 +64,9 @@ def a_billing_policy(**changes: object) -> BillingPolicy:
             silent_after=timedelta(days=3),
             estimate_days=60,
             pool_carry_over_months=1,
+        ),
+        "statements": StatementPolicy(
+            oldest=timedelta(days=45), far_factor=3.0, slack_pages=300, remind_days_before=4
         ),
         "repairs": a_repair_policy(),
         **changes,

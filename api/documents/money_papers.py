@@ -7,9 +7,10 @@ from api.documents.work_order import Paper, Section
 from api.pages.supply_view import Words
 from api.services import ApiServices
 from crm_core.billing.charges import PriceListRow
-from crm_core.domain.billing import DeviceUsage, Invoice, MeterPoint, Payment
+from crm_core.domain.billing import DeviceUsage, Invoice, MeterPoint, Payment, Quality
 from crm_core.domain.contracts import Agreement
 from crm_core.domain.fleet import Customer
+from crm_core.domain.meter_statements import source_of
 
 
 def money(amount: Decimal) -> str:
@@ -185,5 +186,8 @@ def _t(words: Words, key: str) -> str:
 
 
 def _point(point: MeterPoint, words: Words) -> str:
-    quality = words.messages.text(words.language, f"billing.quality.{point.quality.value}")
+    source, text = source_of(point), f"billing.quality.{point.quality.value}"
+    if point.quality is Quality.STATED and source is not None:
+        text = f"billing.quality.stated_{source}"
+    quality = words.messages.text(words.language, text, on=words.formats.day(point.at))
     return f"{point.total if point.total is not None else '?'} ({words.formats.stamp(point.at)}, {quality})"

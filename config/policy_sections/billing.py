@@ -1,7 +1,13 @@
 """Reads the figures of billing from `config/policy/billing.yaml`, checked for type and range."""
 
 from config.policy_taker import Taker
-from crm_core.domain.billing_policy import BillingPolicy, MeterPolicy, RepairItem, RepairPolicy
+from crm_core.domain.billing_policy import (
+    BillingPolicy,
+    MeterPolicy,
+    RepairItem,
+    RepairPolicy,
+    StatementPolicy,
+)
 from crm_core.domain.errors import InvalidConfiguration
 
 
@@ -19,6 +25,12 @@ def billing_policy(take: Taker) -> BillingPolicy:
             silent_after=take.duration("billing.meters.silent_after"),
             estimate_days=take.whole("billing.meters.estimate_days", least=1, most=366),
             pool_carry_over_months=take.whole("billing.meters.pool_carry_over_months", most=60),
+        ),
+        statements=StatementPolicy(
+            oldest=take.duration("billing.statements.oldest"),
+            far_factor=take.number("billing.statements.far_factor", least=1, most=100),
+            slack_pages=take.whole("billing.statements.slack_pages"),
+            remind_days_before=take.whole("billing.statements.remind_days_before", most=28),
         ),
         repairs=_repairs(take),
     )

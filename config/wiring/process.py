@@ -150,7 +150,7 @@ def _analysing(process: Process) -> list[NamedPart]:
         "training", schedule.training_at, job(partial(_train, core, desk)), schedule.training_weekday
     )
     schedule_customers(core, customers_of(core, telemetry.store), supervisor, job)
-    schedule_billing(core, money_of(core, telemetry.store), supervisor, job)
+    schedule_billing(core, money_of(core, telemetry.store), telemetry.store, supervisor, job)
     schedule_trust(core, supervisor, job)
     return [NamedPart("leader lease", lambda: None, lease.release)]
 

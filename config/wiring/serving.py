@@ -21,6 +21,7 @@ from config.replay_desk import ReplayDesk
 from config.settings import Settings
 from config.supervision import Supervisor
 from config.wiring.analysing import Desk
+from config.wiring.billing import attachments_of
 from config.wiring.core import Core, open_lock
 from config.wiring.customers import customers_of
 from config.wiring.dead_letters import DeadLetterDesk
@@ -68,7 +69,7 @@ def build_api(
         hook_secrets=core.hook_secrets,
         subjects=core.subjects,
         customers=customers_of(core, store, public_url),
-        money=build_money(core.uow_factory, reading, store, core.clock, core.policy),
+        money=build_money(core.uow_factory, reading, store, core.clock, core.policy, attachments_of(core)),
         policies=core.shelf,
         exchange=build_exchange(core, lambda readings: telemetry.ingest.land(readings).stored),
         replays=ReplayDesk(

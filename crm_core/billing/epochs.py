@@ -73,7 +73,7 @@ def _is_false(before: MeterPoint, point: MeterPoint, after: MeterPoint, most_pag
     low, middle, high = before.total or 0, point.total or 0, after.total or 0
     if not low <= high or low <= middle <= high:
         return False
-    return high - low <= _limit(before, after, most_pages_a_day)
+    return high - low <= most_pages(before, after, most_pages_a_day)
 
 
 def _step(opening: MeterPoint, closing: MeterPoint, most_pages_a_day: int) -> PageSegment:
@@ -82,7 +82,7 @@ def _step(opening: MeterPoint, closing: MeterPoint, most_pages_a_day: int) -> Pa
     plain = PageSegment(opening=opening, closing=closing, mono=0, colour=0)
     if total.new_epoch and not total.pages:
         return replace(plain, flag=NEW_EPOCH)
-    if total.pages > _limit(opening, closing, most_pages_a_day):
+    if total.pages > most_pages(opening, closing, most_pages_a_day):
         return replace(plain, flag=JUMP)
     flags = [ROLL_OVER] if total.new_epoch else []
     if not (_has_split(opening) and _has_split(closing)):
@@ -103,7 +103,8 @@ def _joined(first: PageSegment, second: PageSegment) -> PageSegment:
     )
 
 
-def _limit(first: MeterPoint, last: MeterPoint, most_pages_a_day: int) -> float:
+def most_pages(first: MeterPoint, last: MeterPoint, most_pages_a_day: int) -> float:
+    """Return how many pages a copier can print at most between two statements."""
     return most_pages_a_day * (max(last.at - first.at, _SHORTEST) / timedelta(days=1))
 
 

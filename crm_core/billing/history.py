@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from typing import Final
 
+from crm_core.billing.meters import rests_on_statement
 from crm_core.domain.billing import (
     CarryBucket,
     DeviceUsage,
@@ -13,8 +15,10 @@ from crm_core.domain.billing import (
     InvoiceState,
     LineKind,
     MeterPoint,
+    Quality,
 )
 
+_TOLD: Final = frozenset({Quality.MEASURED, Quality.DAILY})
 _PAGE_KINDS = frozenset({LineKind.MONO, LineKind.COLOUR, LineKind.TRUE_UP})
 UsageKey = tuple[date, str, str]
 GroupKey = tuple[date, str, str]
@@ -61,6 +65,26 @@ class BilledPast:
         """Return usages that are still estimated, oldest first."""
         return sorted(
             (row for row in self.usage.values() if row.estimated),
+            key=lambda row: (row.month, row.line_id, row.device_id),
+        )
+
+    def to_settle(self) -> list[DeviceUsage]:
+        """Return what the device itself may still correct, oldest first: estimates, and statements of people.
+
+        A statement is settled when the device told its counter at the end of a later month.
+        """
+        told: dict[tuple[str, str], date] = {}
+        for row in self.usage.values():
+            if row.closing is not None and row.closing.quality in _TOLD:
+                key = (row.line_id, row.device_id)
+                told[key] = max(told.get(key, row.month), row.month)
+        stated = [
+            row
+            for row in self.usage.values()
+            if rests_on_statement(row) and told.get((row.line_id, row.device_id), date.min) <= row.month
+        ]
+        return sorted(
+            [*self.open_estimates(), *(row for row in stated if not row.estimated)],
             key=lambda row: (row.month, row.line_id, row.device_id),
         )
 

@@ -5,31 +5,32 @@ billed twice. A device that was silent around the end is split between the readi
 and estimated from its days before when it did not; the estimate is trued up as soon as a reading comes.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from itertools import pairwise
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from crm_core.billing.counts import Counts, daily_point, day_number, point_of
 from crm_core.billing.epochs import JUMP, NEW_EPOCH, ROLL_OVER, Pages, pages_of, without_false
 from crm_core.billing.pages_price import month_after
 from crm_core.domain.billing import DeviceUsage, MeterPoint, PageSegment, Quality
 from crm_core.domain.billing_policy import MeterPolicy
 from crm_core.domain.contracts import DeviceStay
 from crm_core.domain.identity import DeviceId, TenantId
-from crm_core.domain.telemetry import DailyMeters, DeviceReading
-from crm_core.metering import meter_step
+from crm_core.domain.meter_statements import MeterStatement, source_of
+from crm_core.domain.telemetry import DailyMeters
 from crm_core.ports import TelemetryStore
 
 ESTIMATED: Final = "estimated"
 INTERPOLATED: Final = "interpolated"
 NO_HISTORY: Final = "no_history"  # silent from the first day: nothing to estimate from, nothing billed
 NO_READING: Final = "no_reading"  # the device has never stated its counter
-EXACT_FLAGS: Final = frozenset({INTERPOLATED, ROLL_OVER})  # said on the invoice; nobody has to look
+STATED: Final = "stated"  # the end of a stretch was read off by a person
+EXACT_FLAGS: Final = frozenset({INTERPOLATED, ROLL_OVER, STATED})  # said on the invoice; nobody has to look
 _DAY: Final = timedelta(days=1)
 _NEAR: Final = timedelta(days=1)  # how near a reading must be to a stay's end to speak for it
-_TICK: Final = timedelta(microseconds=1)
 _RAW_A_DAY: Final = 5000
 
 
@@ -59,8 +60,15 @@ def window_of(stay: DeviceStay, month: date, zone: ZoneInfo, first: date, last: 
 class MeterReader:
     """Reads usage from the telemetry store; one pass over the month's roll-ups serves a whole run."""
 
-    def __init__(self, store: TelemetryStore, policy: MeterPolicy, zone: ZoneInfo) -> None:
+    def __init__(
+        self,
+        store: TelemetryStore,
+        policy: MeterPolicy,
+        zone: ZoneInfo,
+        statements: Iterable[MeterStatement] = (),
+    ) -> None:
         self._store = store
+        self._counts = Counts(store, policy, statements)
         self._policy = policy
         self.zone = zone
         self._epoch_days: dict[tuple[TenantId, date], dict[str, list[DailyMeters]]] = {}
@@ -73,8 +81,18 @@ class MeterReader:
         opening: MeterPoint | None,
     ) -> DeviceUsage:
         """Return the pages in `window`; `opening` is where the month before ended on this line, None at the beginning."""
+        used = self._usage(tenant, stay, window, opening)
+        return replace(used, flags=(*used.flags, STATED)) if rests_on_statement(used) else used
+
+    def _usage(
+        self,
+        tenant: TenantId,
+        stay: DeviceStay,
+        window: Window,
+        opening: MeterPoint | None,
+    ) -> DeviceUsage:
         device = stay.device_id
-        before, after = self._around(tenant, device, window.until)
+        before, after = self._counts.around(tenant, device, window.until)
         start = opening or self._first_point(tenant, stay, window)
         blank = DeviceUsage(
             line_id=stay.line_id, device_id=device, month=window.month, mono=0, colour=0, segments=()
@@ -92,30 +110,14 @@ class MeterReader:
             return self._interpolated(tenant, blank, start, before, after, window.until)
         return self._estimated(tenant, blank, start, before, window.until)
 
-    def _around(
-        self, tenant: TenantId, device: DeviceId, at: datetime
-    ) -> tuple[MeterPoint | None, MeterPoint | None]:
-        """Return the statements before and after an instant; the roll-up's last count where no reading is kept."""
-        first, second = self._store.neighbours(tenant, device, at + _TICK)  # a reading at `at` ends it
-        before = _point(first)
-        if before is None:
-            before = self._daily_point(tenant, device, at)
-        return before, _point(second)
-
     def _first_point(self, tenant: TenantId, stay: DeviceStay, window: Window) -> MeterPoint | None:
         """Return the statement at the beginning of a stay: a reading near it, what was read off, or the first reading."""
-        before, after = self._around(tenant, stay.device_id, window.since)
+        before, after = self._counts.around(tenant, stay.device_id, window.since)
         if before is not None and window.since - before.at <= _NEAR:
             return before
         if stay.start_count is not None:
             return _stated(stay.from_at, stay.start_count)
         return before or after
-
-    def _daily_point(self, tenant: TenantId, device: DeviceId, at: datetime) -> MeterPoint | None:
-        last = (at - _DAY).date()
-        rows = list(self._store.daily_meters(tenant, _day(last) - 31, _day(last), device))
-        rows = [row for row in rows if row.last_count is not None]
-        return _daily(rows[-1]) if rows else None
 
     def _measured(
         self,
@@ -158,12 +160,12 @@ class MeterReader:
                 self._epoch_days[key] = self._month_rows(tenant, month)
             rows.extend(self._epoch_days[key].get(device, ()))
             month = month_after(month)
-        first, last = _day(since.date()), _day(until.date())
+        first, last = day_number(since.date()), day_number(until.date())
         return [row for row in rows if first <= row.day <= last]
 
     def _month_rows(self, tenant: TenantId, month: date) -> dict[str, list[DailyMeters]]:
         rows: dict[str, list[DailyMeters]] = {}
-        for row in self._store.daily_meters(tenant, _day(month), _day(month_after(month)) - 1):
+        for row in self._store.daily_meters(tenant, day_number(month), day_number(month_after(month)) - 1):
             if row.last_count is not None:
                 rows.setdefault(row.device_id, []).append(row)
         return rows
@@ -172,8 +174,8 @@ class MeterReader:
         """Return all statements of one UTC day, or its last one when its readings are no longer kept."""
         since = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=row.day)
         readings = self._store.readings(tenant, device, since, since + _DAY, _RAW_A_DAY)
-        points = [point for reading in readings if (point := _point(reading)) is not None]
-        return points or [_daily(row)]
+        points = [point for reading in readings if (point := point_of(reading)) is not None]
+        return points or [daily_point(row)]
 
     def _interpolated(
         self,
@@ -205,7 +207,7 @@ class MeterReader:
     ) -> DeviceUsage:
         last = before or start
         used = _used(blank, self._until(tenant, blank, start, before))
-        rate = self._rate(tenant, blank.device_id, last.at)
+        rate = self._counts.pages_a_day(tenant, blank.device_id, last.at, start)
         if rate is None:
             return replace(used, flags=(*used.flags, NO_HISTORY), estimated=True)
         mono_a_day, colour_a_day = rate
@@ -228,22 +230,10 @@ class MeterReader:
         points = self._points(tenant, blank.device_id, start, before)
         return pages_of(points, self._policy.most_pages_a_day)
 
-    def _rate(self, tenant: TenantId, device: DeviceId, last: datetime) -> tuple[float, float] | None:
-        """Return the mean mono and colour pages a day before the silence, or None without two days of counts."""
-        final = _day(last.date())
-        rows = [
-            row
-            for row in self._store.daily_meters(tenant, final - self._policy.estimate_days, final, device)
-            if row.last_count is not None
-        ]
-        if len(rows) < 2:
-            return None
-        total = colour = 0
-        for first, second in pairwise(rows):
-            total += meter_step(first.last_count, second.last_count).pages
-            colour += meter_step(first.last_colour, second.last_colour).pages
-        days = rows[-1].day - rows[0].day
-        return (total - min(colour, total)) / days, min(colour, total) / days
+
+def rests_on_statement(used: DeviceUsage) -> bool:
+    """Return True if what somebody stated of the meter ends a stretch of the usage, or splits it by time."""
+    return any(source_of(row.closing) is not None for row in used.segments)
 
 
 def _used(blank: DeviceUsage, pages: Pages) -> DeviceUsage:
@@ -279,34 +269,5 @@ def _part(pages: float, factor: float) -> int:
     return int(Decimal(pages * factor).quantize(Decimal(1), rounding=ROUND_HALF_UP))
 
 
-def _point(reading: DeviceReading | None) -> MeterPoint | None:
-    if reading is None or reading.counters.billing_count is None:
-        return None
-    counters = reading.counters
-    return MeterPoint(
-        at=reading.polled_at,
-        total=counters.billing_count,
-        mono=counters.vendor_count("mono"),
-        colour=counters.vendor_count("colour"),
-        evidence=f"{reading.source}:{reading.key}",
-    )
-
-
-def _daily(row: DailyMeters) -> MeterPoint:
-    end = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=row.day + 1, microseconds=-1)
-    return MeterPoint(
-        at=end,
-        total=row.last_count,
-        mono=row.last_mono,
-        colour=row.last_colour,
-        quality=Quality.DAILY,
-        evidence=f"day:{end.date()}",
-    )
-
-
 def _stated(at: datetime, count: int) -> MeterPoint:
     return MeterPoint(at=at, total=count, quality=Quality.STATED, evidence="read off by a person")
-
-
-def _day(day: date) -> int:
-    return (day - date(1970, 1, 1)).days

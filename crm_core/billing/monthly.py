@@ -205,9 +205,9 @@ class MonthlyBill:
     # --- estimates of earlier months ---
 
     def _true_up(self, before: date) -> None:
-        """Measure earlier estimates again; bill the difference of every month that they touch, to the cent."""
+        """Measure earlier estimates and statements again; bill the difference of every month that they touch, to the cent."""
         touched: list[date] = []
-        for used in self._past.open_estimates():
+        for used in self._past.to_settle():
             again = self._again(used)
             if again is not None:
                 self._past.replace_usage(again)
@@ -224,10 +224,13 @@ class MonthlyBill:
                     self._difference(group, meter, part)
 
     def _again(self, used: DeviceUsage) -> DeviceUsage | None:
-        """Return the usage by what is known now, or None while it is still an estimate."""
+        """Return the usage by what is known now, or None while nothing better is known."""
         part = month_part_of(self._agreement, used.month)
         again = self._measured(used.line_id, used.device_id, part)
-        return None if again is None or again.estimated else again
+        if again is None or again.estimated:
+            return None
+        same = (again.mono, again.colour, again.closing) == (used.mono, used.colour, used.closing)
+        return None if same and not used.estimated else again
 
     def _difference(self, group: _Group, meter: str, part: MonthPart) -> None:
         key = (part.month, group.name, meter)

@@ -29,6 +29,7 @@ from crm_core.domain.fleet import InstalledPeriod
 from crm_core.domain.identity import CustomerId, DeviceId, TenantId
 from crm_core.domain.loans import DownTime, Loan
 from crm_core.domain.messages import packed
+from crm_core.domain.meter_statements import StatementState
 from crm_core.domain.money import Money
 from crm_core.domain.policy import PolicyBook
 from crm_core.ports import Clock, TelemetryStore, UnitOfWork, UnitOfWorkFactory
@@ -94,10 +95,11 @@ class BillingRun:
             raise InvalidValue(
                 f"{month:%Y-%m} is not over yet; bill it from the first day of the next month on"
             )
-        reader = MeterReader(self._store, self._policy.billing.meters, self._zone)
         with self._uow_factory() as uow:
+            stated = uow.billing.statements.where(tenant, state=StatementState.ACCEPTED)
             agreements = sorted(uow.agreements.contracts.where(tenant), key=lambda row: row.contract_id)
             fleet = self._fleet(uow, tenant, month)
+        reader = MeterReader(self._store, self._policy.billing.meters, self._zone, stated)
         if contract_id is not None:
             agreements = [row for row in agreements if row.contract_id == contract_id]
             if not agreements:

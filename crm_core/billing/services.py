@@ -10,8 +10,9 @@ from crm_core.billing.payouts import PayoutDesk
 from crm_core.billing.plans import PlanDesk
 from crm_core.billing.repair_desk import RepairDesk
 from crm_core.billing.run import BillingRun
+from crm_core.billing.statements import StatementDesk
 from crm_core.domain.policy import PolicyBook
-from crm_core.ports import Clock, TelemetryStore, UnitOfWorkFactory
+from crm_core.ports import AttachmentStore, Clock, TelemetryStore, UnitOfWorkFactory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,7 @@ class MoneyServices:
     repairs: RepairDesk
     accounts: Accounts
     links: Accounts
+    statements: StatementDesk
 
 
 def build_money(
@@ -35,6 +37,7 @@ def build_money(
     store: TelemetryStore,
     clock: Clock,
     policy: PolicyBook,
+    files: AttachmentStore,
 ) -> MoneyServices:
     """Return the services of money over one CRM and one telemetry store."""
     return MoneyServices(
@@ -47,4 +50,5 @@ def build_money(
         repairs=RepairDesk(uow_factory, clock, policy),
         accounts=Accounts(read_uow_factory, clock, policy),
         links=Accounts(uow_factory, clock, policy),
+        statements=StatementDesk(uow_factory, store, clock, policy, files),
     )

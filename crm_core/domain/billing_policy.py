@@ -46,6 +46,16 @@ class MeterPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StatementPolicy:
+    """When a meter that a person read off is believed at once, and when customers are asked for one."""
+
+    oldest: timedelta  # what was read off longer ago is not taken any more
+    far_factor: float  # times more or less than expected is far
+    slack_pages: int  # pages that are never far
+    remind_days_before: int  # days before the month ends; 0 = no reminders
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BillingPolicy:
     """Billing: from meter readings to invoices, payments and credits. Amounts in yuan, shares as fractions."""
 
@@ -56,4 +66,5 @@ class BillingPolicy:
     payment_days: int
     link_lifetime: timedelta
     meters: MeterPolicy
+    statements: StatementPolicy
     repairs: RepairPolicy

@@ -13,6 +13,7 @@ from crm_core.domain.billing import (
 )
 from crm_core.domain.charges import RepairCharge
 from crm_core.domain.identity import TenantId
+from crm_core.domain.meter_statements import MeterStatement
 from crm_core.ports.records import Records
 
 
@@ -20,7 +21,8 @@ class BillingRepository(Protocol):
     """What money is kept of, within one transaction.
 
     Natural keys: plans by plan and edition; invoices by number and by run key; payments by channel and external
-    number; waiting items by key; dunning steps by invoice and level; repair charges by work order.
+    number; waiting items by key; dunning steps by invoice and level; repair charges by work order;
+    meter statements by device, time of reading and total.
     """
 
     plans: Records[BillingPlan]
@@ -29,6 +31,7 @@ class BillingRepository(Protocol):
     items: Records[AccountItem]
     dunning: Records[DunningStep]
     charges: Records[RepairCharge]
+    statements: Records[MeterStatement]
 
     def hold_series(self, tenant: TenantId, series: str) -> None:
         """Let nobody else number in this series until the transaction ends."""

@@ -4,6 +4,7 @@ from crm_core.domain.billing import AccountItem, BillingPlan, DunningStep, Invoi
 from crm_core.domain.charges import RepairCharge
 from crm_core.domain.errors import Conflict
 from crm_core.domain.identity import TenantId
+from crm_core.domain.meter_statements import MeterStatement
 from crm_core.ports.records import Records
 from crm_core.storage.memory_service import Journal, Table
 from crm_core.storage.records import MemoryRecords
@@ -31,6 +32,7 @@ class MemoryBillingRepository:
     items: Records[AccountItem]
     dunning: Records[DunningStep]
     charges: Records[RepairCharge]
+    statements: Records[MeterStatement]
 
     def __init__(self, journal: Journal) -> None:
         self._series: Table[int] = Table(journal)
@@ -48,6 +50,12 @@ class MemoryBillingRepository:
             journal,
             "charge_id",
             lambda each: None if each.work_order_id is None else (each.work_order_id,),
+        )
+        self.statements = MemoryRecords(
+            journal,
+            "statement_id",
+            lambda each: (each.device_id, each.read_at, each.total),
+            indexed="device_id",
         )
 
     def hold_series(self, tenant: TenantId, series: str) -> None:

@@ -5,6 +5,7 @@ from sqlalchemy import Connection, select
 from crm_core.domain.billing import AccountItem, BillingPlan, DunningStep, Invoice, InvoiceLink, Payment
 from crm_core.domain.charges import RepairCharge
 from crm_core.domain.identity import TenantId
+from crm_core.domain.meter_statements import MeterStatement
 from crm_core.ports.records import Records
 from crm_core.storage.billing import tables
 from crm_core.storage.records import SqlRecords
@@ -21,6 +22,7 @@ class SqlBillingRepository:
     items: Records[AccountItem]
     dunning: Records[DunningStep]
     charges: Records[RepairCharge]
+    statements: Records[MeterStatement]
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -31,6 +33,7 @@ class SqlBillingRepository:
         self.items = SqlRecords(connection, tables.account_items, AccountItem, "item_id")
         self.dunning = SqlRecords(connection, tables.dunning_steps, DunningStep, "dunning_id")
         self.charges = SqlRecords(connection, tables.repair_charges, RepairCharge, "charge_id")
+        self.statements = SqlRecords(connection, tables.meter_statements, MeterStatement, "statement_id")
 
     def hold_series(self, tenant: TenantId, series: str) -> None:
         table = tables.invoice_series

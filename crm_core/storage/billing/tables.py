@@ -1,6 +1,7 @@
 """The tables of billing. Numbers of invoices are counted in a row of their own, so that they have no gaps."""
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Date,
@@ -173,5 +174,34 @@ invoice_links = Table(
     Column("expires_at", Instant, nullable=False),
     Column("version", Integer, nullable=False),
     UniqueConstraint("token_hash"),
+    sqlite_autoincrement=True,
+)
+
+meter_statements = Table(
+    "meter_statements",
+    metadata,
+    Column("statement_id", NUMBER, primary_key=True, autoincrement=True),
+    tenant_column(),
+    Column("device_id", ID, nullable=False),
+    Column("customer_id", ID, nullable=False),
+    Column("read_at", Instant, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("mono", BigInteger),
+    Column("colour", BigInteger),
+    Column("source", String(16), nullable=False),
+    Column("stated_by", String, nullable=False),
+    Column("stated_at", Instant, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("doubts", Json, nullable=False),
+    Column("photo_sha256", String(64)),
+    Column("photo_type", String(32)),
+    Column("decided_by", String),
+    Column("decided_at", Instant),
+    Column("note", String, nullable=False),
+    Column("version", Integer, nullable=False),
+    refers("devices", "device_id"),
+    UniqueConstraint("tenant", "device_id", "read_at", "total"),
+    Index("ix_meter_statements_state", "tenant", "state"),
+    Index("ix_meter_statements_customer", "tenant", "customer_id"),
     sqlite_autoincrement=True,
 )

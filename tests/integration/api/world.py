@@ -179,7 +179,7 @@ def open_world(folder: Path, settings: ApiSettings | None = None) -> World:
         personal=personal,
         hook_secrets=HookSecrets(lock),
         customers=build_customers(uow_factory, clock, policy, knowledge.catalogue, store),
-        money=build_money(uow_factory, readers, store, clock, policy),
+        money=build_money(uow_factory, readers, store, clock, policy, files),
         policies=shelf,
         exchange=ExchangeDesk(
             Importer(

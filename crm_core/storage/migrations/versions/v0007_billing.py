@@ -156,9 +156,37 @@ def upgrade() -> None:
     sa.UniqueConstraint('token_hash', name=op.f('uq_invoice_links_token_hash')),
     sqlite_autoincrement=True
     )
+    op.create_table('meter_statements',
+    sa.Column('statement_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
+    sa.Column('tenant', sa.String(length=64), nullable=False),
+    sa.Column('device_id', sa.String(length=64), nullable=False),
+    sa.Column('customer_id', sa.String(length=64), nullable=False),
+    sa.Column('read_at', Instant(timezone=True), nullable=False),
+    sa.Column('total', sa.BigInteger(), nullable=False),
+    sa.Column('mono', sa.BigInteger(), nullable=True),
+    sa.Column('colour', sa.BigInteger(), nullable=True),
+    sa.Column('source', sa.String(length=16), nullable=False),
+    sa.Column('stated_by', sa.String(), nullable=False),
+    sa.Column('stated_at', Instant(timezone=True), nullable=False),
+    sa.Column('state', sa.String(length=16), nullable=False),
+    sa.Column('doubts', Json(), nullable=False),
+    sa.Column('photo_sha256', sa.String(length=64), nullable=True),
+    sa.Column('photo_type', sa.String(length=32), nullable=True),
+    sa.Column('decided_by', sa.String(), nullable=True),
+    sa.Column('decided_at', Instant(timezone=True), nullable=True),
+    sa.Column('note', sa.String(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.ForeignKeyConstraint(['tenant', 'device_id'], ['devices.tenant', 'devices.device_id'], name=op.f('fk_meter_statements_tenant_device_id')),
+    sa.PrimaryKeyConstraint('statement_id', name=op.f('pk_meter_statements')),
+    sa.UniqueConstraint('tenant', 'device_id', 'read_at', 'total', name=op.f('uq_meter_statements_tenant_device_id_read_at_total')),
+    sqlite_autoincrement=True
+    )
+    op.create_index('ix_meter_statements_customer', 'meter_statements', ['tenant', 'customer_id'], unique=False)
+    op.create_index('ix_meter_statements_state', 'meter_statements', ['tenant', 'state'], unique=False)
 
 
 def downgrade() -> None:
+    op.drop_table("meter_statements")
     op.drop_table("invoice_links")
     op.drop_table("repair_charges")
     op.drop_table("dunning_steps")
