@@ -2,9 +2,8 @@
 
 A small fleet is looked at anew for each question, so that a change shows at once. Where a look takes longer than a
 twentieth of a second, the last one is told (with its `as_of`) while a single thread looks again: at most a tenth of one
-core goes into looking, and an answer is at most `OLDEST_SECONDS` plus one look old. The first look at a very large
-fleet takes seconds: it is made behind, from the start of the process on (`prepare`), and who asks meanwhile is told
-that it is being prepared.
+core goes into looking, and an answer is at most `OLDEST_SECONDS` plus one look old. A process looks once before it
+serves (`prepare`), so that whoever asks first is answered like everybody else.
 """
 
 import threading
@@ -13,14 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from api.problem import Problem
 from crm_core.domain.identity import TenantId
 from crm_core.fleet_health import FleetHealth, FleetOverview
 
 QUICK_SECONDS: Final = 0.05
 OLDEST_SECONDS: Final = 120.0
-LARGE_FLEET: Final = 20_000  # devices; a look at so many takes seconds
-_RETRY_SECONDS: Final = 3
 _LOOKS_APART: Final = 10.0  # times the seconds that a look takes
 _MAX_VIEWS: Final = 64  # tenants and sets of regions that are remembered
 
@@ -45,15 +41,9 @@ class OverviewCache:
         self._looking: threading.Thread | None = None
 
     def overview(self, tenant: TenantId, regions: Sequence[str] = ()) -> FleetOverview:
-        """Return the newest look at the fleet, see the top of this module for how new it is.
-
-        Raises the problem `preparing` while a very large fleet is looked at for the first time.
-        """
+        """Return the newest look at the fleet, see the top of this module for how new it is."""
         key = (tenant, tuple(regions))
         view = self._views.get(key)
-        if view is None and self._health.size(tenant) >= LARGE_FLEET:
-            self._look_again(tenant, key[1])
-            raise Problem("preparing", headers={"Retry-After": str(_RETRY_SECONDS)})
         if view is None or view.seconds <= QUICK_SECONDS:
             return self._look(tenant, key[1]).overview
         if self._monotonic() - view.at > min(_LOOKS_APART * view.seconds, OLDEST_SECONDS):
@@ -61,9 +51,8 @@ class OverviewCache:
         return view.overview
 
     def prepare(self, tenant: TenantId) -> None:
-        """Begin the first look at a very large fleet now, so that few meet it being prepared."""
-        if self._health.size(tenant) >= LARGE_FLEET:
-            self._look_again(tenant, ())
+        """Take the first look now, before anybody asks."""
+        self._look(tenant, ())
 
     def wait(self) -> None:
         """Wait for a look in progress, so that nothing runs on when the application stops."""

@@ -42,7 +42,6 @@ STATUS_BY_CODE: Final[Mapping[str, int]] = {
     "too_many_requests": 429,
     "internal": 500,
     "unavailable": 503,
-    "preparing": 503,
 }
 
 _CODE_BY_STATUS: Final[Mapping[int, str]] = {

@@ -5,15 +5,13 @@ that put it there, worst first.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from crm_core.device_state import device_state
-from crm_core.domain.fleet import DeviceBundle, OwnerState
+from crm_core.domain.fleet import DeviceBundle
 from crm_core.domain.forecast import SupplyForecast
 from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.domain.policy import PolicyBook
@@ -25,39 +23,38 @@ from crm_core.domain.service import (
     Ticket,
     TicketLevel,
     TicketState,
-    WorkOrder,
     WorkOrderState,
 )
-from crm_core.domain.telemetry import DeviceState
+from crm_core.fleet_census import (
+    ALL_ROWS,
+    RUNS_OUT_WITHIN_DAYS,
+    BandCount,
+    CustomerHealth,
+    FleetCensus,
+    HealthBand,
+    Sight,
+    band_of,
+    score_of,
+)
 from crm_core.ports import (
     Clock,
     DeviceFilter,
     DeviceForecasts,
+    SoonEmpty,
     TelemetryStore,
     TicketFilter,
+    UnitOfWork,
     UnitOfWorkFactory,
     WorkOrderFilter,
 )
+from crm_core.raising import SERVED
 from crm_core.silence import heard_since, is_silent
 
-_ALL: Final = 100_000
+LISTED: Final = 200  # rows of each list of the overview
 _WORST: Final = 10
+_DONE_ROWS: Final = 1000
 AT_RISK_WITHIN: Final = timedelta(hours=4)
-RUNS_OUT_WITHIN_DAYS: Final = 14.0
-_SERVED: Final = frozenset({OwnerState.INSTALLED, OwnerState.LOAN})
 _ACTIVE: Final = frozenset(WorkOrderState) - {WorkOrderState.DONE, WorkOrderState.CANCELLED}
-
-
-class HealthBand(StrEnum):
-    """How a device is, worst first."""
-
-    DOWN = "down"  # an open L3 ticket: hardware
-    ATTENTION = "attention"  # an open L1 or L2 ticket, or silent
-    WATCH = "watch"  # runs out within 14 days, breakdown likely, or near the end of its design life
-    GOOD = "good"
-
-
-_ORDER: Final = {band: place for place, band in enumerate(HealthBand)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,19 +67,9 @@ class DeviceHealth:
     score: float
     last_seen: datetime | None
     silent: bool
-    state: DeviceState | None
     open_tickets: int
     used_share: float | None  # of the design life
     p_fail_14d: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BandCount:
-    """How many devices are in a band, and why: cause families (before the first dot) with their counts."""
-
-    band: HealthBand
-    devices: int
-    causes: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,14 +93,19 @@ class AtRisk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetOverview:
-    """The answers of the manager's page as of one instant."""
+    """The answers of the manager's page as of one instant; lists name the most urgent `LISTED`, totals count all."""
 
     as_of: datetime
     devices: int
     bands: tuple[BandCount, ...]
     silent: tuple[DeviceHealth, ...]
+    silent_total: int
     at_risk: tuple[AtRisk, ...]
+    at_risk_total: int
+    overdue_total: int
     running_out: tuple[RunningOut, ...]
+    running_out_total: int
+    covered_total: int  # of what runs out: an open ticket is there
     worst: tuple[DeviceHealth, ...]
     open_tickets: Mapping[TicketLevel, int]
     waiting_tickets: Mapping[TicketState, int]
@@ -122,19 +114,6 @@ class FleetOverview:
     work_orders_done_today: int
     incidents: tuple[Incident, ...]
     replacements_due: int  # devices at the replacement share of their design life
-
-
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """Everything that the read models are made of, read once."""
-
-    bundles: Mapping[DeviceId, DeviceBundle]
-    tickets: Sequence[Ticket]
-    orders: Sequence[WorkOrder]
-    done: Sequence[WorkOrder]
-    forecasts: Mapping[DeviceId, DeviceForecasts]
-    states: Mapping[str, DeviceState]
-    incidents: Sequence[Incident]
 
 
 class FleetHealth:
@@ -149,104 +128,96 @@ class FleetHealth:
         self._clock = clock
 
     def overview(self, tenant: TenantId, regions: Sequence[str] = ()) -> FleetOverview:
-        """Return what a manager asks first."""
+        """Return what a manager asks first: figures of everything in sight, the most urgent of each list by name."""
         now = self._clock.now()
-        facts = self._facts(tenant, tuple(regions))
-        health = self._health(facts, now)
+        sight = Sight(tenant, tuple(regions))
         midnight = self._midnight(now)
+        with self._uow_factory() as uow:
+            census = FleetCensus(uow, self._store, self._policy, now, sight)
+            risks = _at_risk(census.tickets, now)
+            worst = census.worst(_WORST)
+            silent = census.worst(LISTED, census.silent)
+            named = self._named(
+                uow, tenant, census, now,
+                {*worst, *silent, *(row.device_id for row in census.soon[:LISTED]),
+                 *(ticket.device_id for ticket, _ in risks[:LISTED])},
+            )  # fmt: skip
+            orders = uow.work_orders.list(
+                tenant, WorkOrderFilter(states=_ACTIVE, regions=sight.regions, limit=ALL_ROWS)
+            )
+            newest_done = WorkOrderFilter(
+                states=frozenset({WorkOrderState.DONE}), regions=sight.regions, limit=_DONE_ROWS
+            )
+            done = uow.work_orders.list(tenant, newest_done)
+            incidents = uow.incidents.open_ones(tenant)
+        covered = {ticket.dedup_key for ticket in census.tickets}
         return FleetOverview(
             as_of=now,
-            devices=len(health),
-            bands=_bands(health),
-            silent=tuple(each for each in health if each.silent),
-            at_risk=_at_risk(facts, now),
-            running_out=self._running_out(facts),
-            worst=tuple(each for each in health[:_WORST] if each.band is not HealthBand.GOOD),
+            devices=len(census.customers),
+            bands=census.bands(),
+            silent=tuple(named[key].health for key in silent if key in named),
+            silent_total=len(census.silent),
+            at_risk=tuple(_risk(ticket, clock, named, now) for ticket, clock in risks[:LISTED]),
+            at_risk_total=len(risks),
+            overdue_total=sum(clock.due_at < now for _, clock in risks),
+            running_out=_running_out(census.soon[:LISTED], named, covered),
+            running_out_total=len(census.soon),
+            covered_total=sum(_key_of(row) in covered for row in census.soon),
+            worst=tuple(named[key].health for key in worst if key in named),
             open_tickets={
-                level: sum(ticket.level is level for ticket in facts.tickets) for level in TicketLevel
+                level: sum(ticket.level is level for ticket in census.tickets) for level in TicketLevel
             },
-            waiting_tickets=Counter(ticket.state for ticket in facts.tickets),
-            work_orders=Counter(order.state for order in facts.orders),
-            work_orders_due_today=sum(order.due_at < midnight + timedelta(days=1) for order in facts.orders),
+            waiting_tickets=Counter(ticket.state for ticket in census.tickets),
+            work_orders=Counter(order.state for order in orders),
+            work_orders_due_today=sum(order.due_at < midnight + timedelta(days=1) for order in orders),
             work_orders_done_today=sum(
-                order.done_at is not None and order.done_at >= midnight for order in facts.done
+                order.done_at is not None and order.done_at >= midnight for order in done
             ),
-            incidents=tuple(facts.incidents),
-            replacements_due=sum(
-                (each.used_share or 0.0) >= self._policy.life.replacement_share for each in health
-            ),
+            incidents=tuple(incidents),
+            replacements_due=len(census.worn),
         )
 
-    def size(self, tenant: TenantId) -> int:
-        """Return how many devices the tenant has, counted in the database."""
+    def customers(self, tenant: TenantId, regions: Sequence[str] = ()) -> Mapping[str, CustomerHealth]:
+        """Return the figures of each customer with a served device in sight."""
         with self._uow_factory() as uow:
-            return uow.devices.matching(tenant, DeviceFilter())
-
-    def devices(self, tenant: TenantId, regions: Sequence[str] = ()) -> tuple[DeviceHealth, ...]:
-        """Return every served device with its health, worst first."""
-        return self._health(self._facts(tenant, tuple(regions)), self._clock.now())
+            sight = Sight(tenant, tuple(regions))
+            return FleetCensus(uow, self._store, self._policy, self._clock.now(), sight).of_customers()
 
     def device(self, tenant: TenantId, device_id: DeviceId) -> DeviceHealth:
         """Return the health of one device, or raise `NotFound`."""
         with self._uow_factory() as uow:
             bundle = uow.devices.bundle(tenant, device_id)
             states = frozenset(OPEN_STATES)
-            tickets = uow.tickets.list(tenant, TicketFilter(device_id=device_id, states=states, limit=_ALL))
+            tickets = uow.tickets.list(
+                tenant, TicketFilter(device_id=device_id, states=states, limit=ALL_ROWS)
+            )
             forecasts = uow.forecasts.for_device(tenant, device_id)
         reading = self._store.newest(tenant, device_id)
-        state = device_state(reading) if reading is not None else None
-        return self._of_device(bundle, tickets, forecasts, state, self._clock.now())
+        last_seen = reading.polled_at if reading is not None else None
+        return self._of_device(bundle, tickets, forecasts, last_seen, self._clock.now())
 
-    def _facts(self, tenant: TenantId, regions: tuple[str, ...]) -> _Facts:
-        with self._uow_factory() as uow:
-            bundles = {
-                bundle.device.device_id: bundle
-                for bundle in uow.devices.bundles(tenant)
-                if bundle.device.owner_state in _SERVED and _in_regions(bundle, regions)
-            }
-            tickets = uow.tickets.list(
-                tenant, TicketFilter(states=frozenset(OPEN_STATES), regions=regions, limit=_ALL)
-            )
-            orders = uow.work_orders.list(
-                tenant, WorkOrderFilter(states=_ACTIVE, regions=regions, limit=_ALL)
-            )
-            newest_done = WorkOrderFilter(
-                states=frozenset({WorkOrderState.DONE}), regions=regions, limit=1000
-            )
-            done = uow.work_orders.list(tenant, newest_done)
-            forecasts = uow.forecasts.for_devices(tenant)
-            incidents = uow.incidents.open_ones(tenant)
-        states = {state.device_id: state for state in self._store.states(tenant)}
-        return _Facts(bundles, tickets, orders, done, forecasts, states, incidents)
-
-    def _health(self, facts: _Facts, now: datetime) -> tuple[DeviceHealth, ...]:
-        tickets: dict[DeviceId, list[Ticket]] = {}
-        for ticket in facts.tickets:
-            tickets.setdefault(ticket.device_id, []).append(ticket)
-        health = [
-            self._of_device(
-                bundle,
-                tickets.get(device_id, []),
-                facts.forecasts.get(device_id, DeviceForecasts()),
-                facts.states.get(device_id),
-                now,
-            )
-            for device_id, bundle in facts.bundles.items()
-        ]
-        return tuple(
-            sorted(health, key=lambda each: (_ORDER[each.band], -each.score, each.bundle.device.device_id))
-        )
+    def _named(
+        self, uow: UnitOfWork, tenant: TenantId, census: FleetCensus, now: datetime, wanted: set[DeviceId]
+    ) -> Mapping[DeviceId, "_Named"]:
+        """Return the devices that are listed by name, read in full."""
+        which = DeviceFilter(device_ids=frozenset(wanted), owner_states=SERVED)
+        forecasts = uow.forecasts.for_some(tenant, wanted)
+        found = {}
+        for bundle in uow.devices.search(tenant, which):
+            key = bundle.device.device_id
+            told, last_seen = forecasts.get(key, DeviceForecasts()), census.heard.get(key)
+            found[key] = _Named(self._of_device(bundle, census.of_device(key), told, last_seen, now), told)
+        return found
 
     def _of_device(
         self,
         bundle: DeviceBundle,
         tickets: Sequence[Ticket],
         forecasts: DeviceForecasts,
-        state: DeviceState | None,
+        last_seen: datetime | None,
         now: datetime,
     ) -> DeviceHealth:
-        """Judge one device. Score: 100 a L3 ticket, 30 a L2, 10 a L1, plus risk and wear."""
-        last_seen = state.last_seen if state is not None else None
+        """Judge one device."""
         silent = is_silent(self._policy, heard_since(bundle.device, last_seen), now)
         by_level = sorted(tickets, key=lambda ticket: ticket.level.value, reverse=True)
         causes = [ticket.cause for ticket in by_level]
@@ -255,26 +226,20 @@ class FleetHealth:
         failure = forecasts.failure.p_fail_14d if forecasts.failure is not None else None
         used = next((row.used_share for row in forecasts.life if row.component == "device"), None)
         watched = self._watched(forecasts, failure, used)
-        weights = {TicketLevel.L3: 100.0, TicketLevel.L2: 30.0, TicketLevel.L1: 10.0}
-        if any(ticket.level is TicketLevel.L3 for ticket in tickets):
-            band = HealthBand.DOWN
-        elif causes:
-            band = HealthBand.ATTENTION
-        else:
-            band = HealthBand.WATCH if watched else HealthBand.GOOD
+        levels = [ticket.level for ticket in tickets]
         return DeviceHealth(
             bundle=bundle,
-            band=band,
+            band=band_of(levels, silent=silent, watched=bool(watched)),
             causes=tuple(dict.fromkeys((*causes, *watched))),
-            score=sum(weights[ticket.level] for ticket in tickets)
-            + 20.0 * silent + 50.0 * (failure or 0.0) + 10.0 * (used or 0.0) + len(watched),
+            score=score_of(
+                levels, silent=silent, watched=len(watched), p_fail_14d=failure or 0.0, used=used or 0.0
+            ),
             last_seen=last_seen,
             silent=silent,
-            state=state,
             open_tickets=len(tickets),
             used_share=used,
             p_fail_14d=failure,
-        )  # fmt: skip
+        )
 
     def _watched(
         self, forecasts: DeviceForecasts, p_fail_14d: float | None, used_share: float | None
@@ -292,60 +257,54 @@ class FleetHealth:
             near.append("life.device")
         return near
 
-    def _running_out(self, facts: _Facts) -> tuple[RunningOut, ...]:
-        covered = {ticket.dedup_key for ticket in facts.tickets}
-        found = [
-            RunningOut(
-                bundle=bundle, forecast=row, covered=f"{device_id}:supply.{row.supply_index}" in covered
-            )
-            for device_id, bundle in facts.bundles.items()
-            for row in facts.forecasts.get(device_id, DeviceForecasts()).supplies
-            if row.days_to_empty is not None and row.days_to_empty.p50 <= RUNS_OUT_WITHIN_DAYS
-        ]
-        return tuple(sorted(found, key=_days_left))
-
     def _midnight(self, now: datetime) -> datetime:
         """Return the last midnight where the service desk works."""
         zone = ZoneInfo(self._policy.sla.calendar.time_zone)
         return datetime.combine(now.astimezone(zone).date(), time.min, zone)
 
 
-def _days_left(row: RunningOut) -> tuple[float, DeviceId, str]:
-    days = row.forecast.days_to_empty
-    assert days is not None  # only supplies with an interval are listed
-    return days.p50, row.bundle.device.device_id, row.forecast.supply_index
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A device that is listed by name, with its forecasts."""
+
+    health: DeviceHealth
+    forecasts: DeviceForecasts
 
 
-def _in_regions(bundle: DeviceBundle, regions: tuple[str, ...]) -> bool:
-    return not regions or (bundle.site is not None and bundle.site.region in regions)
+def _key_of(row: SoonEmpty) -> str:
+    """Return the key of the ticket that covers a supply."""
+    return f"{row.device_id}:supply.{row.supply_index}"
 
 
-def _bands(health: Sequence[DeviceHealth]) -> tuple[BandCount, ...]:
-    counts = []
-    for band in HealthBand:
-        members = [each for each in health if each.band is band]
-        families = Counter(
-            family for each in members for family in {cause.partition(".")[0] for cause in each.causes}
+def _running_out(
+    soon: Sequence[SoonEmpty], named: Mapping[DeviceId, _Named], covered: Container[str]
+) -> tuple[RunningOut, ...]:
+    return tuple(
+        RunningOut(
+            bundle=named[row.device_id].health.bundle, forecast=forecast, covered=_key_of(row) in covered
         )
-        causes = tuple(sorted(families.items(), key=lambda item: (-item[1], item[0])))
-        counts.append(BandCount(band=band, devices=len(members), causes=causes))
-    return tuple(counts)
+        for row in soon
+        if row.device_id in named
+        for forecast in named[row.device_id].forecasts.supplies
+        if forecast.supply_index == row.supply_index
+    )
 
 
-def _at_risk(facts: _Facts, now: datetime) -> tuple[AtRisk, ...]:
+def _at_risk(tickets: Sequence[Ticket], now: datetime) -> list[tuple[Ticket, SlaClock]]:
     """Return promises that are due soon or missed, the most urgent first; one line a ticket and kind."""
     found = [
-        AtRisk(
-            ticket=ticket,
-            bundle=facts.bundles.get(ticket.device_id),
-            clock=clock,
-            overdue=clock.due_at < now,
-        )
-        for ticket in facts.tickets
+        (ticket, clock)
+        for ticket in tickets
         for clock in ticket.clocks
         if clock.met_at is None and clock.due_at <= now + AT_RISK_WITHIN and not _done_by_us(ticket, clock)
     ]
-    return tuple(sorted(found, key=lambda each: (each.clock.due_at, each.ticket.ticket_id)))
+    return sorted(found, key=lambda each: (each[1].due_at, each[0].ticket_id))
+
+
+def _risk(ticket: Ticket, clock: SlaClock, named: Mapping[DeviceId, _Named], now: datetime) -> AtRisk:
+    device = named.get(ticket.device_id)
+    bundle = device.health.bundle if device is not None else None
+    return AtRisk(ticket=ticket, bundle=bundle, clock=clock, overdue=clock.due_at < now)
 
 
 def _done_by_us(ticket: Ticket, clock: SlaClock) -> bool:

@@ -4,13 +4,17 @@ Nights, weekends and holidays are no fault: a device may be switched off then.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from crm_core.business_time import elapsed_business
-from crm_core.domain.fleet import Device, Transport
+from crm_core.domain.fleet import Device
 from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.domain.policy import PolicyBook
 from crm_core.domain.service import Condition, Signal, SignalOrigin, TicketLevel
+
+_LONGEST: Final = timedelta(days=3660)  # who was not heard for ten years is silent by any policy
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def is_silent(policy: PolicyBook, since: datetime | None, now: datetime) -> bool:
@@ -26,8 +30,24 @@ def heard_since(device: Device, last_seen: datetime | None) -> datetime | None:
 
     None for a device that nobody can hear: never polled, since it has no address (a stand-by machine, one off line).
     """
-    expected = device.transport is not Transport.SNMP or device.snmp is not None
-    return last_seen or (device.registered_at if expected else None)
+    return last_seen or (device.registered_at if device.can_be_heard else None)
+
+
+def silent_until(policy: PolicyBook, now: datetime) -> datetime | None:
+    """Return the last instant T such that a device last heard at T is silent now; None when nobody can be.
+
+    Silence only grows with time, so the instant is found by halving; figures of whole fleets compare with it.
+    """
+    quiet, loud = now - _LONGEST, now - policy.triage.silent_after + _MICROSECOND
+    if not is_silent(policy, quiet, now):
+        return None
+    while loud - quiet > _MICROSECOND:
+        middle = quiet + (loud - quiet) // 2
+        if is_silent(policy, middle, now):
+            quiet = middle
+        else:
+            loud = middle
+    return quiet
 
 
 def signal_of(

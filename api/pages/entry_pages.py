@@ -167,8 +167,6 @@ def problem_page(request: Request, problem: Problem) -> Response:
         **context,
     )
     response.headers.update(problem_headers(problem))
-    if problem.code == "preparing":
-        response.headers["Refresh"] = problem.headers["Retry-After"]  # the browser asks again by itself
     return response
 
 

@@ -87,7 +87,7 @@ def device_page(request: Request, principal: Staff, device_id: str) -> Response:
 def customers_page(request: Request, principal: Office) -> Response:
     """List the customers with their devices and open tickets."""
     services, words = services_of(request), words_of(request, principal)
-    health = services.fleet_health.devices(principal.tenant, principal.regions)
+    health = services.fleet_health.customers(principal.tenant, principal.regions)
     with services.read_uow_factory() as uow:
         context = customers_context(health, uow, principal, words, services.clock.now().date())
     return renderer_of(request).page(request, "customers.html", principal=principal, **context)

@@ -18,7 +18,8 @@ from api.schemas.fleet import number_of
 from api.service_lists import list_tickets
 from api.services import ApiServices
 from crm_core.domain.service import WorkOrderState
-from crm_core.fleet_health import BandCount, DeviceHealth, FleetOverview, HealthBand, RunningOut
+from crm_core.fleet_census import BandCount, HealthBand
+from crm_core.fleet_health import DeviceHealth, FleetOverview, RunningOut
 from crm_core.ports import TicketFilter, UnitOfWork
 
 #: Style class of each band.
@@ -88,7 +89,7 @@ def fleet_context(
         "orders_open": sum(overview.work_orders.values()),
         "unassigned": overview.work_orders.get(WorkOrderState.PLANNED, 0),
         "running_out": [_run_out_row(words, row) for row in overview.running_out[:_RUNNING_OUT_ROWS]],
-        "running_out_total": len(overview.running_out),
+        "running_out_total": overview.running_out_total,
         "at_risk": overview.at_risk[:_RISK_ROWS],
         "worst": [_worst_row(words, row) for row in overview.worst],
         "levels": [(level.value, count) for level, count in overview.open_tickets.items()],

@@ -67,21 +67,20 @@ def service_quality(request: Request, principal: Supervisors) -> Response:
 
 def _promises(overview: FleetOverview, words: Words) -> list[Figure]:
     """Return what is at risk now and what runs out."""
-    overdue = sum(row.overdue for row in overview.at_risk)
-    covered = sum(row.covered for row in overview.running_out)
+    overdue, covered = overview.overdue_total, overview.covered_total
     tone = "critical" if overdue else "warning" if overview.at_risk else ""
     number = words.formats.number
     return [
         Figure(
             "at_risk",
-            number(len(overview.at_risk)),
+            number(overview.at_risk_total),
             words.t("quality.at_risk_note", overdue=number(overdue)),
             "/#risk",
             tone,
         ),
         Figure(
             "runs_out",
-            number(len(overview.running_out)),
+            number(overview.running_out_total),
             words.t("quality.runs_out_note", covered=number(covered)),
             "/#out",
         ),

@@ -85,8 +85,11 @@ class FleetBody(Output):
     devices: int
     bands: list[BandBody]
     silent: list[DeviceHealthBody]
+    silent_total: int
     sla_at_risk: list[RiskBody]
+    sla_at_risk_total: int
     running_out: list[RunningOutRow]
+    running_out_total: int
     worst: list[DeviceHealthBody]
     open_tickets: dict[str, int]
     work_orders: dict[str, int]
@@ -99,7 +102,7 @@ class FleetBody(Output):
 def fleet_health(request: Request, principal: Annotated[Principal, Depends(OFFICE_READ)]) -> FleetBody:
     """Return bands with causes, silent devices, promises at risk, what runs out in 14 days and the worst devices.
 
-    The lists hold at most 200 rows each; the counts are of everything in sight.
+    The lists hold at most 200 rows each; the counts and totals are of everything in sight.
     """
     services, language = services_of(request), language_of(request)
     overview = overviews_of(request).overview(principal.tenant, principal.regions)
@@ -114,7 +117,8 @@ def fleet_health(request: Request, principal: Annotated[Principal, Depends(OFFIC
             )
             for row in overview.bands
         ],
-        silent=[DeviceHealthBody.of(row) for row in overview.silent[:200]],
+        silent=[DeviceHealthBody.of(row) for row in overview.silent],
+        silent_total=overview.silent_total,
         sla_at_risk=[
             RiskBody(
                 ticket_id=row.ticket.ticket_id,
@@ -124,12 +128,14 @@ def fleet_health(request: Request, principal: Annotated[Principal, Depends(OFFIC
                 due_at=row.clock.due_at,
                 overdue=row.overdue,
             )
-            for row in overview.at_risk[:200]
+            for row in overview.at_risk
         ],
+        sla_at_risk_total=overview.at_risk_total,
         running_out=[
             running_out_row(row.forecast, row.bundle, services.messages, language)
-            for row in overview.running_out[:200]
+            for row in overview.running_out
         ],
+        running_out_total=overview.running_out_total,
         worst=[DeviceHealthBody.of(row) for row in overview.worst],
         open_tickets={level.value: count for level, count in overview.open_tickets.items()},
         work_orders={state.value: count for state, count in overview.work_orders.items()},

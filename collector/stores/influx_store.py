@@ -120,6 +120,10 @@ class InfluxTelemetryStore:
         found = [_state(row.tags["device"], row.values) for row in rows]
         return sorted(found, key=lambda state: state.device_id)
 
+    def last_heard(self, tenant: TenantId) -> Mapping[DeviceId, datetime]:
+        """Return the times from the journal, like `standing`."""
+        return self.journal.last_heard(tenant)
+
     def readings(
         self, tenant: TenantId, device_id: DeviceId, since: datetime, until: datetime, limit: int = 1000
     ) -> Sequence[DeviceReading]:

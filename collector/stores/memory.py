@@ -148,6 +148,9 @@ class MemoryTelemetryStore:
             places = sorted(place for place in self._newest if place[0] == tenant)
             return [device_state(self._newest[place]) for place in places]
 
+    def last_heard(self, tenant: TenantId) -> Mapping[DeviceId, datetime]:
+        return {DeviceId(state.device_id): state.last_seen for state in self.states(tenant)}
+
     def readings(
         self, tenant: TenantId, device_id: DeviceId, since: datetime, until: datetime, limit: int = 1000
     ) -> Sequence[DeviceReading]:

@@ -231,6 +231,12 @@ class SqliteTelemetryStore:
             for device_id, when, life, percent, index, errors, worst, source in rows
         ]
 
+    def last_heard(self, tenant: TenantId) -> Mapping[DeviceId, datetime]:
+        with self._reader() as db:
+            query = "SELECT d.device_id, n.at_us FROM device d JOIN newest n ON n.device = d.id WHERE d.tenant = ?"
+            rows = db.execute(query, (tenant,)).fetchall()
+        return {device_id: instant_of(when) for device_id, when in rows}
+
     def events(
         self, tenant: TenantId, since: datetime, until: datetime, device_id: DeviceId | None = None
     ) -> Sequence[TelemetryEvent]:

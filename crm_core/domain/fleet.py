@@ -152,6 +152,11 @@ class Device:
     installed_on: date | None = None
     registered_at: datetime | None = None
 
+    @property
+    def can_be_heard(self) -> bool:
+        """Whether the device should report: it speaks by itself, or has an address to be polled at."""
+        return self.transport is not Transport.SNMP or self.snmp is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstalledPeriod:

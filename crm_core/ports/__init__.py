@@ -12,10 +12,9 @@ from crm_core.ports.crm import (
     Changes,
     CommitListener,
     DeviceFilter,
-    DeviceForecasts,
     DevicePlace,
     DeviceRepository,
-    ForecastRepository,
+    FleetRow,
     IncidentRepository,
     Lease,
     LeaseRepository,
@@ -30,6 +29,7 @@ from crm_core.ports.crm import (
     WorkOrderRepository,
 )
 from crm_core.ports.fieldwork import AttachmentStore, FieldworkRepository
+from crm_core.ports.forecasts import DeviceForecasts, FleetShares, ForecastRepository, SoonEmpty
 from crm_core.ports.notices import NoticesRepository, Sender
 from crm_core.ports.quality import QualityRepository
 from crm_core.ports.relations import RelationsRepository
@@ -59,6 +59,8 @@ __all__ = [
     "DevicePlace",
     "DeviceRepository",
     "FieldworkRepository",
+    "FleetRow",
+    "FleetShares",
     "ForecastRepository",
     "IncidentRepository",
     "Landing",
@@ -72,6 +74,7 @@ __all__ = [
     "Sender",
     "SignalInbox",
     "SignalRepository",
+    "SoonEmpty",
     "StockRepository",
     "StoreStats",
     "TelemetryStore",

@@ -4,10 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic, NamedTuple, Protocol, Self, TypeVar
 
-from crm_core.domain.fleet import Contract, Customer, Device, DeviceBundle, InstalledPeriod, Site
-from crm_core.domain.forecast import FailureForecast, Forecast, LifeForecast, SupplyForecast
+from crm_core.domain.fleet import Contract, Customer, Device, DeviceBundle, InstalledPeriod, OwnerState, Site
 from crm_core.domain.identity import DeviceId, SignalId, SiteId, TechnicianId, TenantId, TicketId, WorkOrderId
 from crm_core.domain.service import (
     AccessToken,
@@ -28,6 +27,7 @@ from crm_core.ports.accounts import AccountsRepository
 from crm_core.ports.agreements import AgreementsRepository
 from crm_core.ports.billing import BillingRepository
 from crm_core.ports.fieldwork import FieldworkRepository
+from crm_core.ports.forecasts import ForecastRepository
 from crm_core.ports.notices import NoticesRepository
 from crm_core.ports.quality import QualityRepository
 from crm_core.ports.relations import RelationsRepository
@@ -67,6 +67,7 @@ class DeviceFilter:
     regions: tuple[str, ...] = ()
     also: frozenset[str] = frozenset()
     device_ids: frozenset[str] | None = None
+    owner_states: frozenset[OwnerState] | None = None
     q: str = ""
     after: str = ""
     limit: int | None = None
@@ -78,6 +79,14 @@ class DevicePlace:
 
     customer_id: str | None
     region: str | None
+
+
+class FleetRow(NamedTuple):
+    """The least that is told of a device. `overdue`: it should report, and was registered by the asked instant."""
+
+    device_id: DeviceId
+    customer_id: str | None
+    overdue: bool
 
 
 class DeviceRepository(Repository[Device], Protocol):
@@ -95,6 +104,10 @@ class DeviceRepository(Repository[Device], Protocol):
 
     def matching(self, tenant: TenantId, which: DeviceFilter) -> int:
         """Return how many devices a filter has, whatever its cursor and limit."""
+        ...
+
+    def fleet(self, tenant: TenantId, which: DeviceFilter, registered_by: datetime) -> Sequence[FleetRow]:
+        """Return the least of each device of a filter, whatever its cursor and limit: for figures of whole fleets."""
         ...
 
     def number_of_model(self, tenant: TenantId, model_id: str) -> int: ...
@@ -245,33 +258,6 @@ class IncidentRepository(Protocol):
     def save(self, incident: Incident) -> Incident:
         """Replace the incident under optimistic locking, like tickets."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceForecasts:
-    """The newest forecasts of one device."""
-
-    supplies: tuple[SupplyForecast, ...] = ()
-    life: tuple[LifeForecast, ...] = ()
-    failure: FailureForecast | None = None
-
-
-class ForecastRepository(Protocol):
-    """The only way of forecasts from analytics to people and triage. Newest per device and subject is kept apart."""
-
-    def save_all(self, forecasts: Sequence[Forecast]) -> None: ...
-
-    def for_device(self, tenant: TenantId, device_id: DeviceId) -> DeviceForecasts: ...
-
-    def for_devices(self, tenant: TenantId) -> Mapping[DeviceId, DeviceForecasts]: ...
-
-    def running_out(
-        self, tenant: TenantId, within_days: float, limit: int = 1000
-    ) -> Sequence[SupplyForecast]:
-        """Return supplies whose P50 is at most `within_days`, soonest first."""
-        ...
-
-    def count(self, tenant: TenantId) -> int: ...
 
 
 class UserRepository(Repository[User], Protocol):

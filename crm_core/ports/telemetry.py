@@ -94,6 +94,10 @@ class TelemetryStore(Protocol):
         """Return the newest state of every device, for fleet lists."""
         ...
 
+    def last_heard(self, tenant: TenantId) -> Mapping[DeviceId, datetime]:
+        """Return when every device was last heard: the least of `states`, for figures of whole fleets."""
+        ...
+
     def readings(
         self, tenant: TenantId, device_id: DeviceId, since: datetime, until: datetime, limit: int = 1000
     ) -> Sequence[DeviceReading]:

@@ -3,11 +3,11 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import Select, and_, case, func, or_, select
 
-from crm_core.domain.fleet import DeviceBundle
+from crm_core.domain.fleet import Device, DeviceBundle, Transport
 from crm_core.domain.identity import DeviceId, TenantId
-from crm_core.ports import DeviceFilter
+from crm_core.ports import DeviceFilter, FleetRow
 from crm_core.storage import schema
 
 
@@ -25,9 +25,25 @@ def narrowed(query: Select[Any], which: DeviceFilter) -> Select[Any]:
         query = query.where(or_(site.region.in_(which.regions), device.device_id.in_(sorted(which.also))))
     if which.device_ids is not None:
         query = query.where(device.device_id.in_(sorted(which.device_ids)))
+    if which.owner_states is not None:
+        query = query.where(device.owner_state.in_(sorted(which.owner_states)))
     if which.q:
         query = query.where(or_(*(_holds(column, which.q) for column in _searched())))
     return query
+
+
+def fleet_columns(registered_by: datetime) -> tuple[Any, ...]:
+    """Return the columns of `ports.FleetRow`."""
+    device = schema.devices.c
+    reports = or_(device.transport != Transport.SNMP.value, device.snmp.is_not(None))
+    overdue = case((and_(device.registered_at <= registered_by, reports), 1), else_=0)
+    return device.device_id, device.customer_id, overdue
+
+
+def fleet_row(device: Device, registered_by: datetime) -> FleetRow:
+    """Return the same of a device in memory."""
+    registered = device.registered_at is not None and device.registered_at <= registered_by
+    return FleetRow(device.device_id, device.customer_id, registered and device.can_be_heard)
 
 
 def _searched() -> tuple[Any, ...]:
@@ -52,6 +68,7 @@ def fits(bundle: DeviceBundle, which: DeviceFilter) -> bool:
         and which.model_id in (None, device.model_id)
         and (not which.regions or region in which.regions or device.device_id in which.also)
         and (which.device_ids is None or device.device_id in which.device_ids)
+        and (which.owner_states is None or device.owner_state in which.owner_states)
         and (not which.q or which.q.lower() in _text_of(bundle))
     )
 

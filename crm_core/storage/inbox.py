@@ -1,7 +1,7 @@
 """The tables around triage and the people who sign in: signal inbox, cause tracks, forecasts, users, leases."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -12,9 +12,15 @@ from sqlalchemy import Connection, Select, bindparam, case, func, select
 from crm_core.domain.forecast import Forecast, SupplyForecast
 from crm_core.domain.identity import DeviceId, SignalId, TenantId
 from crm_core.domain.service import CauseTrack, Signal, SignalOrigin
-from crm_core.ports import DeviceForecasts, Lease
+from crm_core.ports import DeviceForecasts, FleetShares, Lease, SoonEmpty
 from crm_core.storage import schema
-from crm_core.storage.forecast_rows import FORECAST_KINDS, grouped_forecasts, subject_of
+from crm_core.storage.forecast_rows import (
+    FORECAST_KINDS,
+    fleet_shares,
+    grouped_forecasts,
+    share_of,
+    subject_of,
+)
 from crm_core.storage.rows import entity_of, row_of
 from crm_core.storage.tables import batched, insert_into, insert_once, upsert, upsert_many, where_equal
 
@@ -111,6 +117,7 @@ class SqlForecastRepository:
                 "kind": kind,
                 "subject": subject,
                 "p50_days": p50,
+                "share": share_of(forecast),
                 "made_at": forecast.provenance.made_at,
                 "body": row_of(forecast),
             }
@@ -123,6 +130,23 @@ class SqlForecastRepository:
 
     def for_devices(self, tenant: TenantId) -> Mapping[DeviceId, DeviceForecasts]:
         return self._by_device(_of_devices(), {"wanted_tenant": tenant})
+
+    def for_some(
+        self, tenant: TenantId, device_ids: Collection[DeviceId]
+    ) -> Mapping[DeviceId, DeviceForecasts]:
+        found: dict[DeviceId, DeviceForecasts] = {}
+        for some in batched(sorted(device_ids)):
+            query = _of_devices().where(schema.forecasts.c.device_id.in_(some))
+            found |= self._by_device(query, {"wanted_tenant": tenant})
+        return found
+
+    def empty_within(self, tenant: TenantId, days: float) -> Sequence[SoonEmpty]:
+        wanted = {"wanted_tenant": tenant, "wanted_days": days}
+        return [SoonEmpty(*row) for row in self._connection.execute(_empty_within(), wanted)]
+
+    def shares(self, tenant: TenantId) -> FleetShares:
+        rows = self._connection.execute(_shares(), {"wanted_tenant": tenant})
+        return fleet_shares((device_id, kind, share) for device_id, kind, share in rows)
 
     def running_out(
         self, tenant: TenantId, within_days: float, limit: int = 1000
@@ -153,6 +177,29 @@ def _of_devices() -> Select[Any]:
     table = schema.forecasts.c
     query = select(table.device_id, table.kind, table.body).where(table.tenant == bindparam("wanted_tenant"))
     return query.order_by(table.device_id, table.kind, table.subject)
+
+
+@cache
+def _empty_within() -> Select[Any]:
+    """Return the query of the supplies that are empty soon; the index has all of it, like that of the shares."""
+    table = schema.forecasts.c
+    return (
+        select(table.device_id, table.subject, table.p50_days)
+        .where(
+            table.tenant == bindparam("wanted_tenant"),
+            table.kind == "supply",
+            table.p50_days <= bindparam("wanted_days"),
+        )
+        .order_by(table.p50_days, table.device_id, table.subject)
+    )
+
+
+@cache
+def _shares() -> Select[Any]:
+    table = schema.forecasts.c
+    return select(table.device_id, table.kind, table.share).where(
+        table.tenant == bindparam("wanted_tenant"), table.share.is_not(None)
+    )
 
 
 @cache

@@ -5,7 +5,7 @@ One transaction at a time holds the lock. Changes are noted in a journal and und
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -34,6 +34,7 @@ from crm_core.ports import (
     DeviceForecasts,
     DeviceRepository,
     FieldworkRepository,
+    FleetShares,
     ForecastRepository,
     IncidentRepository,
     Lease,
@@ -43,6 +44,7 @@ from crm_core.ports import (
     RelationsRepository,
     Repository,
     SignalRepository,
+    SoonEmpty,
     StockRepository,
     TicketRepository,
     TrustRepository,
@@ -53,7 +55,7 @@ from crm_core.storage.accounts.memory import MemoryAccountsRepository
 from crm_core.storage.agreements.memory import MemoryAgreementsRepository
 from crm_core.storage.billing.memory import MemoryBillingRepository
 from crm_core.storage.fieldwork.memory import MemoryFieldworkRepository
-from crm_core.storage.forecast_rows import grouped_forecasts, subject_of
+from crm_core.storage.forecast_rows import fleet_shares, grouped_forecasts, share_of, subject_of
 from crm_core.storage.memory_service import (
     Journal,
     MemoryContracts,
@@ -167,6 +169,24 @@ class _Forecasts:
     def for_devices(self, tenant: TenantId) -> Mapping[DeviceId, DeviceForecasts]:
         devices = sorted({key[1] for key in self._rows.rows if key[0] == tenant})
         return {device_id: self.for_device(tenant, device_id) for device_id in devices}
+
+    def for_some(
+        self, tenant: TenantId, device_ids: Collection[DeviceId]
+    ) -> Mapping[DeviceId, DeviceForecasts]:
+        found = self.for_devices(tenant)
+        return {device_id: found[device_id] for device_id in sorted(device_ids) if device_id in found}
+
+    def empty_within(self, tenant: TenantId, days: float) -> Sequence[SoonEmpty]:
+        return [
+            SoonEmpty(row.device_id, row.supply_index, row.days_to_empty.p50)
+            for row in self.running_out(tenant, days, len(self._rows.rows))
+            if row.days_to_empty is not None
+        ]
+
+    def shares(self, tenant: TenantId) -> FleetShares:
+        rows = [row for key, row in self._rows.rows.items() if key[0] == tenant]
+        shares = ((row.device_id, subject_of(row)[0], share_of(row)) for row in rows)
+        return fleet_shares((device, kind, share) for device, kind, share in shares if share is not None)
 
     def running_out(
         self, tenant: TenantId, within_days: float, limit: int = 1000

@@ -14,8 +14,8 @@ from crm_core.domain.service import (
     WorkOrder,
     WorkOrderState,
 )
-from crm_core.ports import Changes, DeviceFilter, DevicePlace, TicketFilter, WorkOrderFilter
-from crm_core.storage.device_search import fits
+from crm_core.ports import Changes, DeviceFilter, DevicePlace, FleetRow, TicketFilter, WorkOrderFilter
+from crm_core.storage.device_search import fits, fleet_row
 
 Entity = TypeVar("Entity")
 Key = tuple[Any, ...]
@@ -155,13 +155,17 @@ class MemoryDevices(MemoryRepository[Device]):
         return [self.bundle(tenant, device.device_id) for device in self.all(tenant)]
 
     def search(self, tenant: TenantId, which: DeviceFilter) -> Sequence[DeviceBundle]:
-        found = [
-            each for each in self.bundles(tenant) if fits(each, which) and each.device.device_id > which.after
-        ]
+        found = [each for each in self._fitting(tenant, which) if each.device.device_id > which.after]
         return sorted(found, key=lambda each: each.device.device_id)[: which.limit]
 
     def matching(self, tenant: TenantId, which: DeviceFilter) -> int:
-        return sum(fits(each, which) for each in self.bundles(tenant))
+        return len(self._fitting(tenant, which))
+
+    def fleet(self, tenant: TenantId, which: DeviceFilter, registered_by: datetime) -> Sequence[FleetRow]:
+        return [fleet_row(each.device, registered_by) for each in self._fitting(tenant, which)]
+
+    def _fitting(self, tenant: TenantId, which: DeviceFilter) -> list[DeviceBundle]:
+        return [each for each in self.bundles(tenant) if fits(each, which)]
 
     def number_of_model(self, tenant: TenantId, model_id: str) -> int:
         return self.matching(tenant, DeviceFilter(model_id=model_id))

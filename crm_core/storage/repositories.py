@@ -18,9 +18,9 @@ from crm_core.domain.service import (
     WorkOrder,
     WorkOrderState,
 )
-from crm_core.ports import Changes, DeviceFilter, DevicePlace, TicketFilter, WorkOrderFilter
+from crm_core.ports import Changes, DeviceFilter, DevicePlace, FleetRow, TicketFilter, WorkOrderFilter
 from crm_core.storage import prepared, schema
-from crm_core.storage.device_search import narrowed, periods_of, standing_at
+from crm_core.storage.device_search import fleet_columns, narrowed, periods_of, standing_at
 from crm_core.storage.rows import entity_from, entity_of, row_of
 from crm_core.storage.tables import TableRepository, VersionedTable, upsert
 
@@ -53,6 +53,12 @@ class SqlDeviceRepository(TableRepository[Device]):
     def matching(self, tenant: TenantId, which: DeviceFilter) -> int:
         query = narrowed(_bundle_query(), which).with_only_columns(func.count(), maintain_column_froms=True)
         return self._connection.execute(query, {"wanted_tenant": tenant}).scalar_one()
+
+    def fleet(self, tenant: TenantId, which: DeviceFilter, registered_by: datetime) -> Sequence[FleetRow]:
+        query = narrowed(_bundle_query(), which)
+        query = query.with_only_columns(*fleet_columns(registered_by), maintain_column_froms=True)
+        rows = self._connection.execute(query, {"wanted_tenant": tenant})
+        return [FleetRow(device_id, customer_id, bool(overdue)) for device_id, customer_id, overdue in rows]
 
     def number_of_model(self, tenant: TenantId, model_id: str) -> int:
         wanted = {"wanted_tenant": tenant, "wanted_model_id": model_id}

@@ -361,10 +361,21 @@ forecasts = Table(
     Column("kind", String(16)),  # supply, life, failure
     Column("subject", String(128)),  # supply index, component, or ''
     Column("p50_days", Float),
+    Column("share", Float),  # failure: chance within 14 days; life of the device: used; else null
     Column("made_at", Instant, nullable=False),
     Column("body", Json, nullable=False),
     PrimaryKeyConstraint("tenant", "device_id", "kind", "subject"),
-    Index("ix_forecasts_days", "tenant", "kind", "p50_days"),
+    # Both hold all that figures of whole fleets read, so that no forecast is opened for them.
+    Index("ix_forecasts_days", "tenant", "kind", "p50_days", "device_id", "subject"),
+    Index(
+        "ix_forecasts_share",
+        "tenant",
+        "device_id",
+        "kind",
+        "share",
+        sqlite_where=text("share IS NOT NULL"),
+        postgresql_where=text("share IS NOT NULL"),
+    ),
 )
 
 leases = Table(

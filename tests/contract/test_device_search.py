@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from crm_core.domain.errors import NotFound
-from crm_core.domain.fleet import InstalledPeriod
+from crm_core.domain.fleet import InstalledPeriod, OwnerState, SnmpAddress, Transport
 from crm_core.domain.identity import CustomerId, DeviceId, SiteId, TenantId
 from crm_core.ports import DeviceFilter, DevicePlace
 from tests.builders import T0, TENANT, a_customer, a_device, a_site
@@ -94,3 +94,24 @@ def test_devices_are_counted_as_they_stood_at_an_instant(fleet):
         ]
         assert counted == [0, 1, 2, 2]
         assert uow.devices.installed_at(TenantId("other"), june) == 0
+
+
+def test_a_fleet_in_the_least(fleet):
+    early, late = T0 - timedelta(days=1), T0
+    with fleet() as uow:
+        for key, changes in (
+            ("d1", {"registered_at": early, "snmp": None}),
+            ("d2", {"registered_at": early, "snmp": None, "transport": Transport.MQTT}),
+            ("d3", {"registered_at": late, "snmp": SnmpAddress(host="192.0.2.7")}),
+            ("d4", {"owner_state": OwnerState.RETIRED}),
+        ):
+            uow.devices.save(replace(uow.devices.get(TENANT, key), **changes))
+        served = DeviceFilter(owner_states=frozenset({OwnerState.INSTALLED}), limit=1)
+        rows = [("d1", "c1", False), ("d2", "c1", True), ("d3", "c1", False), ("d5", None, False)]
+        assert sorted(uow.devices.fleet(TENANT, served, early)) == rows
+        assert dict(row[::2] for row in uow.devices.fleet(TENANT, served, late))["d3"]
+        assert sorted(uow.devices.fleet(TENANT, DeviceFilter(regions=("south", "west")), late)) == [
+            ("d3", "c1", True),
+            ("d4", "c2", False),
+        ]
+        assert uow.devices.fleet(TenantId("rival"), served, late) == []

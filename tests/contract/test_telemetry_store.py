@@ -123,6 +123,7 @@ def answers(store: CollectorStore, devices: Sequence[str] = ("d1", "d2")) -> dic
         "newest": {d: store.newest(TENANT, DeviceId(d)) for d in devices},
         "newest_many": dict(store.newest_many(TENANT, [DeviceId(d) for d in (*devices, "none")])),
         "states": list(store.states(TENANT)),
+        "last_heard": dict(store.last_heard(TENANT)),
         "readings": {d: list(store.readings(TENANT, DeviceId(d), *far)) for d in devices},
         "some": list(store.readings(TENANT, DeviceId("d1"), START, START + timedelta(hours=12), limit=3)),
         "events": list(store.events(TENANT, *far)),

@@ -14,6 +14,7 @@ from crm_core.domain.identity import (
     DeviceId,
     SignalId,
     TechnicianId,
+    TenantId,
     TicketId,
     UserId,
     WorkOrderId,
@@ -32,7 +33,7 @@ from crm_core.domain.service import (
     WorkOrderKind,
     WorkOrderState,
 )
-from crm_core.ports import TicketFilter, UnitOfWorkFactory, WorkOrderFilter
+from crm_core.ports import FleetShares, TicketFilter, UnitOfWorkFactory, WorkOrderFilter
 from tests.builders import (
     T0,
     TENANT,
@@ -277,6 +278,11 @@ def test_the_newest_forecast_of_a_subject_counts(uow_factory):
         assert uow.forecasts.for_devices(TENANT) == {"d1": found}
         assert uow.forecasts.running_out(TENANT, 7) == [a_supply_forecast(days=5)]
         assert uow.forecasts.running_out(TENANT, 4) == []
+        assert uow.forecasts.for_some(TENANT, [DeviceId("d1"), DeviceId("none")]) == {"d1": found}
+        assert uow.forecasts.empty_within(TENANT, 7) == [("d1", "1.1", 5.0)]
+        assert uow.forecasts.empty_within(TENANT, 4) == []
+        assert uow.forecasts.shares(TENANT) == FleetShares({}, {DeviceId("d1"): 0.7})
+        assert uow.forecasts.shares(TenantId("rival")) == FleetShares({}, {})
         assert uow.forecasts.count(TENANT) == 3
 
 

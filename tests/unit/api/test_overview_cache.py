@@ -2,23 +2,17 @@
 
 import threading
 
-import pytest
-
-from api.overview_cache import LARGE_FLEET, OverviewCache
-from api.problem import Problem
+from api.overview_cache import OverviewCache
 from crm_core.domain.identity import DEFAULT_TENANT, TenantId
 
 
 class SlowHealth:
     """A fleet whose look takes `seconds` of the test's clock."""
 
-    def __init__(self, seconds, devices=100):
-        self.seconds, self.devices, self.now, self.looks = seconds, devices, 0.0, []
+    def __init__(self, seconds):
+        self.seconds, self.now, self.looks = seconds, 0.0, []
         self.go_on = threading.Event()
         self.go_on.set()
-
-    def size(self, _tenant):
-        return self.devices
 
     def overview(self, tenant, regions):
         assert self.go_on.wait(10)
@@ -63,24 +57,9 @@ def test_looks_are_never_older_than_two_minutes_and_kept_apart():
     assert health.looks[3:] == [(DEFAULT_TENANT, ("east",))]
 
 
-def test_a_very_large_fleet_is_prepared_behind_and_nobody_waits_for_it():
-    health = SlowHealth(11.0, LARGE_FLEET)
-    health.go_on.clear()
+def test_the_first_who_asks_after_a_start_is_told_what_was_seen_before_it():
+    health = SlowHealth(2.0)
     cache = cache_over(health)
     cache.prepare(DEFAULT_TENANT)
-    for _ in range(3):
-        with pytest.raises(Problem) as told:
-            cache.overview(DEFAULT_TENANT)
-        assert (told.value.code, told.value.headers) == ("preparing", {"Retry-After": "3"})
-    health.go_on.set()
-    cache.wait()
     assert [cache.overview(DEFAULT_TENANT) for _ in range(3)] == [1, 1, 1]
     assert len(health.looks) == 1
-
-
-def test_nothing_is_prepared_for_a_small_fleet():
-    health = SlowHealth(0.01)
-    cache = cache_over(health)
-    cache.prepare(DEFAULT_TENANT)
-    cache.wait()
-    assert health.looks == []

@@ -5,8 +5,8 @@ from datetime import timedelta
 from crm_core.domain.forecast import FailureForecast
 from crm_core.domain.identity import DeviceId
 from crm_core.domain.service import ClockKind, TicketLevel, WorkOrderState
-from crm_core.domain.telemetry import DeviceState
-from crm_core.fleet_health import FleetHealth, HealthBand
+from crm_core.fleet_census import HealthBand
+from crm_core.fleet_health import FleetHealth
 from tests.builders import (
     TENANT,
     a_condition,
@@ -26,15 +26,9 @@ class Newest:
     def __init__(self, clock, devices):
         self._clock, self.devices, self.calls = clock, devices, 0
 
-    def states(self, _tenant):
+    def last_heard(self, _tenant):
         self.calls += 1
-        return [
-            DeviceState(
-                device_id=device_id, last_seen=self._clock.now() - age, life_count=1, lowest_supply_percent=None,
-                lowest_supply_index=None, error_names=(), worst_alert_severity=None, source="snmp",
-            )
-            for device_id, age in self.devices.items()
-        ]  # fmt: skip
+        return {DeviceId(key): self._clock.now() - age for key, age in self.devices.items()}
 
     def newest(self, _tenant, device_id):
         return a_reading(self._clock.now() - self.devices[device_id], device_id=device_id)
@@ -122,4 +116,4 @@ def test_a_region_sees_only_itself():
     with desk.uow_factory() as uow:
         uow.sites.save(a_site(region="south"))
         uow.commit()
-    assert len(health.devices(TENANT, ["south"])) == 5
+    assert health.overview(TENANT, ["south"]).devices == 5

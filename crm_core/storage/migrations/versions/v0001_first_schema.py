@@ -50,12 +50,22 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("subject", sa.String(length=128), nullable=False),
         sa.Column("p50_days", sa.Float(), nullable=True),
+        sa.Column("share", sa.Float(), nullable=True),
         sa.Column("made_at", Instant(), nullable=False),
         sa.Column("body", Json(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "device_id", "kind", "subject", name=op.f("pk_forecasts")),
     )
     with op.batch_alter_table("forecasts", schema=None) as batch_op:
-        batch_op.create_index("ix_forecasts_days", ["tenant", "kind", "p50_days"], unique=False)
+        batch_op.create_index(
+            "ix_forecasts_days", ["tenant", "kind", "p50_days", "device_id", "subject"], unique=False
+        )
+        batch_op.create_index(
+            "ix_forecasts_share",
+            ["tenant", "device_id", "kind", "share"],
+            unique=False,
+            sqlite_where=sa.text("share IS NOT NULL"),
+            postgresql_where=sa.text("share IS NOT NULL"),
+        )
 
     op.create_table(
         "incidents",
@@ -477,6 +487,11 @@ def downgrade() -> None:
 
     op.drop_table("incidents")
     with op.batch_alter_table("forecasts", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_forecasts_share",
+            sqlite_where=sa.text("share IS NOT NULL"),
+            postgresql_where=sa.text("share IS NOT NULL"),
+        )
         batch_op.drop_index("ix_forecasts_days")
 
     op.drop_table("forecasts")
