@@ -29,7 +29,7 @@ from config.wiring.exchanging import build_exchange
 from config.wiring.telemetry import Telemetry
 from crm_core.billing.services import build_money
 from crm_core.domain.errors import InvalidConfiguration
-from crm_core.domain.identity import TenantId
+from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.fleet_health import FleetHealth
 from crm_core.ports import TelemetryStore
 from crm_core.storage.sqlalchemy_uow import make_uow_factory
@@ -90,7 +90,9 @@ def build_api(
         },
         notes=dict if links is None else links.notes,
     )
-    return create_app(services)
+    app = create_app(services)
+    app.state.overviews.prepare(core.tenant)
+    return app
 
 
 def _api_settings(
@@ -209,4 +211,4 @@ def _ask_crm(core: Core) -> None:
 
 
 def _ask_telemetry(core: Core, store: TelemetryStore) -> None:
-    store.states(core.tenant)
+    store.newest(core.tenant, DeviceId(""))  # the least that can be asked
