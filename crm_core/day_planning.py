@@ -26,7 +26,8 @@ from crm_core.stock.van_parts import VanParts, bases
 
 _NOT_STARTED: Final = frozenset({WorkOrderState.PLANNED, WorkOrderState.ASSIGNED})
 _UNDER_WAY: Final = frozenset({WorkOrderState.EN_ROUTE, WorkOrderState.ON_SITE})
-_CALLS: Final = frozenset({WorkOrderKind.PHONE, WorkOrderKind.REPLACEMENT})
+#: What needs no journey, and so no time of the plan.
+CALLS: Final = frozenset({WorkOrderKind.PHONE, WorkOrderKind.REPLACEMENT})
 _MUST: Final = frozenset({CustomerTier.CORE, CustomerTier.IMPORTANT})
 _MISSED: Final = "tickets.plan.missed"
 #: Why a promise changed -> how the order says so, with its place on the new route.
@@ -128,7 +129,7 @@ class DayPlanner:
         return {
             str(order.work_order_id): order
             for order in listed
-            if order.kind not in _CALLS
+            if order.kind not in CALLS
             and not (order.technician_id and order.planned_start and order.planned_start >= day.ends)
         }
 
@@ -179,7 +180,7 @@ class DayPlanner:
         """Return what is left of everybody's day; who is at work somewhere begins there when that visit is over."""
         busy: dict[TechnicianId, tuple[datetime, Place]] = {}
         for order in uow.work_orders.list(tenant, WorkOrderFilter(states=_UNDER_WAY, limit=_ALL)):
-            if order.technician_id is not None and order.kind not in _CALLS:
+            if order.technician_id is not None and order.kind not in CALLS:
                 begun = max(order.started_at or day.starts, order.planned_start or day.starts)
                 over = max(self._clock.now(), begun + self._on_site(order.kind))
                 if over >= busy.get(order.technician_id, (over, None))[0]:

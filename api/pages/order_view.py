@@ -19,14 +19,16 @@ from api.services import ApiServices
 from api.wording import guide_steps, note_text, ticket_title
 from crm_core.domain.fieldwork import Check, MaintenancePlan, VisitRecord
 from crm_core.domain.fleet import DeviceBundle
-from crm_core.domain.identity import DeviceId, WorkOrderId
+from crm_core.domain.identity import DeviceId, WorkOrderId, work_order_number
 from crm_core.domain.service import PartNeed, Role, Ticket, WorkOrder, WorkOrderKind, WorkOrderState
 from crm_core.domain.telemetry import DeviceReading
 from crm_core.fieldwork.evidence import REQUIRED
+from crm_core.fieldwork.nearby import Nearby, nearby_of
 from crm_core.ports import UnitOfWork, WorkOrderFilter
 from crm_core.servicedesk import Outcome
 
 _PAGE: Final = 50
+_NEARBY: Final = 12
 _NEXT_MOVE: Final = {
     WorkOrderState.ASSIGNED: "start",
     WorkOrderState.EN_ROUTE: "arrive",
@@ -161,8 +163,29 @@ def order_context(
         "technicians": [p for p in uow.technicians.all(order.tenant) if p.active] if dispatcher else [],
         "next_move": _NEXT_MOVE.get(order.state) if mover else None,
         "outcomes": [outcome.value for outcome in Outcome],
+        "nearby": [_nearby(words, each) for each in nearby_of(uow, order, services.policy)[:_NEARBY]]
+        if order.state in ACTIVE_ORDERS
+        else [],
         **_evidence(services, uow, order, words, may_note=mover and order.state in ACTIVE_ORDERS),
     }
+
+
+def _nearby(words: Words, near: Nearby) -> dict[str, str]:
+    """Return one thing that waits at the same site: what, which machine, and its page."""
+    told, language = words.messages, words.language
+    href = f"/devices/{near.device_id}"
+    if near.order is not None:
+        href = f"/work-orders/{near.order.work_order_id}"
+        what = f"{work_order_number(near.order.work_order_id)} · {words.t(f'kind.{near.order.kind.value}')}"
+    elif near.supply is not None:
+        days = near.supply.days_to_empty
+        name = supply_name(words, near.supply.kind, near.supply.colour, near.supply.supply_index)
+        left = words.formats.number(days.p50 if days is not None else None)
+        what = told.text(language, "jobs.near_supply", supply=name, days=left)
+    else:
+        part = words.term("component", near.component or "device")
+        what = told.text(language, "jobs.near_risk", risk=words.formats.percent(near.p_fail_14d), part=part)
+    return {"what": what, "device": near.device_id, "href": href}
 
 
 def _care(uow: UnitOfWork, order: WorkOrder) -> MaintenancePlan | None:

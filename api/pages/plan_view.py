@@ -8,16 +8,21 @@ from zoneinfo import ZoneInfo
 
 from api.access import Principal
 from api.pages import plan_map
-from api.pages.order_view import what_of
+from api.pages.order_view import assigned_reason, what_of
 from api.pages.supply_view import Words
 from api.pages.ticket_view import place_of
 from api.service_lists import ACTIVE_ORDERS, list_orders
 from api.services import ApiServices
+from crm_core.day_planning import CALLS
 from crm_core.domain.fleet import DeviceBundle
 from crm_core.domain.identity import TechnicianId
 from crm_core.domain.service import Technician, WorkOrder, WorkOrderState
 from crm_core.ports import UnitOfWork, WorkOrderFilter
 
+#: Reasons of the plan that somebody can do something about.
+_HINTS: Final = frozenset(
+    {"nobody", "nobody_able", "day_full", "no_part", "absent", "made_room", "missed", "delayed"}
+)
 _DAY: Final = timedelta(days=1)
 _DAYS_AHEAD: Final = 7
 _SHOWN: Final = 10_000
@@ -82,12 +87,27 @@ def plan_context(
         "visits": len(of_day),
         "now_left": _share(now, frame) if day == today and frame[0] <= now <= frame[1] else None,
         "waiting": [
-            (order, what_of(order, bundles.get(order.device_id), words), _where(bundles.get(order.device_id)))
+            (
+                order,
+                what_of(order, bundles.get(order.device_id), words),
+                _where(bundles.get(order.device_id)),
+                *_why_waiting(order, words),
+            )
             for order in waiting[:50]
         ],
         "waiting_count": len(waiting),
         **_map(principal, uow, lanes, bundles, words, day),
     }
+
+
+def _why_waiting(order: WorkOrder, words: Words) -> tuple[str, str]:
+    """Return why a visit has no time, and what the dispatcher can do about it."""
+    told, language = words.messages, words.language
+    if order.kind in CALLS:
+        return told.text(language, "jobs.wait.call"), ""
+    key = order.assigned_reason.partition("?")[0].rpartition(".")[2]
+    hint = told.text(language, f"jobs.hint.{key}") if key in _HINTS else ""
+    return assigned_reason(order, words), hint
 
 
 def _map(
