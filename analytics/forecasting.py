@@ -22,7 +22,7 @@ from analytics.hazard import NightHazard, chances_tonight
 from analytics.learning import Lessons, TrainingReport, train_all
 from analytics.model_registry import ModelRegistry
 from analytics.part_fits import ConfirmedFailure, FitLedger, open_failures
-from analytics.part_lives import PartKind, PartLaw, part_laws
+from analytics.part_lives import PartKind, PartLaw, lives_to_show, part_laws
 from analytics.priors import SupplyPriorBook
 from analytics.quality_night import QualityNight
 from analytics.supplies import SupplyModel
@@ -32,6 +32,7 @@ from crm_core.domain.catalogue import Catalogue
 from crm_core.domain.fleet import Device
 from crm_core.domain.forecast import FailureForecast, Forecast, LifeForecast, SupplyForecast
 from crm_core.domain.identity import TenantId
+from crm_core.domain.part_lives import PartLife
 from crm_core.domain.policy import PolicyBook
 from crm_core.notices.events import tell_of_forecasts
 from crm_core.ports import Clock, TelemetryStore, UnitOfWorkFactory
@@ -111,6 +112,7 @@ class Forecaster:
         night = self._night(tenant)
         night.judge(state, devices, made.supplies, made.failures, failures, as_of, champions.supply_features)
         night.look_ahead(state, devices, made.supplies, made.life, as_of)
+        night.show_part_lives(made.part_lives, as_of)
         return ForecastReport(
             tenant=tenant, as_of=as_of, devices=len(state.device_ids), supplies=len(made.supplies),
             supplies_missing=sum(1 for item in made.supplies if item.missing_reason),
@@ -133,19 +135,21 @@ class Forecaster:
         supplies = supply_forecasts(
             state, devices, numbers, Stamp(now, as_of, day, supply_id), self._policy.replenishment
         )
-        records = PartRecords(ledger.fits, self._laws(state, devices, ledger, failures, use.count))
+        laws, design = self._laws(state, devices, ledger, failures, use.count)
+        records = PartRecords(ledger.fits, laws)
         life = life_forecasts(state, devices, use, Stamp(now, as_of, day, None), self._policy.life, records)
         chances = chances_tonight(hazard, state, devices, day, ledger.fitted) if hazard else None
         risks = failure_forecasts(
             state, devices, use, Stamp(now, as_of, day, failure_id), self._policy.failures, chances
         )
-        return _Made(supplies, life, risks), _InCharge(supply_id, failure_id, numbers.features)
+        shown = lives_to_show(laws, design)
+        return _Made(supplies, life, risks, shown), _InCharge(supply_id, failure_id, numbers.features)
 
     def _laws(
         self, state: FleetState, devices: dict[str, Device], ledger: FitLedger, failures: Sequence[ConfirmedFailure],
         counts: npt.NDArray[np.float64],
-    ) -> dict[PartKind, PartLaw]:  # fmt: skip
-        """Return how long parts last in this company, by model and component."""
+    ) -> tuple[dict[PartKind, PartLaw], dict[PartKind, int]]:  # fmt: skip
+        """Return how long parts last in this company and by the data sheet (pages), by model and component."""
         models: dict[str, str] = {}
         design: dict[PartKind, int] = {}
         for device_id, device in devices.items():
@@ -158,7 +162,7 @@ class Forecaster:
         known = {
             name: float(counts[row]) for row, name in enumerate(state.device_ids) if not np.isnan(counts[row])
         }
-        return part_laws(ledger.fitted, failures, known, models, design)
+        return part_laws(ledger.fitted, failures, known, models, design), design
 
     def train(self, tenant: TenantId, as_of: date) -> TrainingReport:
         """Learn from the whole history up to `as_of` (`learning.train_all`)."""
@@ -228,6 +232,7 @@ class _Made:
     supplies: list[SupplyForecast]
     life: list[LifeForecast]
     failures: list[FailureForecast]
+    part_lives: list[PartLife]
 
     @property
     def everything(self) -> list[Forecast]:

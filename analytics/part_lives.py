@@ -13,8 +13,11 @@ import numpy as np
 
 from analytics.part_fits import ConfirmedFailure, PartFit
 from analytics.survival import SurvivalCurve, Weibull, fit_weibull, kaplan_meier
+from crm_core.domain.part_lives import CurvePoint, PartLife
 
 MIN_ENDED: Final = 5  # fewer failures say nothing against the data sheet
+LAW_ID: Final = "part-lives/1"
+_CURVE_POINTS: Final = 24  # kept of a curve for people to look at
 _PRIOR_SHAPE: Final = 2.5  # wear: failures gather around the design life
 _PRIOR_SCALE: Final = 1.3  # of the design life: a data sheet promises less than the mean
 
@@ -63,8 +66,39 @@ def part_laws(
         over = np.array([end for _, end in seen])
         if kind in design and over.sum() >= MIN_ENDED:
             pages = np.array([life for life, _ in seen])
-            prior = Weibull(_PRIOR_SHAPE, _PRIOR_SCALE * design[kind])
             laws[kind] = PartLaw(
-                fit_weibull(pages, over, prior), kaplan_meier(pages, over), int(over.sum()), len(seen)
+                fit_weibull(pages, over, _prior(design[kind])),
+                kaplan_meier(pages, over),
+                int(over.sum()),
+                len(seen),
             )
     return laws
+
+
+def _prior(design: int) -> Weibull:
+    """Return what a data-sheet life in pages says before any part of the kind has failed."""
+    return Weibull(_PRIOR_SHAPE, _PRIOR_SCALE * design)
+
+
+def lives_to_show(laws: Mapping[PartKind, PartLaw], design: Mapping[PartKind, int]) -> list[PartLife]:
+    """Return the law of every kind of part for people to look at; kinds without failures enough show the prior, and say so."""
+    shown = []
+    for (model, component), pages in sorted(design.items()):
+        law = laws.get((model, component))
+        weibull = law.weibull if law else _prior(pages)
+        shown.append(
+            PartLife(
+                model=model, component=component, design_life_pages=pages, shape=round(weibull.shape, 4),
+                scale=round(weibull.scale, 1), own=law is not None, lives=law.lives if law else 0,
+                ended=law.ended if law else 0, curve=_points(law.curve) if law else (), method=LAW_ID,
+            )
+        )  # fmt: skip
+    return shown
+
+
+def _points(curve: SurvivalCurve) -> tuple[CurvePoint, ...]:
+    """Return at most so many points of a curve as a picture needs, evenly spread, the last one among them."""
+    last = len(curve.times) - 1
+    picked = sorted({round(last * at / (_CURVE_POINTS - 1)) for at in range(_CURVE_POINTS)})
+    columns = (curve.times, curve.alive, curve.low, curve.high)
+    return tuple(CurvePoint(*(round(float(column[at]), 4) for column in columns)) for at in picked)

@@ -22,6 +22,7 @@ from analytics.scorecard import broken_promise, failure_days, promises_of, resol
 from crm_core.domain.fleet import Contract, Device
 from crm_core.domain.forecast import FailureForecast, LifeForecast, Reason, SupplyForecast
 from crm_core.domain.identity import CustomerId, DeviceId, TenantId
+from crm_core.domain.part_lives import PartLife
 from crm_core.domain.policy import PolicyBook
 from crm_core.domain.quality import Finding, FindingKind, FindingState, Outlook, OutlookKind, Score
 from crm_core.domain.relations import ComplaintState, Task, TaskState
@@ -94,11 +95,20 @@ class QualityNight:
                 ),
             }
             for kind, made in rows.items():
-                uow.quality.save_outlook(
-                    Outlook(tenant=self._tenant, kind=kind, as_of=as_of, rows=tuple(made))
-                )
+                self._save(uow, kind, as_of, made)
             self._warn_of_churn(uow, rows[OutlookKind.CHURN], as_of)
             uow.commit()
+
+    def show_part_lives(self, lives: Sequence[PartLife], as_of: date) -> None:
+        """Write down how long each kind of part lasts, for the survival curves of the device's page."""
+        with self._uow_factory() as uow:
+            self._save(uow, OutlookKind.PART_LIVES, as_of, [life.as_row() for life in lives])
+            uow.commit()
+
+    def _save(
+        self, uow: UnitOfWork, kind: OutlookKind, as_of: date, rows: Sequence[Mapping[str, object]]
+    ) -> None:
+        uow.quality.save_outlook(Outlook(tenant=self._tenant, kind=kind, as_of=as_of, rows=tuple(rows)))
 
     def show_models(self, as_of: date) -> None:
         """Write down the cards of all models, so that people see them without reaching for files."""
@@ -109,9 +119,7 @@ class QualityNight:
                 shown = {key: value for key, value in card.items() if key not in ("deciles", "shares")}
                 rows.append({**shown, "champion": card["model_id"] == champion})
         with self._uow_factory() as uow:
-            uow.quality.save_outlook(
-                Outlook(tenant=self._tenant, kind=OutlookKind.MODELS, as_of=as_of, rows=tuple(rows))
-            )
+            self._save(uow, OutlookKind.MODELS, as_of, rows)
             uow.commit()
 
     # --- findings ------------------------------------------------------------------------------------------------------

@@ -116,6 +116,7 @@ class OutlookKind(StrEnum):
     IDLE = "idle"
     CHURN = "churn"
     MODELS = "models"
+    PART_LIVES = "part_lives"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from analytics.evaluation import Score
 from analytics.features import EndedLife, FleetState, day_number
 from analytics.outlook import CustomerFacts, churn, months_after
 from analytics.part_fits import ConfirmedFailure, PartFit
-from analytics.part_lives import part_laws
+from analytics.part_lives import lives_to_show, part_laws
 from analytics.priors import SupplyPriorBook
 from analytics.promotion import RollingRows, judge
 from analytics.scorecard import broken_promise, resolved, score_rows
@@ -26,6 +26,7 @@ from config.catalogue_files import load_catalogue
 from crm_core.domain.fleet import Contract, Customer, CustomerTier
 from crm_core.domain.identity import DEFAULT_TENANT, ContractId, CustomerId, DeviceId
 from crm_core.domain.money import Money
+from crm_core.domain.part_lives import part_lives_of
 from crm_core.domain.quality import Promise, Subject
 from tests.policies import a_policy
 from tests.unit.analytics import fleet
@@ -196,11 +197,21 @@ def test_parts_that_fail_early_in_this_company_have_a_law_of_their_own() -> None
     fits = [PartFit(f"d{at}", "fuser", 100 + at, 60_000 + 2_000 * at) for at in range(8)]
     failures = [ConfirmedFailure(f"d{at}", "fuser", 98 + at, 100 + at) for at in range(8)]
     models, counts = {f"d{at}": "m" for at in range(8)}, {f"d{at}": 90_000.0 for at in range(8)}
-    law = part_laws(fits, failures, counts, models, {("m", "fuser"): 150_000})["m", "fuser"]
+    design = {("m", "fuser"): 150_000, ("m", "drum"): 100_000}
+    laws = part_laws(fits, failures, counts, models, design)
+    law = laws["m", "fuser"]
     assert law.ended == 8
     assert law.lives == 16
     assert law.pages_until(0.2) < 0.8 * 150_000
     assert part_laws(fits, failures[:4], counts, models, {("m", "fuser"): 150_000}) == {}
+    drum, fuser = lives_to_show(laws, design)
+    assert (drum.own, drum.curve, fuser.own, fuser.lives) == (False, (), True, 16)
+    assert drum.alive(100_000) > 0.5 > fuser.alive(100_000)
+    assert fuser.curve[-1].alive == pytest.approx(law.curve.alive[-1], abs=1e-3)
+    assert part_lives_of([fuser.as_row(), drum.as_row()]) == {
+        ("m", "fuser"): fuser,
+        ("m", "drum"): drum,
+    }
 
 
 def test_months_and_the_three_reasons_to_leave() -> None:

@@ -194,6 +194,7 @@ def test_findings_come_with_a_task_and_go_when_their_cause_does(tmp_path: Path) 
         task = uow.relations.tasks.where(DEFAULT_TENANT, kind="data_check")[0]
         assert (task.role, task.detail["device_id"]) == ("dispatcher", "b")
         assert uow.quality.outlook(DEFAULT_TENANT, OutlookKind.DEMAND) is not None
+        assert uow.quality.outlook(DEFAULT_TENANT, OutlookKind.PART_LIVES) is not None
         assert uow.quality.promises_since(DEFAULT_TENANT, fleet.day(0)) is not None
     for day in range(31, 63):
         fleet.land(store, fleet.reading("b", day, level=50, count=5 + 40 * day))
