@@ -20,6 +20,7 @@ from crm_core.domain.billing import (
 from crm_core.domain.contracts import DeviceStay
 from crm_core.domain.errors import Conflict, NotFound
 from crm_core.domain.identity import CustomerId, DeviceId
+from crm_core.domain.meter_statements import Doubt, MeterStatement, StatementSource, StatementState
 from crm_core.ports import UnitOfWorkFactory
 from tests.builders import TENANT
 from tests.money_world import JUNE, MAY, MoneyWorld, a_line, a_plan, counted, shanghai
@@ -188,3 +189,36 @@ def test_a_deposit_lives_from_signature_to_payout(world: MoneyWorld) -> None:
     with world.uow_factory() as uow:
         stored = uow.billing.invoices.where(TENANT, invoice_number=note.invoice_number)[0]
     assert (stored.paid, stored.outstanding, len(stored.lines)) == (note.total, 0, 2)
+
+
+def test_a_stated_meter_comes_back_whole_and_once(world: MoneyWorld) -> None:
+    stated = MeterStatement(
+        tenant=TENANT,
+        device_id=DeviceId("d1"),
+        customer_id=CustomerId("c1"),
+        read_at=shanghai(5, 30, 11),
+        total=6_000_000_000,
+        mono=5_999_999_000,
+        colour=1000,
+        source=StatementSource.CUSTOMER,
+        stated_by="wang",
+        stated_at=shanghai(5, 30, 12),
+        state=StatementState.WAITING,
+        doubts=(Doubt.TOO_FAST, Doubt.PARTS_DIFFER),
+        photo_sha256="0" * 64,
+        photo_type="image/jpeg",
+    )
+    with world.uow_factory() as uow:
+        kept = uow.billing.statements.add(stated)
+        assert uow.billing.statements.add_once(stated) is None
+        uow.commit()
+    with world.uow_factory() as uow:
+        assert uow.billing.statements.where(TENANT, device_id="d1", state=StatementState.WAITING) == [kept]
+        assert kept == replace(stated, statement_id=kept.statement_id)
+        saved = uow.billing.statements.save(replace(kept, state=StatementState.ACCEPTED))
+        with pytest.raises(Conflict):
+            uow.billing.statements.save(replace(kept, note="from an old look"))
+        uow.commit()
+    with world.uow_factory() as uow:
+        assert uow.billing.statements.get(TENANT, kept.statement_id) == saved
+        assert not uow.billing.statements.where(TENANT, state=StatementState.WAITING)

@@ -44,6 +44,7 @@ function focusScrollers() {
 refreshLivePage();
 pressOnce();
 focusScrollers();
+for (const each of document.querySelectorAll("[data-module]")) import(each.dataset.module).then((module) => module.start(each));
 if (document.querySelector(".sync")) {
   import(document.body.dataset.offline).then((offline) => {
     offline.start();

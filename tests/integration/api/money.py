@@ -9,6 +9,7 @@ from crm_core.billing.services import MoneyServices
 from crm_core.domain.billing import BillingPlan, Invoice, PageTariff, PaymentMethod
 from crm_core.domain.contracts import ContractLine, PriceConsent
 from crm_core.domain.identity import ContractId, CustomerId, DeviceId, TenantId
+from crm_core.domain.meter_statements import Doubt, MeterStatement, StatementSource, StatementState
 from crm_core.ports import Clock, UnitOfWorkFactory, WorkOrderFilter
 from tests.integration.api.telemetry import OTHER_TENANT
 
@@ -51,6 +52,7 @@ def seed_money(money: MoneyServices, uow_factory: UnitOfWorkFactory, clock: Cloc
                 actor="manager",
             )
         for device_id in contracts.values():
+            _statement(uow_factory, tenant, device_id, clock)
             _charge(money, uow_factory, tenant, device_id)
 
 
@@ -83,6 +85,28 @@ def _contract(
     consent = PriceConsent(given_by="Wang", given_at=clock.now(), channel="signature", document="s.pdf")
     money.contracts.sign(tenant, contract_id, consent, actor="manager")
     money.contract_devices.place(tenant, contract_id, "1", DeviceId(device_id), actor="manager")
+
+
+def _statement(uow_factory: UnitOfWorkFactory, tenant: TenantId, device_id: str, clock: Clock) -> None:
+    """Keep a doubtful count of a device, so that there is something to decide."""
+    with uow_factory() as uow:
+        customer = uow.devices.get(tenant, DeviceId(device_id)).customer_id
+        assert customer is not None
+        uow.billing.statements.add(
+            MeterStatement(
+                tenant=tenant,
+                device_id=DeviceId(device_id),
+                customer_id=customer,
+                read_at=clock.now(),
+                total=7,
+                source=StatementSource.CUSTOMER,
+                stated_by="wang",
+                stated_at=clock.now(),
+                state=StatementState.WAITING,
+                doubts=(Doubt.ROLLED_BACK,),
+            )
+        )
+        uow.commit()
 
 
 def _charge(money: MoneyServices, uow_factory: UnitOfWorkFactory, tenant: TenantId, device_id: str) -> None:

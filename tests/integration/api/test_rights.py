@@ -25,7 +25,13 @@ ACCOUNTS = {
     "specialist": "customer_specialist", "tech-li": "technician", "customer": "customer", "integrator": "integrator",
     "integrator-west": "integrator",
 }  # fmt: skip
-SCHOOL = {"contract_id": "k-2", "invoice_number": "INV-2026-000002", "charge_id": "2", "payment_id": "2"}
+SCHOOL = {
+    "contract_id": "k-2",
+    "invoice_number": "INV-2026-000002",
+    "charge_id": "2",
+    "payment_id": "2",
+    "statement_id": "2",
+}
 #: What belongs to the customer of a bound account, and what to another one.
 BOUND = {
     "customer": {
@@ -45,6 +51,7 @@ OBJECTS = {
     "invoice_number": {"own": "INV-2026-000001", "foreign": "INV-2026-000011", "absent": "INV-2026-999999"},
     "charge_id": {"own": "1", "foreign": "3", "absent": "99999"},
     "payment_id": {"own": "1", "foreign": "13", "absent": "99999"},
+    "statement_id": {"own": "1", "foreign": "3", "absent": "99999"},
     "line_id": {"own": "1", "foreign": "1", "absent": "1"},
     "ticket_id": {"own": "1", "foreign": "4", "absent": "99999"},
     "work_order_id": {"own": "1", "foreign": "4", "absent": "99999"},
@@ -89,6 +96,7 @@ BODIES = CARE_BODIES | STOCK_BODIES | FORESIGHT_BODIES | ROSTER_BODIES | {
     "ConsentInput": {"given_by": "Wang", "document": "scan.pdf"},
     "TermsInput": {"effective_on": "2026-05-01", "lines": [_LINE]},
     "PlaceInput": {"device_id": "c3525-01"}, "TerminateInput": {"last_day": "2026-12-31", "reason": "test"},
+    "MeterStatementInput": {"device_id": "c3525-01", "total": 1}, "MeterDecisionInput": {"accept": True},
     "SuccessorInput": {"successor_id": "k-2"},
     "NoteInput": {}, "ReasonInput": {"reason": "test"}, "AssignInput": {"technician_id": "li"}, "CompleteInput": {},
     "ReportInput": {"device_id": "c3525-02", "text": "streaks"}, "UserChange": {"language": "en"},
