@@ -26,11 +26,11 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from api.recurring_jobs import JobInfo
 from crm_core.domain.actors import acting
-from crm_core.domain.errors import Conflict, NotFound
-from crm_core.ports import Clock, Lease, UnitOfWork, UnitOfWorkFactory
+from crm_core.domain.errors import Conflict, DrumbeatError, NotFound
+from crm_core.ports import Changes, Clock, Lease, UnitOfWork, UnitOfWorkFactory
 
 _log = structlog.get_logger("drumbeat.supervision")
-_THREADS: Final = 8
+_THREADS: Final = 32  # more than there are jobs: those that wait for each other leave threads for the rest
 WAKE: Final = "wake:"  # prefix of one-shot wake-ups; they are not listed as jobs
 
 Action = Callable[[], object]
@@ -181,7 +181,11 @@ class Supervisor:
 
 
 class LeaderLease:
-    """The right of this process to act alone (triage, dispatch); renewed whenever it is asked for."""
+    """The right of this process to act alone (triage, dispatch, billing ...).
+
+    A lease lasts for `duration` after each renewal: asking for it renews it, and `keep` does so beside work that takes
+    longer. What begins under a lease (`only_as_leader`) is kept only while that very lease stands (`fence_commits`).
+    """
 
     def __init__(
         self, uow_factory: UnitOfWorkFactory, clock: Clock, *, name: str, holder: str, duration: timedelta
@@ -192,21 +196,57 @@ class LeaderLease:
         self._holder = holder
         self._duration = duration
         self._lease: Lease | None = None
+        self._acting = threading.local()
+        self._released = threading.Event()
+        self._keeper: threading.Thread | None = None
 
     def held(self) -> bool:
         """Take or renew the lease; False while another process leads."""
+        return self._taken() is not None
+
+    def _taken(self) -> Lease | None:
         with self._uow_factory() as uow:
-            self._lease = uow.leases.acquire(self._name, self._holder, self._clock.now(), self._duration)
+            lease = uow.leases.acquire(self._name, self._holder, self._clock.now(), self._duration)
             uow.commit()
-        return self._lease is not None
+        self._lease = lease
+        return lease
 
     def fence(self, uow: UnitOfWork) -> None:
-        """Raise `Conflict` unless this process still leads within the transaction of `uow`; for work under the lease."""
-        if self._lease is None or not uow.leases.confirm(self._lease):
+        """Raise `Conflict` unless the lease of this work still stands within the transaction of `uow`."""
+        lease = getattr(self._acting, "lease", None) or self._lease
+        if lease is None or not uow.leases.confirm(lease):
             raise Conflict(f"{self._name}: another process leads now; this round is not kept")
 
+    def fence_commits(self, uow: UnitOfWork, _changes: Changes) -> None:
+        """Fence every commit of work under the lease, whichever service makes it (a `CommitListener`)."""
+        if getattr(self._acting, "lease", None) is not None:
+            self.fence(uow)
+
+    def keep(self) -> None:
+        """Renew the lease in the background while this process leads, until `release`."""
+        self._released.clear()
+        self._keeper = threading.Thread(target=self._renew_often, name=f"lease {self._name}", daemon=True)
+        self._keeper.start()
+
+    @property
+    def keeping(self) -> bool:
+        """True while a lease of this process is renewed in the background."""
+        return self._keeper is not None and self._keeper.is_alive()
+
+    def _renew_often(self) -> None:
+        while not self._released.wait(self._duration.total_seconds() / 3):
+            if self._lease is not None:
+                try:
+                    self.held()
+                except DrumbeatError as error:
+                    _log.warning("the lease was not renewed", lease=self._name, reason=str(error))
+
     def release(self) -> None:
-        """Let another process lead at once."""
+        """Stop renewing and let another process lead at once."""
+        self._released.set()
+        if self._keeper is not None:
+            self._keeper.join()
+            self._keeper = None
         if self._lease is None:
             return
         with self._uow_factory() as uow:
@@ -218,8 +258,14 @@ class LeaderLease:
         """Return `action` guarded: it does nothing while another process leads."""
 
         def guarded() -> None:
-            if self.held():
+            lease = self._taken()
+            if lease is None:
+                return
+            self._acting.lease = lease
+            try:
                 action()
+            finally:
+                self._acting.lease = None
 
         return guarded
 

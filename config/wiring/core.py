@@ -18,11 +18,11 @@ from crm_core.domain.policy import PolicyBook
 from crm_core.domain.policy_in_force import PolicyInForce
 from crm_core.domain.telemetry import DeviceReading
 from crm_core.notices.hook_secrets import HookSecrets
-from crm_core.ports import Clock, UnitOfWorkFactory
+from crm_core.ports import Clock
 from crm_core.registry import Registry
 from crm_core.signals import Concluder, Conclusion
 from crm_core.stock.visit_parts import VisitParts
-from crm_core.storage.sqlalchemy_uow import make_uow_factory, migrate
+from crm_core.storage.sqlalchemy_uow import SqlUnitOfWorkFactory, make_uow_factory, migrate
 from crm_core.storage.trust.lock import AesPersonalLock
 from crm_core.trust.personal import PersonalData
 from crm_core.trust.subjects import DataSubjects
@@ -37,7 +37,7 @@ class Core:
     knowledge: Knowledge
     policy: PolicyBook
     messages: Messages
-    uow_factory: UnitOfWorkFactory
+    uow_factory: SqlUnitOfWorkFactory
     registry: Registry
     personal: PersonalData
     hook_secrets: HookSecrets

@@ -130,11 +130,15 @@ def _analysing(process: Process) -> list[NamedPart]:
     core, telemetry, desk, supervisor = process.core, process.telemetry, process.desk, process.supervisor
     schedule = core.settings.schedule
     lease = leader_lease(core)
-    desk.triage.fenced_by(lease.fence)
-    one_at_a_time = threading.Lock()  # the forecaster and the desk's rounds do not run beside each other
+    core.uow_factory.on_commit(lease.fence_commits)
+    at_the_desk = threading.Lock()
+    foreseeing = threading.Lock()  # one of its own: signals become tickets while a large fleet is forecast
 
     def job(action: Callable[[], object]) -> Callable[[], object]:
-        return lease.only_as_leader(partial(_within, one_at_a_time, action))
+        return lease.only_as_leader(partial(_within, at_the_desk, action))
+
+    def foresight(action: Callable[[], object]) -> Callable[[], object]:
+        return lease.only_as_leader(partial(_within, foreseeing, action))
 
     supervisor.every("triage", schedule.triage_seconds, job(partial(triage_round, core, desk)))
     supervisor.on_wake(WAKE, job(partial(escalation_round, core, desk)))
@@ -145,14 +149,14 @@ def _analysing(process: Process) -> list[NamedPart]:
     supervisor.every("silence", schedule.silence_seconds, job(partial(silence_round, core, telemetry, desk)))
     supervisor.every("swaps", SWAPS_SECONDS, job(partial(swap_round, core, desk)), first_after=15.0)
     supervisor.every("loans", LOANS_SECONDS, job(partial(loan_round, core, desk)), first_after=30.0)
-    supervisor.daily("forecast", schedule.forecast_at, job(partial(forecast_round, core, desk)))
-    supervisor.daily(
-        "training", schedule.training_at, job(partial(_train, core, desk)), schedule.training_weekday
-    )
+    night = partial(forecast_round, core, desk, at_the_desk)
+    supervisor.daily("forecast", schedule.forecast_at, foresight(night))
+    training = foresight(partial(_train, core, desk))
+    supervisor.daily("training", schedule.training_at, training, schedule.training_weekday)
     schedule_customers(core, customers_of(core, telemetry.store), supervisor, job)
     schedule_billing(core, money_of(core, telemetry.store), telemetry.store, supervisor, job)
     schedule_trust(core, supervisor, job)
-    return [NamedPart("leader lease", lambda: None, lease.release)]
+    return [NamedPart("leader lease", lease.keep, lease.release)]
 
 
 def serve_worker(settings: Settings, listener: socket.socket) -> None:

@@ -14,8 +14,8 @@ from typing import Any, Final, Self
 import msgspec
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from crm_core.domain.errors import InvalidConfiguration, StoreUnavailable
 from crm_core.domain.fleet import Contract, Customer, Site
@@ -69,6 +69,9 @@ from crm_core.storage.trust.sql import SqlTrustRepository
 from crm_core.storage.trust.trail import AuditTrail, install_triggers, watch
 
 BUSY_TIMEOUT_SECONDS: Final = 30.0
+#: A process that stands still within a transaction (stopped, swapped out, its network gone) keeps its locks so long on
+#: PostgreSQL; then the server ends the session, keeps nothing of it, and the others go on.
+STANDSTILL_SECONDS: Final = 10
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
@@ -142,6 +145,10 @@ class SqlUnitOfWork:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()  # rolls back what was not committed
+        if isinstance(error, OperationalError) or (
+            isinstance(error, DBAPIError) and error.connection_invalidated
+        ):
+            raise StoreUnavailable(f"the CRM database ended the transaction: {error.orig}") from error
 
     def commit(self) -> None:
         """Make the changes durable. The block may go on: what follows is a new transaction."""
@@ -196,13 +203,30 @@ def make_engine(url: str, *, read_only: bool = False, wait_for_disk: bool = True
             _prepare_sqlite(engine, read_only=read_only, wait_for_disk=wait_for_disk)
         case "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
-            options = {"options": "-c default_transaction_read_only=on"} if read_only else {}
             engine = create_engine(
-                parsed, pool_pre_ping=True, connect_args=options, json_deserializer=msgspec.json.decode
+                parsed,
+                pool_pre_ping=True,
+                connect_args={"options": _postgres_options(parsed, read_only=read_only)},
+                json_deserializer=msgspec.json.decode,
             )
         case other:
             raise InvalidConfiguration(f"crm.url names {other!r}; use sqlite:///file or postgresql://...")
     return engine
+
+
+def _postgres_options(url: URL, *, read_only: bool) -> str:
+    """Return what a session asks of the server; what the URL itself says comes last and wins."""
+    milliseconds = STANDSTILL_SECONDS * 1000
+    standing_still = (
+        f"idle_in_transaction_session_timeout={milliseconds}",  # it holds locks and says nothing
+        f"tcp_user_timeout={milliseconds}",  # it does not take its answer
+        f"tcp_keepalives_idle={STANDSTILL_SECONDS}",  # its machine is gone
+        "tcp_keepalives_interval=2",
+        "tcp_keepalives_count=3",
+    )
+    asked = ("default_transaction_read_only=on",) if read_only else standing_still
+    told = url.query.get("options", ())
+    return " ".join([*(f"-c {each}" for each in asked), *((told,) if isinstance(told, str) else told)])
 
 
 def _prepare_sqlite(engine: Engine, *, read_only: bool, wait_for_disk: bool) -> None:
