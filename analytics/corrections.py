@@ -1,7 +1,8 @@
 """Readings that came late change days that were taken already: the state of their devices is worked out again.
 
 A state never looks back, so a day cannot be taken out of it. Instead the few devices whose past changed walk through their
-own history anew, and their rows replace the old ones; the rest of the fleet stays as it is. What devices teach one another
+own history anew, and their rows replace the old ones; the rest of the fleet stays as it is. So do devices that were moved
+to another site or turned out to be of another model: what they are pooled with and measured by is another. What devices teach one another
 is pooled among the corrected devices while they walk: their own history soon outweighs it.
 """
 
@@ -37,12 +38,11 @@ def correct(
         return 0
     fresh = FleetState(state.tenant, state.priors, holidays=state.holidays)
     fresh.recent.book = state.recent.book  # codes keep their numbers
-    block, events = fresh.read(store, wanted, state.last_day, one_by_one=True)
-    for column in range(block.counts.shape[1]):
-        day = block.first_day + column
-        fresh.take_day(day, block, column, events.get(day, ()))
+    for day, block, column, events in fresh.days(store, wanted, state.last_day, one_by_one=True):
+        fresh.take_day(day, block, column, events)
     _replace_devices(state, fresh)
     _replace_supplies(state, fresh)
+    _belong_again(state, fresh, wanted)
     return len(fresh.device_ids)
 
 
@@ -64,6 +64,19 @@ def _replace_devices(state: FleetState, fresh: FleetState) -> None:
         )
     kept = [fall for fall in state.falls if not corrected[fall.row]]
     state.falls = kept + [replace(fall, row=int(target[fall.row])) for fall in fresh.falls]
+
+
+def _belong_again(state: FleetState, fresh: FleetState, devices: Mapping[str, Device]) -> None:
+    """Let the corrected rows be pooled where their devices belong now."""
+    for name, described in zip(fresh.device_ids, fresh.described, strict=True):
+        row = state.device_rows[name]
+        state.described[row] = described
+        state.usage.site[row] = state.site_number(devices[name])
+    for key in fresh.keys:
+        name = fresh.device_ids[key.device_row]
+        row = state.supply_row(name, key.index)
+        if row >= 0:
+            state.supply.model[row] = state.model_number(devices[name], key.kind, key.colour)
 
 
 def _merged(

@@ -97,10 +97,13 @@ class FailureState:
             )
 
     def take(
-        self, day: int, events: Sequence[tuple[int, TelemetryEvent]], pages: Floats, jams: Floats
+        self,
+        events: Sequence[tuple[int, TelemetryEvent]],
+        pages: Floats,
+        jams: Floats,
+        heard: npt.NDArray[np.bool_],
     ) -> None:
-        """Take one day: events by device row, pages [n] and jams [n]."""
-        del day
+        """Take one day: events by device row, pages [n], jams [n], and which devices answered; days count from the first."""
         self.codes_fast *= 0.5 ** (1 / FAST)
         self.codes_slow *= 0.5 ** (1 / SLOW)
         self.jams *= np.array([[0.5 ** (1 / MID)], [0.5 ** (1 / SLOW)]])
@@ -112,7 +115,7 @@ class FailureState:
                 self.codes_slow[component, row] += 1.0
         self.jams += jams
         self.pages += pages
-        self.days += 1.0
+        self.days += heard | (self.days > 0)
 
     def features(self, life_used: Floats, pages_per_day: Floats) -> Floats:
         """Return [n, len(FEATURES)]; `life_used` is a share of design life."""

@@ -5,7 +5,7 @@ fed day by day to the usage and supply states. A nightly run therefore reads onl
 an earlier day than the last one starts again from the beginning.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import chain
@@ -28,6 +28,8 @@ from crm_core.ports import TelemetryStore
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+_KEPT_DAYS: Final = 400  # lives that ended and falls of counters are forgotten after that
+_ROWS_AT_ONCE: Final = 500_000  # devices times days that are read in one go
 _ROLL_OVER_PAGES: Final = 1e6  # nobody prints more between two answers: a smaller step is a roll-over
 EPOCH: Final = date(1970, 1, 1)
 _STATES: Final = {"known": KNOWN, "some_remaining": SOME_REMAINING}
@@ -109,6 +111,9 @@ class FleetState:
     failures: FailureState = field(default_factory=lambda: FailureState.empty(0))
     recent: RecentDays = field(default_factory=lambda: RecentDays.empty(0))
     device_ids: list[str] = field(default_factory=list)
+    described: list[tuple[str, ...]] = field(
+        default_factory=list
+    )  # what each device's priors and pools rest on
     keys: list[SupplyKey] = field(default_factory=list)
     last_statement: dict[int, str | None] = field(
         default_factory=dict
@@ -118,48 +123,76 @@ class FleetState:
     all_codes: dict[int, DayCodes] | None = None  # training keeps the codes of the whole walk
     last_day: int | None = None
     holidays: frozenset[int] = frozenset()
-    _device_rows: dict[str, int] = field(default_factory=dict)
-    _supply_rows: dict[tuple[str, str], int] = field(default_factory=dict)
-    _sites: dict[str, int] = field(default_factory=dict)
-    _models: dict[str, int] = field(default_factory=dict)
+    device_rows: dict[str, int] = field(default_factory=dict)
+    supply_rows: dict[tuple[str, str], int] = field(default_factory=dict)
+    sites: dict[str, int] = field(default_factory=dict)
+    models: dict[str, int] = field(default_factory=dict)
 
     def device_row(self, device_id: str) -> int | None:
         """Return the row of a device in the arrays, or None if it never answered."""
-        return self._device_rows.get(device_id)
+        return self.device_rows.get(device_id)
 
     def supply_row(self, device_id: str, index: str) -> int:
         """Return the row of a supply, or -1 if it was never stated."""
-        return self._supply_rows.get((device_id, index), -1)
+        return self.supply_rows.get((device_id, index), -1)
 
     def supply_rows_of(self, device_id: str) -> list[int]:
         """Return the supply rows of a device, by index."""
-        row = self._device_rows.get(device_id)
+        row = self.device_rows.get(device_id)
         return [] if row is None else [at for at, key in enumerate(self.keys) if key.device_row == row]
+
+    def moved(self, devices: Mapping[str, Device]) -> frozenset[str]:
+        """Return the devices that stand at another site or are of another model than their rows were made for."""
+        known = zip(self.device_ids, self.described, strict=True)
+        return frozenset(
+            name for name, before in known if name in devices and _description(devices[name]) != before
+        )
 
     def advance(self, store: TelemetryStore, devices: Mapping[str, Device], until: int) -> int:
         """Take all days up to `until` that are not taken yet; return how many were taken."""
-        block, events = self.read(store, devices, until)
-        for column in range(block.counts.shape[1]):
-            day = block.first_day + column
-            self.take_day(day, block, column, events.get(day, ()))
-        return int(block.counts.shape[1])
+        taken = 0
+        for day, block, column, events in self.days(store, devices, until):
+            self.take_day(day, block, column, events)
+            taken += 1
+        self.ended = [life for life in self.ended if life.found_on > until - _KEPT_DAYS]
+        self.falls = [fall for fall in self.falls if fall.day > until - _KEPT_DAYS]
+        return taken
+
+    def days(
+        self, store: TelemetryStore, devices: Mapping[str, Device], until: int, *, one_by_one: bool = False
+    ) -> Iterator[tuple[int, DayBlock, int, Sequence[tuple[int, TelemetryEvent]]]]:
+        """Yield every day not taken yet up to `until` with its block, its column there and its events; each must be taken.
+
+        A large fleet is read in runs of days, so that its history never lies in memory as a whole.
+        """
+        at_once = max(1, _ROWS_AT_ONCE // max(len(devices), 1))
+        first = self._first_day_to_read(store, until)
+        while first is not None and first <= until:
+            block, events = self.read(
+                store, devices, (first, min(first + at_once - 1, until)), one_by_one=one_by_one
+            )
+            for column in range(block.counts.shape[1]):
+                day = block.first_day + column
+                yield day, block, column, events.get(day, ())
+            first += at_once
 
     def read(
-        self, store: TelemetryStore, devices: Mapping[str, Device], until: int, *, one_by_one: bool = False
+        self,
+        store: TelemetryStore,
+        devices: Mapping[str, Device],
+        span: tuple[int, int],
+        *,
+        one_by_one: bool = False,
     ) -> tuple[DayBlock, dict[int, list[tuple[int, TelemetryEvent]]]]:
-        """Return the days not taken yet as dense arrays, and their events by day; new devices get their rows.
+        """Return the days of `span`, both ends included, as dense arrays, and their events by day; new devices get their rows.
 
         With `one_by_one` only the rows of `devices` are asked for: right for a few devices of a large fleet.
         """
-        first = self._first_day_to_read(store, until)
-        if first is None or first > until:
-            nothing = np.zeros((len(self.device_ids), 0))
-            polls, states = (np.zeros((n, 0), np.int64) for n in (len(self.device_ids), len(self.keys)))
-            return DayBlock(until, nothing, nothing, polls, states, nothing), {}
+        first, until = span
         names: list[DeviceId | None] = [DeviceId(name) for name in sorted(devices)] if one_by_one else [None]
-        span = (self.tenant, first, until)
-        meters = meter_frame(chain.from_iterable(store.daily_meters(*span, name) for name in names))
-        supplies = supply_frame(chain.from_iterable(store.daily_supplies(*span, name) for name in names))
+        asked = (self.tenant, first, until)
+        meters = meter_frame(chain.from_iterable(store.daily_meters(*asked, name) for name in names))
+        supplies = supply_frame(chain.from_iterable(store.daily_supplies(*asked, name) for name in names))
         instants = (self.tenant, day_start(first), day_start(until + 1))
         events = [event for name in names for event in store.events(*instants, name)]
         known = set(devices)
@@ -195,8 +228,9 @@ class FleetState:
             found = float(day) if np.isnan(empty_day[row]) else float(empty_day[row])
             end = found - 0.5 if ran_out[row] else None
             self.ended.append(EndedLife(row, int(seg_day[row]), day, end, days_left.get(row)))
-        self.failures.take(day, events, np.nan_to_num(pages), block.jams[:, column])
-        self.recent.take(day, events, pages, block.jams[:, column], block.polls[:, column])
+        jams, polls = block.jams[:, column], block.polls[:, column]
+        self.failures.take(events, np.nan_to_num(pages), jams, polls > 0)
+        self.recent.take(day, events, pages, jams, polls)
         if self.all_codes is not None and day in self.recent.codes:
             self.all_codes[day] = self.recent.codes[day]
         self.last_day = day
@@ -224,25 +258,35 @@ class FleetState:
     def _events_by_day(self, events: Sequence[TelemetryEvent]) -> dict[int, list[tuple[int, TelemetryEvent]]]:
         by_day: dict[int, list[tuple[int, TelemetryEvent]]] = {}
         for event in events:
-            row = self._device_rows.get(event.device_id)
+            row = self.device_rows.get(event.device_id)
             if row is not None and event.began:
                 by_day.setdefault(day_number(event.at.date()), []).append((row, event))
         return by_day
 
     def _add_devices(self, seen: Iterable[str], devices: Mapping[str, Device]) -> None:
-        new = [device_id for device_id in seen if device_id not in self._device_rows]
+        new = [device_id for device_id in seen if device_id not in self.device_rows]
         if not new:
             return
         site, rate = [], []
         for device_id in new:
             device = devices[device_id]
-            self._device_rows[device_id] = len(self.device_ids)
+            self.device_rows[device_id] = len(self.device_ids)
             self.device_ids.append(device_id)
-            site.append(self._sites.setdefault(device.site_id or f"?{device_id}", len(self._sites)))
+            self.described.append(_description(device))
+            site.append(self.site_number(device))
             rate.append(self.priors.pages_per_day(device))
         self.usage.grow(np.array(site, np.int64), np.array(rate))
         self.failures.grow(len(new))
         self.recent.grow(len(new))
+
+    def site_number(self, device: Device) -> int:
+        """Return the number of a device's site; a device without one stands alone."""
+        return self.sites.setdefault(device.site_id or f"?{device.device_id}", len(self.sites))
+
+    def model_number(self, device: Device, kind: str | None, colour: str | None) -> int:
+        """Return the number of the supplies that learn from one another: of one model, kind and colour."""
+        group = f"{device.model_id or device.model_name or '?'}/{kind}/{colour}"
+        return self.models.setdefault(group, len(self.models))
 
     def _add_supplies(self, rows: pd.DataFrame, devices: Mapping[str, Device]) -> None:
         added: list[tuple[int, int, float]] = []
@@ -250,14 +294,13 @@ class FleetState:
         for row in last.itertuples(index=False):
             identity = (row.device_id, row.supply_index)
             kind, colour = _text(row.kind), _text(row.colour)
-            at = self._supply_rows.get(identity)
+            at = self.supply_rows.get(identity)
             if at is None:
-                at = self._supply_rows[identity] = len(self.keys)
+                at = self.supply_rows[identity] = len(self.keys)
                 device = devices[row.device_id]
-                device_row = self._device_rows[row.device_id]
+                device_row = self.device_rows[row.device_id]
                 self.keys.append(SupplyKey(device_row, row.supply_index, kind, colour))
-                group = f"{device.model_id or device.model_name or '?'}/{kind}/{colour}"
-                model = self._models.setdefault(group, len(self._models))
+                model = self.model_number(device, kind, colour)
                 added.append((device_row, model, self.priors.yield_pages(device, kind, colour).pages))
             elif kind is not None:
                 self.keys[at] = SupplyKey(self.keys[at].device_row, row.supply_index, kind, colour)
@@ -273,7 +316,7 @@ class FleetState:
         counts = np.full((len(self.device_ids), days), np.nan)
         jams = np.zeros((len(self.device_ids), days))
         polls = np.zeros((len(self.device_ids), days), np.int64)
-        rows = meters["device_id"].map(self._device_rows).to_numpy(np.int64)
+        rows = meters["device_id"].map(self.device_rows).to_numpy(np.int64)
         columns = meters["day"].to_numpy(np.int64) - first
         counts[rows, columns] = meters["last_count"].to_numpy(
             float
@@ -283,7 +326,7 @@ class FleetState:
         states = np.full((len(self.keys), days), SILENT, np.int64)
         percents = np.full((len(self.keys), days), np.nan)
         identities = zip(supplies["device_id"], supplies["supply_index"], strict=True)
-        rows = np.array([self._supply_rows[identity] for identity in identities], np.int64)
+        rows = np.array([self.supply_rows[identity] for identity in identities], np.int64)
         columns = supplies["day"].to_numpy(np.int64) - first
         percent = np.clip(supplies["last_percent"].to_numpy(float), 0.0, 100.0)
         state = supplies["level_state"].map(_STATES).fillna(SILENT).to_numpy(np.int64)
@@ -291,6 +334,12 @@ class FleetState:
         states[rows, columns] = state
         percents[rows, columns] = np.where(state == KNOWN, percent, np.nan)
         return DayBlock(first, counts, jams, polls, states, percents)
+
+
+def _description(device: Device) -> tuple[str, ...]:
+    return tuple(
+        str(each or "") for each in (device.site_id, device.model_id, device.vendor, device.model_name)
+    )
 
 
 def _text(value: object) -> str | None:

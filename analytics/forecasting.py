@@ -1,16 +1,18 @@
 """The nightly run and the training job: the entry points of analytics.
 
 `Forecaster.run` takes the new days from the store, forecasts every supply, device and part, and saves the result
-through the forecast repository; then `quality_night` judges earlier forecasts and looks for what is odd in the data.
+through the forecast repository; what it remembers of the fleet outlives a restart (`state_file`). Then `quality_night`
+judges earlier forecasts and looks for what is odd in the data.
 `Forecaster.train` learns from the whole history; a model takes over only if a rolling back-test finds it better than
 knowing nothing and than the champion on days that neither had seen (`promotion`).
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -25,10 +27,12 @@ from analytics.part_fits import ConfirmedFailure, FitLedger, open_failures
 from analytics.part_lives import PartKind, PartLaw, lives_to_show, part_laws
 from analytics.priors import SupplyPriorBook
 from analytics.quality_night import QualityNight
+from analytics.state_file import StateFile
 from analytics.supplies import SupplyModel
 from analytics.supply_forecasts import Stamp, supply_forecasts, supply_numbers
 from analytics.training import supply_model_of
 from crm_core.domain.catalogue import Catalogue
+from crm_core.domain.errors import InvalidValue
 from crm_core.domain.fleet import Device
 from crm_core.domain.forecast import FailureForecast, Forecast, LifeForecast, SupplyForecast
 from crm_core.domain.identity import TenantId
@@ -36,6 +40,8 @@ from crm_core.domain.part_lives import PartLife
 from crm_core.domain.policy import PolicyBook
 from crm_core.notices.events import tell_of_forecasts
 from crm_core.ports import Clock, TelemetryStore, UnitOfWorkFactory
+
+_DEVICES_A_TRANSACTION: Final = 1000  # about a tenth of a second of the database's write lock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +58,7 @@ class ForecastReport:
     failures: int
     visits_advised: int
     new_days: int
+    walked_because: str | None  # why the whole history was read again, if it was
     models: dict[str, str]
     seconds: float
 
@@ -66,7 +73,7 @@ class ForecastReport:
             "tenant": self.tenant, "as_of": self.as_of.isoformat(), "devices": self.devices, "forecasts": self.forecasts,
             "supplies": self.supplies, "supplies_missing": self.supplies_missing, "replenish": self.replenish,
             "life": self.life, "failures": self.failures, "visits_advised": self.visits_advised,
-            "new_days": self.new_days, "models": self.models, "seconds": round(self.seconds, 3),
+            "new_days": self.new_days, "walked_because": self.walked_because, "models": self.models, "seconds": round(self.seconds, 3),
         }  # fmt: skip
 
 
@@ -75,10 +82,12 @@ class Forecaster:
 
     def __init__(
         self, store: TelemetryStore, uow_factory: UnitOfWorkFactory, catalogue: Catalogue, policy: PolicyBook, clock: Clock,
-        registry_dir: Path, *, holidays: frozenset[date] = frozenset(), seed: int = 0,
+        registry_dir: Path, *, holidays: frozenset[date] = frozenset(), seed: int = 0, reading: UnitOfWorkFactory | None = None,
     ) -> None:  # fmt: skip
+        """Put the parts together; `reading` gives read-only units of work: long looks then keep no writer waiting."""
         self._store = store
         self._uow_factory = uow_factory
+        self._reading = reading or uow_factory
         self._priors = SupplyPriorBook(catalogue)
         self._policy = policy
         self._clock = clock
@@ -98,17 +107,15 @@ class Forecaster:
         """
         started = time.monotonic()
         day = day_number(as_of)
-        with self._uow_factory() as uow:
+        with self._reading() as uow:
             devices = {str(device.device_id): device for device in uow.devices.all(tenant)}
             ledger = self._ledgers.setdefault(tenant, FitLedger())
             ledger.take(uow, tenant)
             failures = [*ledger.confirmed, *open_failures(uow, tenant)]
-        state, new_days = self._state(tenant, devices, day)
+        state, new_days, walked_because = self._state(tenant, devices, day)
         made, champions = self._forecast(state, devices, ledger, failures, as_of)
-        with self._uow_factory() as uow:
-            tell_of_forecasts(uow, tenant, made.everything, self._clock.now())
-            uow.forecasts.save_all(made.everything)
-            uow.commit()
+        self._save(tenant, made)
+        self._state_file(tenant).save(state, self._marks[tenant])
         night = self._night(tenant)
         night.judge(state, devices, made.supplies, made.failures, failures, as_of, champions.supply_features)
         night.look_ahead(state, devices, made.supplies, made.life, as_of)
@@ -117,7 +124,7 @@ class Forecaster:
             tenant=tenant, as_of=as_of, devices=len(state.device_ids), supplies=len(made.supplies),
             supplies_missing=sum(1 for item in made.supplies if item.missing_reason),
             replenish=sum(1 for item in made.supplies if item.replenish), life=len(made.life), failures=len(made.failures),
-            visits_advised=sum(1 for item in made.failures if item.visit_advised), new_days=new_days,
+            visits_advised=sum(1 for item in made.failures if item.visit_advised), new_days=new_days, walked_because=walked_because,
             models={"supplies": champions.supply_id or "formula", "failures": champions.failure_id or "rule"},
             seconds=time.monotonic() - started,
         )  # fmt: skip
@@ -166,7 +173,7 @@ class Forecaster:
 
     def train(self, tenant: TenantId, as_of: date) -> TrainingReport:
         """Learn from the whole history up to `as_of` (`learning.train_all`)."""
-        with self._uow_factory() as uow:
+        with self._reading() as uow:
             devices = {str(device.device_id): device for device in uow.devices.all(tenant)}
             ledger = FitLedger()
             ledger.take(uow, tenant)
@@ -187,22 +194,55 @@ class Forecaster:
     def _registry(self, tenant: TenantId) -> ModelRegistry:
         return ModelRegistry(self._registry_dir / tenant)
 
-    def _state(self, tenant: TenantId, devices: dict[str, Device], day: int) -> tuple[FleetState, int]:
-        """Return the state at the end of `day` and how many days were taken; late readings are taken in first."""
-        state = self._states.get(tenant)
+    def _save(self, tenant: TenantId, made: "_Made") -> None:
+        """Save the forecasts, some devices at a time: other writers get their turn, and a night cut short goes on from here."""
+        everything = made.by_device()
+        for part in _in_parts(everything, _DEVICES_A_TRANSACTION):
+            with self._uow_factory() as uow:
+                tell_of_forecasts(uow, tenant, part, self._clock.now())
+                uow.forecasts.save_all(part)
+                uow.commit()
+
+    def _state_file(self, tenant: TenantId) -> StateFile:
+        return StateFile(self._registry_dir / tenant, self._priors, self._holidays)
+
+    def _state(
+        self, tenant: TenantId, devices: dict[str, Device], day: int
+    ) -> tuple[FleetState, int, str | None]:
+        """Return the state at the end of `day`, how many days were taken, and why it was walked anew if it was.
+
+        Late readings are taken in first, and devices that belong elsewhere now.
+        """
+        state, because = self._known_state(tenant)
         late = self._store.changed_days(tenant, self._marks.get(tenant, 0))
         self._marks[tenant] = late.mark
         if state is not None and state.last_day is not None:
             last = state.last_day
             changed = frozenset(str(device_id) for device_id, changed_day in late.days if changed_day <= last)
-            whole = bool(changed) and is_cheaper_whole(len(changed), len(state.device_ids))
-            if whole or last > day:
-                state = None
+            changed |= state.moved(devices)
+            if last > day:
+                state, because = None, "a day before the last one was asked for"
+            elif changed and is_cheaper_whole(len(changed), len(state.device_ids)):
+                state, because = None, f"late readings or moves of {len(changed)} devices"
             elif changed:
                 correct(state, self._store, devices, changed)
         if state is None:
-            state = self._states[tenant] = FleetState(tenant, self._priors, holidays=self._holidays)
-        return state, state.advance(self._store, devices, day)
+            state = FleetState(tenant, self._priors, holidays=self._holidays)
+        self._states[tenant] = state
+        return state, state.advance(self._store, devices, day), because
+
+    def _known_state(self, tenant: TenantId) -> tuple[FleetState | None, str | None]:
+        """Return the state of the last run, from the file after a restart, or why there is none."""
+        if tenant in self._states:
+            return self._states[tenant], None
+        try:
+            kept = self._state_file(tenant).load(tenant, self._store)
+        except InvalidValue as error:
+            return None, f"the kept state was refused: {error}"
+        if kept is None:
+            return None, "no state was kept"
+        state, self._marks[tenant] = kept
+        return state, None
 
     def _supply_champion(self, tenant: TenantId) -> tuple[str | None, SupplyModel | None]:
         registry = self._registry(tenant)
@@ -234,10 +274,20 @@ class _Made:
     failures: list[FailureForecast]
     part_lives: list[PartLife]
 
-    @property
-    def everything(self) -> list[Forecast]:
-        """All forecasts, in the order in which they are saved."""
-        return [*self.supplies, *self.life, *self.failures]
+    def by_device(self) -> dict[str, list[Forecast]]:
+        """Return all forecasts of each device: those of one device are saved together."""
+        everything: list[Forecast] = [*self.supplies, *self.life, *self.failures]
+        found: dict[str, list[Forecast]] = {}
+        for each in everything:
+            found.setdefault(each.device_id, []).append(each)
+        return found
+
+
+def _in_parts(by_device: Mapping[str, list[Forecast]], devices: int) -> Iterator[list[Forecast]]:
+    """Yield the forecasts of so many devices at a time."""
+    lists = list(by_device.values())
+    for first in range(0, len(lists), devices):
+        yield [forecast for part in lists[first : first + devices] for forecast in part]
 
 
 @dataclass(frozen=True, slots=True)

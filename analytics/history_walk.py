@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from analytics.features import FleetState, calendar_ahead
 from analytics.supplies import snapshot
 from analytics.training import SupplyRecorder
 from crm_core.domain.fleet import Device
 from crm_core.ports import TelemetryStore
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(slots=True)
@@ -28,13 +31,25 @@ def walk_history(
     """Walk through the whole history and note what was known on each day."""
     supplies = SupplyRecorder()
     state.all_codes = {}
-    block, events = state.read(store, devices, until)
-    pages: list[np.ndarray[tuple[int], np.dtype[np.float64]]] = []
-    for column in range(block.counts.shape[1]):
-        day = block.first_day + column
+    pages: list[Floats] = []
+    jams: list[Floats] = []
+    first_day = until
+    for day, block, column, events in state.days(store, devices, until):
+        first_day = min(first_day, day)
         before = supplies.before(state.supply)
-        pages.append(state.take_day(day, block, column, events.get(day, ())))
+        pages.append(state.take_day(day, block, column, events))
+        jams.append(block.jams[:, column])
         supplies.after(day, state.supply, before)
         supplies.note(snapshot(day, state.usage, state.supply, calendar_ahead(day, holidays)))
-    table = np.stack(pages, axis=1) if pages else np.zeros((len(state.device_ids), 0))
-    return HistoryWalk(state, supplies, block.jams, table, block.first_day)
+    n = len(state.device_ids)
+    return HistoryWalk(state, supplies, _table(jams, n, 0.0), _table(pages, n, np.nan), first_day)
+
+
+def _table(
+    days: list[Floats], devices: int, unseen: float
+) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """Return [device, day]; `unseen` stands for devices on the days before they first answered."""
+    table = np.full((devices, len(days)), unseen)
+    for at, day in enumerate(days):
+        table[: len(day), at] = day
+    return table

@@ -8,6 +8,8 @@ flagged as such to people.
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from crm_core.domain.catalogue import Catalogue, DeviceModel
 from crm_core.domain.fleet import Device
 
@@ -35,6 +37,10 @@ class SupplyPriorBook:
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._found: dict[tuple[str | None, str | None, str | None], DeviceModel | None] = {}
+
+    def fingerprint(self) -> bytes:
+        """Return the whole catalogue as bytes: what priors depend on, the same in every process."""
+        return msgspec.json.encode(self._catalogue.models, order="deterministic")
 
     def model_of(self, device: Device) -> DeviceModel | None:
         """Return the catalogue model of a device by id or by what it says about itself; None if not listed."""

@@ -2,6 +2,7 @@
 
 import socket
 import uuid
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -19,6 +20,7 @@ from crm_core.ports import TelemetryStore, Timer
 from crm_core.servicedesk import ServiceDesk
 from crm_core.stock.services import StockServices, build_stock
 from crm_core.storage.attachment_files import FileAttachmentStore
+from crm_core.storage.sqlalchemy_uow import make_uow_factory
 from crm_core.triage import Triage
 
 LEASE_SECONDS: Final = 10
@@ -26,6 +28,7 @@ PLANNING_SECONDS: Final = 300.0
 CARE_SECONDS: Final = 3600.0
 SWAPS_SECONDS: Final = 300.0
 LOANS_SECONDS: Final = 60.0
+_NOBODY_ELSE: Final = nullcontext()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,7 @@ def build_desk(core: Core, store: TelemetryStore, timer: Timer | None = None) ->
             core.clock,
             core.settings.models_folder,
             holidays=core.policy.sla.calendar.holidays,
+            reading=make_uow_factory(core.settings.crm_url, read_only=True),
         ),
         stock=build_stock(core.uow_factory, core.clock, store, core.policy, core.catalogue, core.fault_codes),
         telling=build_telling(
@@ -129,9 +133,13 @@ def silence_round(
     desk.servicedesk.close_settled(core.tenant)
 
 
-def forecast_round(core: Core, desk: Desk) -> int:
-    """Forecast as of yesterday's end (UTC), let triage see it, plan the result; return how many forecasts."""
+def forecast_round(core: Core, desk: Desk, at_the_desk: AbstractContextManager[object] = _NOBODY_ELSE) -> int:
+    """Forecast as of yesterday's end (UTC), let triage see it, plan the result; return how many forecasts.
+
+    Forecasting takes long in a large fleet; only triage and planning need to be alone (`at_the_desk`).
+    """
     report = desk.forecaster.run(core.tenant, core.clock.now().date() - timedelta(days=1))
-    desk.triage.consider_forecasts(core.tenant)
-    desk.dispatcher.dispatch(core.tenant)
+    with at_the_desk:
+        desk.triage.consider_forecasts(core.tenant)
+        desk.dispatcher.dispatch(core.tenant)
     return report.forecasts

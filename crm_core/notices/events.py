@@ -65,8 +65,9 @@ def tell_of_forecasts(uow: UnitOfWork, tenant: TenantId, made: Iterable[Forecast
     """
     if not any(hook.wants(FORECAST_CHANGED) for hook in uow.notices.webhooks(tenant)):
         return 0
-    before, told = uow.forecasts.for_devices(tenant), 0
-    for device_id, new in _by_device(made).items():
+    after, told = _by_device(made), 0
+    before = uow.forecasts.for_some(tenant, after)
+    for device_id, new in after.items():
         old = before.get(device_id, DeviceForecasts())
         if _asks(old) == _asks(new) or not (new.supplies or new.failure):
             continue
