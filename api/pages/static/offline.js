@@ -1,80 +1,128 @@
-// A technician's steps without network: kept in this browser, sent in order with a key each, never twice, never silently lost.
+// A technician's steps without network: kept in this browser's database, sent in order with a key each, never twice, never silently lost.
 
 const root = document.body;
-const QUEUE = `drumbeat.queue.${root.dataset.user}`;
-const REFUSED = `drumbeat.refused.${root.dataset.user}`;
 const NEXT = { start: "arrive", arrive: "complete", complete: null };
-
-const load = (name) => JSON.parse(localStorage.getItem(name) || "[]");
-const store = (name, rows) => localStorage.setItem(name, JSON.stringify(rows));
+const MOST = 60_000_000; // bytes that may wait: some 250 photos
+const MB = 1_000_000;
 const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 
-let sending = null;
+let base = null, sending = null, trouble = "", pause = 15_000, later = 0;
+
+const done = (request) => new Promise((good, bad) => {
+  request.onsuccess = () => good(request.result);
+  request.onerror = () => bad(request.error);
+});
+
+// `waiting` holds what is to be sent in its order, `refused` what was not accepted; both outlive page, browser and phone.
+function opened() {
+  base ??= new Promise((good, bad) => {
+    const request = indexedDB.open(`drumbeat.${root.dataset.user}`, 1);
+    request.onupgradeneeded = () => { for (const name of ["waiting", "refused"]) request.result.createObjectStore(name, { keyPath: "id", autoIncrement: true }); };
+    request.onsuccess = () => good(request.result);
+    request.onerror = () => bad(request.error);
+  });
+  return base;
+}
+
+// All changes of one call are done together or not at all.
+async function change(work) {
+  const held = (await opened()).transaction(["waiting", "refused"], "readwrite", { durability: "strict" });
+  const over = new Promise((good, bad) => { held.oncomplete = good; held.onabort = () => bad(held.error); });
+  work(held.objectStore("waiting"), held.objectStore("refused"));
+  await over;
+}
+const rows = async (name) => done((await opened()).transaction(name).objectStore(name).getAll());
 
 // Send what waits, oldest first; several tabs take turns by a lock. Answers true when nothing waits any more.
 export function flush() {
-  sending ??= (navigator.locks ? navigator.locks.request(QUEUE, sendAll) : sendAll()).finally(() => { sending = null; show(); });
+  sending ??= (navigator.locks ? navigator.locks.request(`drumbeat.${root.dataset.user}`, sendAll) : sendAll())
+    .finally(() => { sending = null; show(); });
   return sending;
 }
 
 async function sendAll() {
+  clearTimeout(later);
   const tags = {}; // a step of an order stands on the version that the step before it made
-  for (let change = load(QUEUE)[0]; change; change = load(QUEUE)[0]) {
-    let answer;
-    try {
-      answer = await fetch(change.path ?? `/api/v1/work-orders/${change.order}/${change.step}`, {
-        method: "POST",
-        credentials: "same-origin",
-        headers: {
-          "Content-Type": change.type ?? "application/json",
-          "Idempotency-Key": change.key,
-          ...(change.path ? {} : { "If-Match": tags[change.order] ?? `"v${change.version}"` }),
-          "X-CSRF-Token": root.dataset.csrf,
-        },
-        body: change.bytes ? Uint8Array.from(atob(change.bytes), (each) => each.charCodeAt(0)) : JSON.stringify(change.body),
-      });
-    } catch {
-      return false; // no network: everything stays
-    }
-    if (answer.status === 401 || answer.status === 403 || answer.status === 429 || answer.status >= 500) return false;
-    const rest = load(QUEUE).slice(1);
-    if (answer.ok && change.path) {
-      store(QUEUE, rest); // evidence makes no new version of the order
-    } else if (answer.ok) {
-      tags[change.order] = answer.headers.get("ETag");
-      store(QUEUE, rest.map((each) => (each.order === change.order ? { ...each, version: tags[change.order].replace(/\D/g, "") } : each)));
-    } else {
-      const problem = await answer.json().catch(() => ({}));
-      store(REFUSED, [...load(REFUSED), { order: change.order, step: change.step, why: problem.title || String(answer.status) }]);
-      store(QUEUE, rest.filter((each) => each.order !== change.order)); // the steps after it stand on it
-    }
+  for (let [row] = await rows("waiting"); row; [row] = await rows("waiting")) {
+    trouble = await send(row, tags);
+    if (!trouble) continue;
+    later = setTimeout(() => flush().then((sent) => sent && location.reload()), pause); // a phone may think wrongly that it has no network
+    pause = Math.min(2 * pause, 300_000);
+    return false;
   }
+  pause = 15_000;
   return true;
 }
 
-// Say how many steps wait and what was not accepted; nothing is shown when all is well.
-export function show() {
+// Send one change; answers why it must go on waiting, or nothing.
+async function send(row, tags) {
+  let answer;
+  try {
+    answer = await fetch(row.path ?? `/api/v1/work-orders/${row.order}/${row.step}`, {
+      method: "POST",
+      credentials: "same-origin",
+      headers: {
+        "Content-Type": row.type ?? "application/json",
+        "Idempotency-Key": row.key,
+        ...(row.path ? {} : { "If-Match": tags[row.order] ?? `"v${row.version}"` }),
+        "X-CSRF-Token": root.dataset.csrf,
+      },
+      body: row.bytes ?? JSON.stringify(row.body),
+    });
+  } catch {
+    return "network";
+  }
+  if (answer.status === 401 || answer.status === 403) return "account";
+  if (answer.status === 429 || answer.status >= 500) return "busy";
+  if (answer.ok && row.path) await change((waiting) => waiting.delete(row.id)); // evidence makes no new version of the order
+  else if (answer.ok) {
+    tags[row.order] = answer.headers.get("ETag");
+    const version = tags[row.order].replace(/\D/g, ""), others = (await rows("waiting")).filter((each) => each.order === row.order && !each.path && each.id !== row.id);
+    await change((waiting) => { waiting.delete(row.id); for (const each of others) waiting.put({ ...each, version }); });
+  } else {
+    const problem = await answer.json().catch(() => ({}));
+    if (problem.code === "in_flight") return "busy";
+    await refuse(row, problem.title || String(answer.status));
+  }
+  return "";
+}
+
+// Keep what was not accepted; the steps after a step stand on it and go the same way, evidence does not.
+async function refuse(row, why) {
+  const fallen = row.path ? [row] : (await rows("waiting")).filter((each) => each.order === row.order && !each.path);
+  await change((waiting, refused) => { for (const { id, ...each } of fallen) { waiting.delete(id); refused.put({ ...each, why }); } });
+}
+
+function button(text, work) {
+  const made = Object.assign(document.createElement("button"), { className: "button", textContent: text });
+  made.addEventListener("click", async () => { made.disabled = true; await work(); });
+  return made;
+}
+
+// Say how much waits and why, and what was not accepted; nothing is shown when all is well.
+export async function show() {
   const place = document.querySelector(".sync");
   if (!place) return;
-  const waiting = load(QUEUE), refused = load(REFUSED);
-  place.replaceChildren();
-  if (waiting.length) place.append(fill(place.dataset.waiting, { count: waiting.length }));
-  for (const each of refused) {
-    const link = document.createElement("a");
-    link.href = `/work-orders/${each.order}`;
-    link.textContent = fill(place.dataset.refused, { order: `W-${String(each.order).padStart(6, "0")}`, why: each.why });
+  const waiting = await rows("waiting"), refused = await rows("refused"), told = place.dataset;
+  const size = waiting.reduce((sum, each) => sum + (each.bytes?.byteLength ?? 0), 0);
+  const parts = [];
+  if (waiting.length) {
     const line = document.createElement("p");
+    line.textContent = [fill(told.waiting, { count: waiting.length }), size && fill(told.size, { size: (size / MB).toFixed(1), most: MOST / MB }), told[trouble]].filter(Boolean).join(" ");
+    parts.push(line, button(told.retry, flush));
+  }
+  for (const each of refused) {
+    const line = document.createElement("p"), link = document.createElement("a");
+    link.href = `/work-orders/${each.order}`;
+    link.textContent = fill(told.refused, { order: `W-${String(each.order).padStart(6, "0")}`, why: each.why });
     line.append(link);
-    place.append(line);
+    if (each.path) line.append(" ", button(told.again, async () => { await change((wait, no) => { no.delete(each.id); const { id, why, ...row } = each; wait.put({ ...row, key: crypto.randomUUID() }); }); flush(); }));
+    parts.push(line);
   }
-  if (refused.length) {
-    const button = document.createElement("button");
-    button.className = "button";
-    button.textContent = place.dataset.seen;
-    button.addEventListener("click", () => { store(REFUSED, []); show(); });
-    place.append(button);
-  }
-  place.classList.toggle("shown", waiting.length + refused.length > 0);
+  if (refused.length) parts.push(button(told.seen, async () => { await change((_, no) => no.clear()); show(); }));
+  place.replaceChildren(...parts);
+  told.count = waiting.length;
+  place.classList.toggle("shown", parts.length > 0);
   place.classList.toggle("warning", waiting.length > 0);
   place.classList.toggle("critical", refused.length > 0);
 }
@@ -82,48 +130,55 @@ export function show() {
 // Set the button of a job to the step after those that wait.
 function advance(form, step) {
   const next = NEXT[step];
-  const button = form.querySelector("button.primary");
+  const press = form.querySelector("button.primary");
   if (next === null) {
-    button.disabled = true;
+    press.disabled = true;
     return;
   }
   form.dataset.change = next;
   form.action = form.action.replace(/\/\w+$/, `/${next}`);
-  button.lastChild.textContent = form.dataset[next];
+  press.lastChild.textContent = form.dataset[next];
 }
 
 async function step(form) {
-  const button = form.querySelector("button.primary");
-  if (button.disabled) return;
-  button.disabled = true; // a second tap while the first is on its way is no second step
+  const press = form.querySelector("button.primary");
+  if (press.disabled) return;
+  press.disabled = true; // a second tap while the first is on its way is no second step
   const [, order, name] = form.action.match(/work-orders\/(\d+)\/(\w+)$/);
   const fields = new FormData(form);
   const body = name === "complete" ? { outcome: fields.get("outcome") || "fixed", note: fields.get("note") || "" } : {};
-  const change = { order: Number(order), step: name, key: crypto.randomUUID(), version: fields.get("version"), body };
-  store(QUEUE, [...load(QUEUE), change]);
-  const waiting = await flush();
-  if (waiting && !load(REFUSED).length) return location.assign(name === "complete" ? "/work" : location.pathname);
-  button.disabled = false;
-  if (waiting) show();
-  else advance(form, name);
+  const row = { order: Number(order), step: name, key: crypto.randomUUID(), version: fields.get("version"), body };
+  try {
+    await change((waiting) => waiting.put(row));
+  } catch {
+    return form.submit(); // this browser keeps nothing (a private window): then only with network
+  }
+  const sent = await flush();
+  if (sent && !(await rows("refused")).length) return location.assign(name === "complete" ? "/work" : location.pathname);
+  press.disabled = false;
+  if (!sent) advance(form, name);
 }
 
-// Let evidence of a visit wait behind the steps; answers true when it has been taken already.
-export async function enqueue(change) {
-  store(QUEUE, [...load(QUEUE), { ...change, step: change.step ?? "visit", key: crypto.randomUUID() }]);
+// Let evidence of a visit wait behind the steps; answers true when it was taken already, throws when no more can wait here.
+export async function enqueue(row) {
+  const held = (await rows("waiting")).reduce((sum, each) => sum + (each.bytes?.byteLength ?? 0), 0);
+  if (held + (row.bytes?.byteLength ?? 0) > MOST) throw new Error("full");
+  navigator.storage?.persist?.(); // ask that the browser does not tidy it away
+  await change((waiting) => waiting.put({ ...row, step: "visit", key: crypto.randomUUID() }));
   return flush();
 }
 
-export function start() {
+export async function start() {
   const form = document.querySelector("form[data-change]");
-  if (form && crypto.randomUUID) {
-    form.addEventListener("submit", (event) => { event.preventDefault(); step(form); });
+  if (form && crypto.randomUUID) form.addEventListener("submit", (event) => { event.preventDefault(); step(form); });
+  const waiting = await rows("waiting");
+  if (form) {
     const order = Number(form.action.match(/work-orders\/(\d+)/)[1]);
-    for (const change of load(QUEUE)) if (change.order === order && !change.path) advance(form, change.step);
+    for (const each of waiting) if (each.order === order && !each.path) advance(form, each.step);
   }
-  addEventListener("online", async () => { if (load(QUEUE).length && (await flush())) location.reload(); });
-  show();
-  if (load(QUEUE).length) flush();
+  addEventListener("online", async () => { if ((await rows("waiting")).length && (await flush())) location.reload(); });
+  await show();
+  if (waiting.length) flush();
 }
 
 // Keep the pages of the day for when the network is gone; browsers allow this on HTTPS and on this machine only.
@@ -132,7 +187,8 @@ export async function keepDay() {
   await navigator.serviceWorker.register("/worker.js");
   if (!navigator.serviceWorker.controller) await new Promise((ready) => navigator.serviceWorker.addEventListener("controllerchange", ready, { once: true }));
   const links = [...document.querySelectorAll(".job > a")].map((link) => link.pathname);
-  const scripts = [document.body.dataset.visit].filter(Boolean); // what the kept pages will ask for
-  for (const path of new Set([location.pathname, ...links, ...scripts])) fetch(path, { headers: { Accept: "text/html" } }).catch(() => {});
+  const own = [...document.querySelectorAll("link[href], script[src], use")].map((each) => (each.href?.baseVal ?? each.href ?? each.src).replace(/#.*/, ""));
+  const scripts = ["offline", "visit", "photo"].map((name) => root.dataset[name]).filter(Boolean); // what the kept pages will ask for
+  for (const path of new Set([location.pathname, ...links, ...own, ...scripts])) fetch(path, { headers: { Accept: "text/html" } }).catch(() => {});
   document.querySelector("form[action='/sign-out']")?.addEventListener("submit", () => caches.delete("drumbeat-pages"));
 }

@@ -2,29 +2,27 @@
 
 const root = document.querySelector("#visit");
 const order = Number(root.dataset.order);
-const EDGE = 1600; // longest edge of a photo in pixels: readable, and small enough to wait without network
-
-const asBlob = (canvas, type, quality) => new Promise((done) => canvas.toBlob(done, type, quality));
-const asText = (blob) => new Promise((done) => {
-  const reader = new FileReader();
-  reader.onload = () => done(reader.result.split(",")[1]);
-  reader.readAsDataURL(blob);
-});
+let photos; // the module that makes photos small
 
 async function keep(offline, path, what) {
-  const stayed = await offline.enqueue({ order, path, ...what });
-  root.querySelector("[role=status]").textContent = stayed ? root.dataset.kept : root.dataset.waiting;
+  const note = root.querySelector("[role=status]");
+  try {
+    note.textContent = (await offline.enqueue({ order, path, ...what })) ? root.dataset.kept : root.dataset.waiting;
+  } catch {
+    note.textContent = root.dataset.full;
+    return false;
+  }
+  return true;
 }
 
-async function photo(offline, file) {
-  const picture = await createImageBitmap(file);
-  const scale = Math.min(1, EDGE / Math.max(picture.width, picture.height));
-  const canvas = document.createElement("canvas");
-  canvas.width = Math.round(picture.width * scale);
-  canvas.height = Math.round(picture.height * scale);
-  canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
-  const bytes = await asText(await asBlob(canvas, "image/jpeg", 0.8));
-  await keep(offline, `/api/v1/attachments/${order}?kind=photo`, { type: "image/jpeg", bytes });
+const file = async (offline, kind, blob) => keep(offline, `/api/v1/attachments/${order}?kind=${kind}`, { type: blob.type, bytes: await blob.arrayBuffer() });
+
+async function photo(offline, picked) {
+  try {
+    await file(offline, "photo", await photos.small(picked));
+  } catch {
+    root.querySelector("[role=status]").textContent = root.dataset.failed;
+  }
 }
 
 function draw(canvas) {
@@ -62,9 +60,10 @@ function notes(form) {
   return body;
 }
 
-export function start(offline) {
+export async function start(offline) {
+  photos = await import(root.dataset.photo);
   root.querySelector("input[type=file]").addEventListener("change", async (event) => {
-    for (const file of event.target.files) await photo(offline, file);
+    for (const picked of event.target.files) await photo(offline, picked);
     event.target.value = "";
   });
   const canvas = root.querySelector("canvas");
@@ -72,11 +71,8 @@ export function start(offline) {
   root.querySelector("#sign-clear").addEventListener("click", signature.clear);
   root.querySelector("form").addEventListener("submit", async (event) => {
     event.preventDefault();
-    if (signature.drawn()) {
-      const bytes = await asText(await asBlob(canvas, "image/png"));
-      await keep(offline, `/api/v1/attachments/${order}?kind=signature`, { type: "image/png", bytes });
-      signature.clear();
-    }
+    if (signature.drawn() && (await file(offline, "signature", await photos.png(canvas)))) signature.clear();
     await keep(offline, `/api/v1/work-orders/${order}/visit`, { body: notes(event.target) });
   });
+  root.dataset.ready = "yes";
 }

@@ -7,7 +7,9 @@ import pytest
 
 from crm_core.domain.fieldwork import AttachmentKind
 from crm_core.domain.identity import DEFAULT_TENANT
-from tests.integration.api.test_browser import chromium, served, until, visit  # noqa: F401 - pytest finds fixtures by their names
+from tests.conftest import requires_server
+from tests.integration.api.test_browser import FLAGS, chromium, served, until, visit  # noqa: F401 - pytest finds fixtures by their names
+from tests.integration.api.world_rows import PASSWORD
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(180)]
 
@@ -28,13 +30,8 @@ def a_picture(edge: int = 64) -> bytes:
     )
 
 
-def test_photo_signature_and_notes_wait_without_network_and_arrive_with_it(visit, served):  # noqa: F811 - an argument names its fixture
-    page = visit("tech-li", width=390)
-    page.locator(".job a").first.click()
-    page.wait_for_selector("#visit canvas")
-    number = int(page.locator("#visit").get_attribute("data-order"))
-    page.wait_for_timeout(300)  # the module of the visit is loaded after the page
-    page.context.set_offline(True)
+def take_evidence(page):
+    """Take a photo, write notes and let the customer sign."""
     picture = {"name": "roller.png", "mimeType": "image/png", "buffer": a_picture()}
     page.locator("#photo").set_input_files(picture)
     until(page, "document.querySelector('#visit [role=status]').textContent.length > 0")
@@ -49,10 +46,20 @@ def test_photo_signature_and_notes_wait_without_network_and_arrive_with_it(visit
     page.mouse.move(box["x"] + 120, box["y"] + 90, steps=5)
     page.mouse.up()
     page.get_by_role("button", name="Keep").click()
-    until(page, "JSON.parse(localStorage.getItem('drumbeat.queue.tech-li') || '[]').length === 3")
+
+
+def test_photo_signature_and_notes_wait_without_network_and_arrive_with_it(visit, served):  # noqa: F811 - an argument names its fixture
+    page = visit("tech-li", width=390)
+    page.locator(".job a").first.click()
+    page.wait_for_selector("#visit canvas")
+    number = int(page.locator("#visit").get_attribute("data-order"))
+    page.wait_for_selector("#visit[data-ready]")  # the module of the visit is loaded after the page
+    page.context.set_offline(True)
+    take_evidence(page)
+    until(page, "document.querySelector('.sync').dataset.count === '3'")
     with page.expect_navigation():  # the page shows what was taken
         page.context.set_offline(False)
-    until(page, "JSON.parse(localStorage.getItem('drumbeat.queue.tech-li') || '[]').length === 0")
+    until(page, "document.querySelector('.sync').dataset.count === '0'")
     with served.world.services.read_uow_factory() as uow:
         files = uow.fieldwork.attachments.where(DEFAULT_TENANT, work_order_id=number)
         record = uow.fieldwork.visit_of(DEFAULT_TENANT, number)
@@ -64,3 +71,97 @@ def test_photo_signature_and_notes_wait_without_network_and_arrive_with_it(visit
         page,
         "[...document.querySelectorAll('.photos img')].filter((each) => each.naturalWidth > 0).length >= 1",
     )
+
+
+def files_of(served, order: int) -> list[AttachmentKind]:
+    with served.world.services.read_uow_factory() as uow:
+        rows = uow.fieldwork.attachments.where(DEFAULT_TENANT, work_order_id=order)
+    return sorted(each.kind for each in rows)
+
+
+def test_a_whole_job_waits_through_reload_and_restart_and_arrives_once(
+    chromium,  # noqa: F811 - an argument names its fixture
+    served,  # noqa: F811 - an argument names its fixture
+    tmp_path,
+):
+    """A toner job is closed with photo and signature under ground; the browser is closed before there is network again."""
+
+    def start():
+        context = chromium.browser_type.launch_persistent_context(
+            str(tmp_path / "profile"),
+            executable_path=str(requires_server("chromium")),
+            args=FLAGS,
+            viewport={"width": 390, "height": 844},
+            has_touch=True,
+            locale="en",
+        )
+        return context, context.pages[0]
+
+    def waits(page, count: int) -> None:
+        page.locator(f".sync[data-count='{count}']").wait_for(state="attached")
+
+    context, page = start()
+    context.add_cookies([{"name": "drumbeat_lang", "value": "en", "url": served.address, "expires": 4e9}])
+    page.goto(f"{served.address}/sign-in")
+    page.fill("#name", "tech-li")
+    page.fill("#password", PASSWORD)
+    page.click("button.primary")
+    page.wait_for_url("**/work")
+    until(page, "navigator.serviceWorker.controller !== null")
+    until(page, "caches.open('drumbeat-pages').then(store => store.keys()).then(keys => keys.length >= 2)")
+    until(page, "caches.open('drumbeat-static').then(store => store.keys()).then(keys => keys.length >= 5)")
+    context.set_offline(True)
+    page.locator(".job a").first.tap()
+    page.wait_for_url("**/work-orders/1")
+    page.wait_for_selector("#visit[data-ready]")
+    for waiting in (1, 2):
+        page.locator(".dock button").tap()
+        waits(page, waiting)
+    take_evidence(page)
+    waits(page, 5)
+    page.reload()
+    waits(page, 5)
+    page.locator(".dock button.primary").tap()
+    waits(page, 6)
+    assert "of 60 MB" in page.locator(".sync").inner_text()
+    context.close()
+    assert files_of(served, 1) == []
+    context, page = start()
+    context.set_offline(True)
+    page.goto(f"{served.address}/work")
+    waits(page, 6)
+    assert "no network" in page.locator(".sync").inner_text()
+    context.set_offline(False)
+    waits(page, 0)
+    assert files_of(served, 1) == [AttachmentKind.PHOTO, AttachmentKind.SIGNATURE]
+    with served.world.services.read_uow_factory() as uow:
+        order = uow.work_orders.get(DEFAULT_TENANT, 1)
+        events = [event.event for event in uow.tickets.get(DEFAULT_TENANT, order.ticket_ids[0]).events]
+        record = uow.fieldwork.visit_of(DEFAULT_TENANT, 1)
+    assert (order.state, order.outcome, events.count("done")) == ("done", "fixed", 1)
+    assert (record.signed_by, record.labour_minutes) == ("Wang Fang", 20)
+    context.close()
+
+
+def test_a_photo_is_made_small_before_it_waits(visit):  # noqa: F811 - an argument names its fixture
+    """A phone's photo of 12 megapixels of noise waits as a readable picture of some 200 kB, or as small as it gets."""
+    page = visit("tech-li", width=390)
+    page.locator(".job a").first.click()
+    page.wait_for_selector("#visit[data-ready]")
+    size, edge = page.evaluate(
+        """async () => {
+            const canvas = Object.assign(document.createElement("canvas"), { width: 4000, height: 3000 });
+            const pen = canvas.getContext("2d");
+            for (let each = 0; each < 4000; each += 1) {
+                pen.fillStyle = `rgb(${each % 256} ${(7 * each) % 256} ${(31 * each) % 256})`;
+                pen.fillRect((97 * each) % 4000, (389 * each) % 3000, 160, 160);
+            }
+            const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
+            const photos = await import(document.querySelector("#visit").dataset.photo);
+            const made = await photos.small(blob);
+            const seen = await createImageBitmap(made);
+            return [made.size, Math.max(seen.width, seen.height)];
+        }"""
+    )
+    assert size < 250_000
+    assert 900 <= edge <= 1600
