@@ -9,6 +9,7 @@ from api.pages.supply_view import Words, supply_name
 from crm_core.relations.device_reminders import DeviceReminder
 
 _FAR: Final = timedelta(days=3 * 365)
+_MONTHS_SAY_ENOUGH: Final = timedelta(days=300)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +24,26 @@ class ReminderRow:
 
 def reminder_rows(words: Words, found: list[DeviceReminder], today: date) -> list[ReminderRow]:
     """Return the lines of what comes within three years; a day beyond that says nothing."""
-    return [_row(words, each) for each in found if each.on - today <= _FAR]
+    return [_row(words, each, today) for each in found if each.on - today <= _FAR]
 
 
-def _row(words: Words, row: DeviceReminder) -> ReminderRow:
+def _day(words: Words, day: date, today: date) -> str:
+    """Return a day of the months ahead, or the month beyond them."""
+    return words.formats.month(day) if day - today > _MONTHS_SAY_ENOUGH else words.formats.day(day)
+
+
+def _row(words: Words, row: DeviceReminder, today: date) -> ReminderRow:
     sub = words.t(f"coming.{row.kind}")
     if row.earliest is not None and row.latest is not None:
-        sub = words.t("coming.between", early=row.earliest.isoformat(), late=row.latest.isoformat())
-    return ReminderRow(_name(words, row), sub, row.on.isoformat(), row.overdue)
+        early, late = (_day(words, day, today) for day in (row.earliest, row.latest))
+        sub = words.t("coming.between", early=early, late=late)
+    return ReminderRow(_name(words, row), sub, _day(words, row.on, today), row.overdue)
 
 
 def _name(words: Words, row: DeviceReminder) -> str:
     if row.kind == "supply":
-        return words.t("coming.empty", name=supply_name(words, row.what, row.colour, None))
+        name = supply_name(words, row.what, row.colour, None)
+        return words.t("coming.full" if row.what == "waste" else "coming.empty", name=name)
     if row.kind == "part":
         return words.t("coming.worn", name=words.term("component", row.what))
     if row.kind == "task":

@@ -2,20 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import groupby
 from typing import Any, Final
 
+from api.access import MONEY, OFFICE, Principal
 from api.meters import pages_by_day
 from api.pages import charts
 from api.pages.device_reminders import reminder_rows
 from api.pages.fleet_view import TONES
-from api.pages.supply_view import HISTORY_DAYS, SupplyView, Words, origin_of, supply_views
+from api.pages.part_view import part_laws, part_views
+from api.pages.reading_view import readings_context
+from api.pages.supply_view import SupplyView, Words, origin_of, supply_views
 from api.schemas.fleet import day_of, number_of
 from api.services import ApiServices
 from api.wording import fault_name, reason_text
-from crm_core.domain.fleet import DeviceBundle
-from crm_core.domain.forecast import FailureForecast, LifeForecast
+from crm_core.domain.fleet import Device, DeviceBundle
+from crm_core.domain.forecast import FailureForecast
 from crm_core.domain.telemetry import DeviceReading, PrinterAlert
 from crm_core.fleet_health import DeviceHealth
 from crm_core.ports import TicketFilter, UnitOfWork
@@ -71,7 +74,7 @@ def alerts_of(words: Words, alerts: Sequence[PrinterAlert]) -> list[Trouble]:
 
 
 def device_context(
-    services: ApiServices, uow: UnitOfWork, health: DeviceHealth, words: Words
+    services: ApiServices, uow: UnitOfWork, principal: Principal, health: DeviceHealth, words: Words
 ) -> dict[str, Any]:
     """Return everything that the device page shows."""
     bundle = health.bundle
@@ -80,11 +83,14 @@ def device_context(
     reading = services.store.newest(tenant, key)
     forecasts = uow.forecasts.for_device(tenant, key)
     today = number_of(now.date())
-    rows = services.store.daily_supplies(tenant, today - HISTORY_DAYS, today, key)
+    first = today - TREND_DAYS
+    rows = services.store.daily_supplies(tenant, first, today, key)
     history = {index: list(days) for index, days in groupby(rows, key=lambda row: row.supply_index)}
     tickets = uow.tickets.list(tenant, TicketFilter(device_id=key, limit=8))
     return {
         "bundle": bundle,
+        "customer_href": customer_href(principal, bundle),
+        "trend_days": TREND_DAYS,
         "device": device,
         "reading": reading,
         "seen": reading.polled_at if reading else None,
@@ -95,12 +101,27 @@ def device_context(
         **_supplies(supply_views(words, reading, forecasts.supplies, history, today)),
         "tickets": tickets,
         "coming": reminder_rows(words, device_reminders(uow, bundle, services.policy, now), now.date()),
-        "life": [_life_row(words, row, now) for row in forecasts.life],
+        "parts": part_views(
+            words,
+            _catalogue_model(services, device),
+            forecasts.life,
+            part_laws(uow, device),
+            services.policy.life.replacement_share,
+            now,
+        ),
+        **readings_context(services.store, words, reading, history, (first, today), now),
         "failure": _failure_row(words, forecasts.failure),
-        "facts": _facts(words, bundle, reading),
+        "facts": _facts(words, bundle, reading, principal),
         "counters": _counters(words, reading),
         **_pages_trend(services, bundle, words, now),
     }
+
+
+def _catalogue_model(services: ApiServices, device: Device) -> str | None:
+    """Return the id of the device's model in the catalogue, as analytics finds it."""
+    catalogue = services.catalogue
+    found = catalogue.find(device.model_id) or catalogue.match(device.vendor, device.model_name)
+    return str(found.model_id) if found else None
 
 
 def _supplies(views: list[SupplyView]) -> dict[str, Any]:
@@ -133,31 +154,6 @@ def _pages_trend(services: ApiServices, bundle: DeviceBundle, words: Words, now:
     }
 
 
-def _life_row(words: Words, row: LifeForecast, now: datetime) -> dict[str, str]:
-    """Return one line of the table of wear."""
-    interval = row.days_to_replacement
-    if interval is None:
-        when = words.messages.text(words.language, row.missing_reason) if row.missing_reason else "–"
-    elif interval.p50 <= 0:
-        when = words.t("wear.reached")
-    else:
-        early, late = (now + timedelta(days=min(days, 3650)) for days in (interval.p10, interval.p90))
-        when = words.t("wear.between", early=_month(words, early, now), late=_month(words, late, now))
-    reasons = [reason_text(reason, words.messages, words.language) for reason in row.provenance.reasons[:2]]
-    return {
-        "name": words.term("component", row.component),
-        "used": words.formats.percent(row.used_share),
-        "when": when,
-        "why": " · ".join([*reasons, origin_of(words, row.provenance)]),
-    }
-
-
-def _month(words: Words, instant: datetime, now: datetime) -> str:
-    """Return a day of this year, or year and month beyond it."""
-    far = instant - now > timedelta(days=300)
-    return instant.strftime("%Y-%m") if far else words.formats.day(instant)
-
-
 def _failure_row(words: Words, row: FailureForecast | None) -> dict[str, Any] | None:
     """Return the line about the chance of a failure."""
     if row is None or row.p_fail_14d is None:
@@ -168,31 +164,47 @@ def _failure_row(words: Words, row: FailureForecast | None) -> dict[str, Any] | 
         "component": words.term("component", row.component),
         "p14": chance,
         "bar": charts.risk_bar(row.p_fail_14d, words.t("wear.chance", chance=chance)),
-        "why": " · ".join([*reasons, origin_of(words, row.provenance)]),
+        "reasons": reasons,
+        "origin": origin_of(words, row.provenance),
     }
 
 
-def _facts(words: Words, bundle: DeviceBundle, reading: DeviceReading | None) -> list[tuple[str, str]]:
-    """Return what is known about the machine and its place; what is not known is left out."""
+def _facts(
+    words: Words, bundle: DeviceBundle, reading: DeviceReading | None, principal: Principal
+) -> list[tuple[str, str, str]]:
+    """Return label, value and link of what is known about the machine and its place; what is not known is left out."""
     device, site, customer, contract = bundle.device, bundle.site, bundle.customer, bundle.contract
     identity = reading.identity if reading else None
     rows = [
-        ("vendor", device.vendor or (identity.vendor if identity else None)),
-        ("serial", device.serial or (identity.serial if identity else None)),
-        ("asset_tag", device.asset_tag),
-        ("firmware", identity.firmware if identity else None),
-        ("source", words.term("transport", device.transport.value)),
-        ("customer", customer.name if customer else None),
-        ("tier", words.term("tier", customer.tier.value) if customer else None),
-        ("site", site.name if site else None),
-        ("address", site.address if site else None),
-        ("region", site.region if site else None),
-        ("contact", customer.contact_name if customer else None),
-        ("phone", customer.phone if customer else None),
-        ("contract_ends", contract.ends_on.isoformat() if contract else None),
-        ("installed", device.installed_on.isoformat() if device.installed_on else None),
+        ("customer", customer.name if customer else None, customer_href(principal, bundle)),
+        ("tier", words.term("tier", customer.tier.value) if customer else None, ""),
+        ("contract", contract.contract_id if contract else None, _contract_href(principal, bundle)),
+        ("contract_ends", contract.ends_on.isoformat() if contract else None, ""),
+        ("site", site.name if site else None, ""),
+        ("address", site.address if site else None, ""),
+        ("region", site.region if site else None, ""),
+        ("contact", customer.contact_name if customer else None, ""),
+        ("phone", customer.phone if customer else None, ""),
+        ("vendor", device.vendor or (identity.vendor if identity else None), ""),
+        ("serial", device.serial or (identity.serial if identity else None), ""),
+        ("asset_tag", device.asset_tag, ""),
+        ("firmware", identity.firmware if identity else None, ""),
+        ("installed", device.installed_on.isoformat() if device.installed_on else None, ""),
+        ("source", words.term("transport", device.transport.value), ""),
     ]
-    return [(label, value) for label, value in rows if value]
+    return [(label, value, href) for label, value, href in rows if value]
+
+
+def customer_href(principal: Principal, bundle: DeviceBundle) -> str:
+    """Return the address of the customer's page for those who may open it."""
+    known = bundle.customer is not None and principal.role in OFFICE.roles
+    return f"/customers/{bundle.customer.customer_id}" if known and bundle.customer else ""
+
+
+def _contract_href(principal: Principal, bundle: DeviceBundle) -> str:
+    """Return the address of the contract's page for those who may see money."""
+    known = bundle.contract is not None and principal.role in MONEY.roles
+    return f"/contracts/{bundle.contract.contract_id}" if known and bundle.contract else ""
 
 
 def _counters(words: Words, reading: DeviceReading | None) -> list[tuple[str, int]]:

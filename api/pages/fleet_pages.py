@@ -79,7 +79,7 @@ def device_page(request: Request, principal: Staff, device_id: str) -> Response:
         bundle = visible_bundle(principal, uow, device_id)
     health = services.fleet_health.device(principal.tenant, bundle.device.device_id)
     with services.read_uow_factory() as uow:
-        context = device_context(services, uow, health, words)
+        context = device_context(services, uow, principal, health, words)
     return renderer_of(request).page(request, "device.html", principal=principal, **context)
 
 
