@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import chain
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ from crm_core.ports import TelemetryStore
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Daily = TypeVar("Daily", DailyMeters, DailySupply)
 
 _KEPT_DAYS: Final = 400  # lives that ended and falls of counters are forgotten after that
 _ROWS_AT_ONCE: Final = 500_000  # devices times days that are read in one go
@@ -191,13 +192,10 @@ class FleetState:
         first, until = span
         names: list[DeviceId | None] = [DeviceId(name) for name in sorted(devices)] if one_by_one else [None]
         asked = (self.tenant, first, until)
-        meters = meter_frame(chain.from_iterable(store.daily_meters(*asked, name) for name in names))
-        supplies = supply_frame(chain.from_iterable(store.daily_supplies(*asked, name) for name in names))
+        meters = meter_frame(_of(devices, (store.daily_meters(*asked, name) for name in names)))
+        supplies = supply_frame(_of(devices, (store.daily_supplies(*asked, name) for name in names)))
         instants = (self.tenant, day_start(first), day_start(until + 1))
         events = [event for name in names for event in store.events(*instants, name)]
-        known = set(devices)
-        meters = meters[meters["device_id"].isin(known)]
-        supplies = supplies[supplies["device_id"].isin(known)]
         self._add_devices([*dict.fromkeys([*meters["device_id"], *supplies["device_id"]])], devices)
         self._add_supplies(supplies, devices)
         return self._block(meters, supplies, first, until), self._events_by_day(events)
@@ -334,6 +332,11 @@ class FleetState:
         states[rows, columns] = state
         percents[rows, columns] = np.where(state == KNOWN, percent, np.nan)
         return DayBlock(first, counts, jams, polls, states, percents)
+
+
+def _of(devices: Mapping[str, Device], answers: Iterable[Iterable[Daily]]) -> Iterator[Daily]:
+    """Yield the rows of `devices`; those of others never take memory."""
+    return (row for row in chain.from_iterable(answers) if row.device_id in devices)
 
 
 def _description(device: Device) -> tuple[str, ...]:

@@ -41,7 +41,8 @@ from crm_core.domain.policy import PolicyBook
 from crm_core.notices.events import tell_of_forecasts
 from crm_core.ports import Clock, TelemetryStore, UnitOfWorkFactory
 
-_DEVICES_A_TRANSACTION: Final = 1000  # about a tenth of a second of the database's write lock
+_DEVICES_A_TRANSACTION: Final = 1000  # some tenths of a second of the database's write lock
+_TURN_SECONDS: Final = 0.11  # who waits for SQLite asks ten times a second: between two transactions everybody gets in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +189,13 @@ class Forecaster:
 
     def _night(self, tenant: TenantId) -> QualityNight:
         return QualityNight(
-            tenant, self._store, self._uow_factory, self._policy, self._clock, self._registry(tenant)
+            tenant,
+            self._store,
+            self._uow_factory,
+            self._policy,
+            self._clock,
+            self._registry(tenant),
+            self._reading,
         )
 
     def _registry(self, tenant: TenantId) -> ModelRegistry:
@@ -196,8 +203,9 @@ class Forecaster:
 
     def _save(self, tenant: TenantId, made: "_Made") -> None:
         """Save the forecasts, some devices at a time: other writers get their turn, and a night cut short goes on from here."""
-        everything = made.by_device()
-        for part in _in_parts(everything, _DEVICES_A_TRANSACTION):
+        for number, part in enumerate(_in_parts(made.by_device(), _DEVICES_A_TRANSACTION)):
+            if number:
+                time.sleep(_TURN_SECONDS)
             with self._uow_factory() as uow:
                 tell_of_forecasts(uow, tenant, part, self._clock.now())
                 uow.forecasts.save_all(part)

@@ -1,5 +1,6 @@
 """One walk through the whole history, day by day, with the states of the nightly run: what training and back-tests learn from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,15 +27,16 @@ class HistoryWalk:
 
 
 def walk_history(
-    store: TelemetryStore, state: FleetState, devices: dict[str, Device], until: int, holidays: frozenset[int]
-) -> HistoryWalk:
-    """Walk through the whole history and note what was known on each day."""
+    store: TelemetryStore, state: FleetState, devices: Mapping[str, Device], until: int, holidays: frozenset[int], *,
+    one_by_one: bool = False,
+) -> HistoryWalk:  # fmt: skip
+    """Walk through the whole history of `devices` and note what was known on each day (`one_by_one`: few of many)."""
     supplies = SupplyRecorder()
     state.all_codes = {}
     pages: list[Floats] = []
     jams: list[Floats] = []
     first_day = until
-    for day, block, column, events in state.days(store, devices, until):
+    for day, block, column, events in state.days(store, devices, until, one_by_one=one_by_one):
         first_day = min(first_day, day)
         before = supplies.before(state.supply)
         pages.append(state.take_day(day, block, column, events))

@@ -18,7 +18,7 @@ from analytics.integrity import Oddity, looks_at, oddities
 from analytics.model_registry import ModelRegistry
 from analytics.outlook import CustomerFacts, churn, demand, idle_devices, volumes
 from analytics.part_fits import ConfirmedFailure
-from analytics.scorecard import broken_promise, failure_days, promises_of, resolved, score_rows
+from analytics.scorecard import broken_promise, failure_days, promises_of, resolved, score_rows, with_news
 from crm_core.domain.fleet import Contract, Device
 from crm_core.domain.forecast import FailureForecast, LifeForecast, Reason, SupplyForecast
 from crm_core.domain.identity import CustomerId, DeviceId, TenantId
@@ -43,8 +43,9 @@ class QualityNight:
 
     def __init__(
         self, tenant: TenantId, store: TelemetryStore, uow_factory: UnitOfWorkFactory, policy: PolicyBook, clock: Clock,
-        registry: ModelRegistry,
+        registry: ModelRegistry, reading: UnitOfWorkFactory | None = None,
     ) -> None:  # fmt: skip
+        self._reading = reading or uow_factory  # long looks keep no writer waiting
         self._tenant = tenant
         self._store = store
         self._uow_factory = uow_factory
@@ -59,19 +60,22 @@ class QualityNight:
     ) -> None:  # fmt: skip
         """Keep tonight's promises, judge those that came due, raise and clear findings."""
         models = {name: str(device.model_id or device.model_name or "") for name, device in devices.items()}
+        window = as_of - timedelta(days=self._policy.window_days)
+        with self._reading() as uow:
+            opened = uow.quality.open_promises(self._tenant)
+            kept = uow.quality.promises_since(self._tenant, window)
+        known = failure_days((each.device_id, each.day) for each in failures)
+        news = [
+            *resolved(state, opened, known, as_of),
+            *promises_of(state, supplies, risks, as_of, models),
+        ]
+        scores = score_rows(self._tenant, with_news(kept, news, window), as_of)
+        odd = oddities(state, devices, day_number(as_of), self._readings(devices, as_of), self._policy)
+        found = [*self._broken(scores), *self._drift(seen), *odd]
         with self._uow_factory() as uow:
-            known = failure_days((each.device_id, each.day) for each in failures)
-            uow.quality.save_promises(resolved(state, uow.quality.open_promises(self._tenant), known, as_of))
-            uow.quality.save_promises(promises_of(state, supplies, risks, as_of, models))
-            window = as_of - timedelta(days=self._policy.window_days)
-            scores = score_rows(self._tenant, uow.quality.promises_since(self._tenant, window), as_of)
+            uow.quality.save_promises(news)
             uow.quality.save_scores(scores)
             uow.quality.forget_promises(self._tenant, as_of - timedelta(days=_KEPT_DAYS))
-            found = [
-                *self._broken(scores),
-                *self._drift(seen),
-                *oddities(state, devices, day_number(as_of), self._readings(devices, as_of), self._policy),
-            ]
             self._keep(uow, found, devices, as_of)
             uow.commit()
 
@@ -86,14 +90,16 @@ class QualityNight:
             (state.device_ids[key.device_row], key.index): float(pages[row])
             for row, key in enumerate(state.keys)
         }
+        with self._reading() as uow:
+            customers = self._customers(uow)
+        rows = {
+            OutlookKind.DEMAND: demand(supplies, lives, models, yields, as_of),
+            OutlookKind.IDLE: idle_devices(state, devices, as_of, self._policy),
+            OutlookKind.CHURN: churn(
+                customers, volumes(state, devices, day_number(as_of)), as_of, self._policy
+            ),
+        }
         with self._uow_factory() as uow:
-            rows = {
-                OutlookKind.DEMAND: demand(supplies, lives, models, yields, as_of),
-                OutlookKind.IDLE: idle_devices(state, devices, as_of, self._policy),
-                OutlookKind.CHURN: churn(
-                    self._customers(uow), volumes(state, devices, day_number(as_of)), as_of, self._policy
-                ),
-            }
             for kind, made in rows.items():
                 self._save(uow, kind, as_of, made)
             self._warn_of_churn(uow, rows[OutlookKind.CHURN], as_of)

@@ -14,12 +14,13 @@ from analytics.corrections import correct
 from analytics.drift import deciles, drifted, shares
 from analytics.evaluation import Score
 from analytics.features import EndedLife, FleetState, day_number
+from analytics.learning import teachers
 from analytics.outlook import CustomerFacts, churn, months_after
 from analytics.part_fits import ConfirmedFailure, PartFit
 from analytics.part_lives import lives_to_show, part_laws
 from analytics.priors import SupplyPriorBook
 from analytics.promotion import RollingRows, judge
-from analytics.scorecard import broken_promise, resolved, score_rows
+from analytics.scorecard import broken_promise, is_due, resolved, score_rows
 from analytics.supplies import FEATURES, SupplyModel, SupplyRows
 from collector.stores.memory import MemoryTelemetryStore
 from config.catalogue_files import load_catalogue
@@ -257,3 +258,23 @@ def test_the_same_data_and_seed_train_the_same_bits(tmp_path: Path) -> None:
         factory.close()
     assert made[0] == made[1]
     assert any(row.provenance.model == "supplies/1" for rows in made[0].values() for row in rows)
+
+
+def test_of_a_large_fleet_the_same_part_is_watched_and_learned_from() -> None:
+    names = [f"d{number}" for number in range(60_000)]
+    due = {day: {name for name in names if is_due(name, day, len(names))} for day in range(14)}
+    assert due[0] == due[7]
+    watched = set().union(*(due[day] for day in range(7)))
+    assert sum(len(due[day]) for day in range(7)) == len(watched)  # each once a week
+    assert 18_000 < len(watched) < 22_000
+    assert {name for name in names[:5] if any(is_due(name, day, 5) for day in range(7))} == set(names[:5])
+
+
+def test_a_large_fleet_teaches_by_a_part_that_depends_on_nothing_but_names_and_seed() -> None:
+    fleet_of = {name: fleet.devices(name)[0] for name in (f"d{number}" for number in range(9000))}
+    taught = teachers(fleet_of, 0)
+    assert len(taught) == 4000
+    assert taught == teachers(dict(reversed(fleet_of.items())), 0)
+    assert len(teachers(fleet_of, 1).keys() & taught.keys()) < 2500
+    small = dict(list(fleet_of.items())[:4000])
+    assert teachers(small, 0) == small
