@@ -42,7 +42,8 @@ from crm_core.notices.events import tell_of_forecasts
 from crm_core.ports import Clock, TelemetryStore, UnitOfWorkFactory
 
 _DEVICES_A_TRANSACTION: Final = 1000  # some tenths of a second of the database's write lock
-_TURN_SECONDS: Final = 0.11  # who waits for SQLite asks ten times a second: between two transactions everybody gets in
+#: Who waits for SQLite asks ten times a second: between two transactions everybody gets in.
+_TURN_SECONDS: Final = 0.11
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
