@@ -12,6 +12,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from analytics.closures import day_of_sites, share_that_counts
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -40,6 +42,8 @@ class UsageState:
     first_day: Floats
     pending: Floats  # [7, n] expected pages since the last answer, by weekday
     pending_days: Floats  # [7, n] days since the last answer, by weekday
+    today: Floats  # the part of `pending` that today brought
+    closed_days: Floats  # work days for which the site has been standing still
     week_pages: Floats  # [7, n] forgetting sums
     week_days: Floats  # [7, n]
     seen_pages: Floats  # [h, n] forgetting sums of pages
@@ -62,7 +66,7 @@ class UsageState:
 
         return cls(
             site=site.astype(np.int64), prior_rate=prior_rate.astype(float), count=np.full(n, np.nan),
-            answered_day=np.full(n, np.nan), first_day=np.full(n, np.nan), pending=of(7, n), pending_days=of(7, n),
+            answered_day=np.full(n, np.nan), first_day=np.full(n, np.nan), pending=of(7, n), pending_days=of(7, n), today=of(n), closed_days=of(n),
             week_pages=of(7, n), week_days=of(7, n), seen_pages=of(len(HALF_LIVES), n),
             expected_pages=of(len(HALF_LIVES), n), last_pages=of(n), last_gap=of(n), spread=np.full(n, 0.5),
             idle=np.full(n, 0.1), resets=of(n), printed_day=np.full(n, np.nan), holiday_pages=np.array([0.2, 1.0]),
@@ -133,7 +137,8 @@ class UsageState:
         weekday = weekday_of(day)
         factor = self.holiday_factor if holiday else 1.0
         started = ~np.isnan(self.first_day)
-        self.pending[weekday] += np.where(started, expected * factor, 0.0)
+        self.today = np.where(started, expected * factor, 0.0)
+        self.pending[weekday] += self.today
         self.pending_days[weekday] += np.where(started, factor, 0.0)
 
     def take(self, day: int, count: Floats, *, dry: Bools, holiday: bool) -> Floats:
@@ -145,6 +150,10 @@ class UsageState:
         first = answered & np.isnan(self.first_day)
         expected, waited = self.pending.sum(0), self.pending_days.sum(0)
         pages = self._pages_since(count, expected)
+        if not holiday:
+            witness = answered & ~first & ~dry & ~np.isnan(pages) & (np.abs(waited - 1.0) < 0.01)
+            self._allow_for_closures(weekday_of(day), pages, witness)
+            expected, waited = self.pending.sum(0), self.pending_days.sum(0)
         learn = answered & ~first & ~np.isnan(pages) & ~dry
         known = np.where(np.isnan(pages), 0.0, pages)
         if holiday:
@@ -166,6 +175,15 @@ class UsageState:
         np.copyto(self.count, count, where=answered)
         np.copyto(self.answered_day, float(day), where=answered)
         return pages
+
+    def _allow_for_closures(self, weekday: int, pages: Floats, witness: Bools) -> None:
+        """Expect less of today where the site stands still, told by the devices that answered yesterday and today."""
+        usual = (self.week_pages.sum(0) + 7.0 * self.prior_rate) / (self.week_days.sum(0) + 7.0)
+        day = day_of_sites(self.site, pages, self.today, usual, witness)
+        self.closed_days = np.where(day.closed, self.closed_days + 1.0, self.closed_days * ~day.open)
+        missing = 1.0 - share_that_counts(day, self.closed_days)
+        self.pending[weekday] -= self.today * missing
+        self.pending_days[weekday] -= missing * (self.today > 0)
 
     def _pages_since(self, count: Floats, expected: Floats) -> Floats:
         """Pages since the last answer; a fall is a restart or a 32-bit roll-over, never negative use."""

@@ -305,7 +305,9 @@ def _pictures(
             :, :-horizon
         ]
         chance = np.asarray(chances[name])[:, :-horizon]
-        pictures += chance_pictures(chance.ravel(), happened.ravel(), f"{horizon} days")
+        pictures += chance_pictures(
+            chance.ravel(), happened.ravel(), "24 hours" if horizon == 1 else f"{horizon} days"
+        )
     return pictures
 
 

@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 _MOST_PAGES = 150.0  # thousand pages shown
-_SHOWN = ("drum", "fuser", "feed_rollers")
+_SHOWN = {"drum": "main", "fuser": "truth", "feed_rollers": "third"}  # with the style of each line
 
 
 def chance_pictures(chance: Floats, happened: Bools, horizon: str) -> list[tuple[str, str, str]]:
@@ -30,9 +30,11 @@ def chance_pictures(chance: Floats, happened: Bools, horizon: str) -> list[tuple
     plot.line(share, precision, "main")
     plot.line([0, 0.1], [float(happened.mean())] * 2, "ideal")
     return [
-        (f"Calibration, {horizon}", "Each dot: forecast chance and how often it happened. On the line is honest.",
+        (f"Calibration, {horizon}",
+         "Each dot: forecast chance and how often it happened. On the dashed line is honest; below it chances were too high.",
          reliability(chance, happened.astype(float))),
-        (f"Precision, {horizon}", "Of the riskiest device-days, the share that a failure followed. Dashed: base rate.",
+        (f"Precision, {horizon}",
+         "Of the riskiest device-days, the share that a failure followed. Dashed: what chance alone would find.",
          plot.svg("precision")),
     ]  # fmt: skip
 
@@ -64,7 +66,7 @@ def failure_report(
     pictures.append(
         (
             "Survival of parts",
-            "Share still working by pages printed. Green: fuser; blue: drum and feed rollers.",
+            "Share still working after so many pages (Kaplan-Meier; parts that still run count as long as they ran).",
             _parts(history),
         )
     )
@@ -72,8 +74,8 @@ def failure_report(
 
 
 def _parts(history: FailureHistory) -> str:
-    plot = Plot("thousand pages on the part (drum, fuser, feed rollers)", "still working", _MOST_PAGES, 1.0)
-    for name in _SHOWN:
+    plot = Plot("thousand pages on the part", "still working", _MOST_PAGES, 1.0, percent_y=True)
+    for name, style in _SHOWN.items():
         kind = COMPONENTS.index(name)
         replaced = np.diff(history.repairs[kind], axis=1)[:, 1:] > 0
         ended = history.part_pages[kind][:, :-1][replaced]
@@ -81,5 +83,6 @@ def _parts(history: FailureHistory) -> str:
         lives = np.concatenate([ended, running]) / 1000.0
         curve = kaplan_meier(lives, np.r_[np.ones(len(ended), bool), np.zeros(len(running), bool)])
         shown = curve.times <= _MOST_PAGES
-        plot.steps(curve.times[shown], curve.alive[shown], "main" if name != "fuser" else "truth")
+        plot.steps(curve.times[shown], curve.alive[shown], style)
+    plot.legend([(name.replace("_", " "), style) for name, style in _SHOWN.items()])
     return plot.svg("survival of parts")

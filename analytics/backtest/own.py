@@ -99,14 +99,14 @@ def _flat(summary: dict[str, object]) -> dict[str, object]:
 def _pictures(
     test: SupplyRows, predicted: Floats, lives: list[tuple[int, int, float]]
 ) -> list[tuple[str, str, str]]:
-    error = np.clip(predicted[:, 1] - test.true_days, -15, 15)[test.true_days <= _NEAR] + 15
+    error = np.clip(predicted[:, 1] - test.true_days, -15, 15)[test.true_days <= _NEAR]
     length = np.array([end - start for _, start, end in lives])
     curve = kaplan_meier(length, np.ones(len(length), bool))
     plot = Plot("days in use", "still in use", float(np.quantile(length, 0.99)), 1.0, percent_y=True)
     plot.band(curve.times, curve.low, curve.high)
     plot.steps(curve.times, curve.alive, "main")
     return [
-        ("Errors of P50", "Forecast minus outcome, shifted by 15: bars around 15 are right, to the right too late.",
-         histogram(error, np.arange(0.0, 31.0), "error in days + 15", (12, 19))),
+        ("Errors of P50", "Forecast minus outcome: green is within three days, to the right the forecast said too late.",
+         histogram(error, np.arange(-15.0, 16.0), "error in days", (-3, 3), "forecasts")),
         ("Lives of supplies", "Share still in use after so many days, with an 80 % interval.", plot.svg("survival")),
     ]  # fmt: skip

@@ -7,6 +7,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from analytics.backtest.report_words import both
+
 Floats = npt.NDArray[np.float64]
 
 _WIDTH: Final = 460
@@ -18,7 +20,7 @@ _BOTTOM: Final = 44
 
 
 class Plot:
-    """One chart with linear axes from zero; marks are added in data units."""
+    """One chart with linear axes, from zero unless told; marks are added in data units."""
 
     def __init__(
         self,
@@ -29,15 +31,19 @@ class Plot:
         *,
         percent: bool = False,
         percent_y: bool = False,
+        x_least: float = 0.0,
     ) -> None:
         self._x_label, self._y_label = x_label, y_label
-        self._x_most, self._y_most = max(x_most, 1e-9), max(y_most, 1e-9)
+        self._x_least = x_least
+        self._x_most, self._y_most = max(x_most, x_least + 1e-9), max(y_most, 1e-9)
         self._percent, self._percent_y = percent, percent or percent_y
         self._marks: list[str] = []
 
     def x(self, value: float) -> float:
         """Return the horizontal position of a value in pixels."""
-        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * float(np.clip(value / self._x_most, 0.0, 1.0))
+        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * float(
+            np.clip((value - self._x_least) / (self._x_most - self._x_least), 0.0, 1.0)
+        )
 
     def y(self, value: float) -> float:
         """Return the vertical position of a value in pixels."""
@@ -83,10 +89,19 @@ class Plot:
         """Add a dot."""
         self._marks.append(f'<circle class="dot" cx="{self.x(x):.1f}" cy="{self.y(y):.1f}" r="{size:.1f}"/>')
 
+    def legend(self, names: Sequence[tuple[str, str]]) -> None:
+        """Add a legend at the top right: (text, style of its line)."""
+        for row, (text, style) in enumerate(names):
+            y = _TOP + 8 + 16 * row
+            self._marks.append(
+                f'<circle class="mark-{style}" cx="{_WIDTH - _RIGHT - 8}" cy="{y - 4}" r="4"/>'
+                f'<text x="{_WIDTH - _RIGHT - 18}" y="{y}" text-anchor="end">{escape(both(text))}</text>'
+            )
+
     def svg(self, title: str) -> str:
         """Return the chart as an SVG element with a title for screen readers."""
         axes = [f'<path class="axis" d="M{_LEFT} {_TOP}V{_HEIGHT - _BOTTOM}H{_WIDTH - _RIGHT}"/>']
-        for value in _ticks(self._x_most):
+        for value in _ticks(self._x_most, self._x_least):
             text = self._text(value, percent=self._percent)
             axes.append(
                 f'<text x="{self.x(value):.1f}" y="{_HEIGHT - _BOTTOM + 16}" text-anchor="middle">{text}</text>'
@@ -99,10 +114,10 @@ class Plot:
             )
         middle = (_HEIGHT - _BOTTOM + _TOP) / 2
         axes.append(
-            f'<text x="{(_WIDTH + _LEFT) / 2}" y="{_HEIGHT - 8}" text-anchor="middle">{escape(self._x_label)}</text>'
+            f'<text x="{(_WIDTH + _LEFT) / 2}" y="{_HEIGHT - 8}" text-anchor="middle">{escape(both(self._x_label))}</text>'
         )
         axes.append(
-            f'<text transform="translate(13 {middle}) rotate(-90)" text-anchor="middle">{escape(self._y_label)}</text>'
+            f'<text transform="translate(13 {middle}) rotate(-90)" text-anchor="middle">{escape(both(self._y_label))}</text>'
         )
         body = "".join([*axes, *self._marks])
         return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}">{body}</svg>'
@@ -112,18 +127,22 @@ class Plot:
         return f"{100 * value:.3g} %" if percent else f"{value:.4g}"
 
 
-def _ticks(most: float) -> list[float]:
-    """Return about five round values from 0 to `most`."""
-    raw = most / 5
+def _ticks(most: float, least: float = 0.0) -> list[float]:
+    """Return about five round values from `least` (which is round) to `most`."""
+    raw = (most - least) / 5
     size = 10 ** np.floor(np.log10(raw))
     step = float(size * min((factor for factor in (1, 2, 5, 10) if factor * size >= raw), default=10))
-    return [step * number for number in range(int(most / step + 1e-9) + 1)]
+    return [least + step * number for number in range(int((most - least) / step + 1e-9) + 1)]
 
 
-def histogram(values: Floats, edges: Floats, x_label: str, good: tuple[float, float]) -> str:
+def histogram(
+    values: Floats, edges: Floats, x_label: str, good: tuple[float, float], y_label: str = "cartridges"
+) -> str:
     """Return a histogram whose bars inside `good` stand out."""
     counts, _ = np.histogram(values, edges)
-    plot = Plot(x_label, "cartridges", float(edges[-1]), float(counts.max(initial=1)) * 1.05)
+    plot = Plot(
+        x_label, y_label, float(edges[-1]), float(counts.max(initial=1)) * 1.05, x_least=float(edges[0])
+    )
     for count, left, right in zip(counts, edges[:-1], edges[1:], strict=True):
         plot.bar(left, right, float(count), "good" if good[0] <= left < good[1] else "other")
     return plot.svg(x_label)

@@ -54,7 +54,7 @@ def supply_report(
          _calibration(predicted, truth)),
         ("One device through the walk", "Band P10 to P90 and P50 of days to empty; green: what happened.",
          _fan(quantiles, walked, first_walk_day, days)),
-        ("Lives of cartridges", "Share of cartridges still in use after so many days, with an 80 % interval.", _lives(lives)),
+        ("Lives of cartridges", "Share still in use after so many days, with an 80 % interval.", _lives(lives)),
     ]  # fmt: skip
     write_report(path, "Back-test of supply forecasts", {**summary, **figures}, pictures)
     return figures
@@ -120,7 +120,7 @@ def _fan(quantiles: Floats, lives: list[Life], first_day: int, days: int) -> str
 def _lives(lives: list[Life]) -> str:
     length = np.array([end - start for _, start, end in lives])
     if not len(length):
-        return Plot("days", "still in use", 100, 1, percent=False).svg("survival")
+        return Plot("days in use", "still in use", 100, 1, percent_y=True).svg("survival")
     curve = kaplan_meier(length, np.ones(len(length), bool))
     plot = Plot("days in use", "still in use", float(np.quantile(length, 0.99)), 1.0, percent_y=True)
     plot.band(curve.times, curve.low, curve.high)
