@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from api.access import Principal
 from api.pages.supply_view import Words, supply_name
@@ -14,6 +15,7 @@ from crm_core.domain.identity import ticket_number
 from crm_core.domain.loans import Loan
 from crm_core.domain.money import Money
 from crm_core.domain.stock import (
+    ItemId,
     PlaceKey,
     PlaceKind,
     StockItem,
@@ -29,6 +31,7 @@ from crm_core.stock.waste import total_loss, waste_by_customer
 
 WASTE_DAYS: Final = 90
 _MOVES: Final = 60
+_COUNTED_BACK: Final = 5000  # entries of one item at one place: some years
 _SWAPS: Final = 200
 
 
@@ -85,6 +88,11 @@ class _Speech:
         return f"{self.t(f'place.{kind}')} {named}".strip()
 
 
+def speech_of(words: Words) -> _Speech:
+    """Return the words of stock in one language."""
+    return _Speech(words)
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
     """One choice above a table."""
@@ -137,7 +145,7 @@ def van_context(uow: UnitOfWork, principal: Principal, words: Words) -> dict[str
         if principal.technician_id is not None
         else []
     )
-    table = _stock_table(uow, principal, say, rows)
+    table = _stock_table(uow, principal, say, rows, linked=False)
     own = replace(table, columns=table.columns[1:4], rows=[row[1:4] for row in table.rows])
     return {"key": "van", "about": "", "tables": [own]}
 
@@ -149,13 +157,18 @@ def _item_cell(item: StockItem, words: Words) -> Cell:
     return Cell(supply_name(words, item.kind, item.colour, item.name), sub=item.part_number or item.item_id)
 
 
-def _stock_table(uow: UnitOfWork, principal: Principal, say: _Speech, rows: Sequence[StockRow]) -> ViewTable:
+def _stock_table(
+    uow: UnitOfWork, principal: Principal, say: _Speech, rows: Sequence[StockRow], *, linked: bool = True
+) -> ViewTable:
     places = {place: say.place(uow, principal, place) for place in {row.balance.place for row in rows}}
     cells = [
         [
             Cell(places[row.balance.place]),
             _item_cell(row.item, say.words),
-            Cell(say.number(row.balance.quantity)),
+            Cell(
+                say.number(row.balance.quantity),
+                f"/stock/moves?item={row.item.item_id}&place={row.balance.place}" if linked else "",
+            ),
             Cell(say.number(row.balance.reserved)),
             Cell(say.money(row.value)),
         ]
@@ -164,11 +177,20 @@ def _stock_table(uow: UnitOfWork, principal: Principal, say: _Speech, rows: Sequ
     return ViewTable(say.heads("place", "item", "quantity#", "reserved#", "value#"), cells, say.t("nothing"))
 
 
-def moves_context(uow: UnitOfWork, principal: Principal, words: Words, before: int | None) -> dict[str, Any]:
-    """Return the newest entries of the ledger in sight."""
+def moves_context(
+    uow: UnitOfWork,
+    principal: Principal,
+    words: Words,
+    before: int | None,
+    item: ItemId | None = None,
+    place: PlaceKey | None = None,
+) -> dict[str, Any]:
+    """Return the newest entries of the ledger in sight; of one item at one place with the balance after each."""
     say = _Speech(words)
-    found = moves_in_sight(principal, uow, MoveFilter(before=before, limit=_MOVES + 1))
-    names = {item.item_id: item.name for item in uow.stock.items(principal.tenant)}
+    which = MoveFilter(item_id=item, place=place, before=before, limit=_MOVES + 1)
+    found = moves_in_sight(principal, uow, which)
+    names = {row.item_id: row.name for row in uow.stock.items(principal.tenant)}
+    after = _balances_after(uow, principal, item, place) if item and place else {}
     rows = [
         [
             Cell(words.formats.moment(move.at)),
@@ -176,19 +198,32 @@ def moves_context(uow: UnitOfWork, principal: Principal, words: Words, before: i
             Cell(say.number(move.quantity)),
             Cell(say.place(uow, principal, move.source)),
             Cell(say.place(uow, principal, move.target)),
+            *([Cell(say.number(after.get(move.move_id)))] if after else []),
             Cell(say.t(f"reason.{move.reason}"), sub=move.note),
             Cell(move.actor),
         ]
         for move in found[:_MOVES]
     ]
-    head = say.heads("at", "item", "quantity#", "from", "to", "reason", "actor")
-    more = f"/stock/moves?before={found[_MOVES - 1].move_id}" if len(found) > _MOVES else ""
+    balance = ["balance#"] if after else []
+    head = say.heads("at", "item", "quantity#", "from", "to", *balance, "reason", "actor")
+    chosen = {"item": item, "place": place, "before": found[_MOVES - 1].move_id if len(found) > _MOVES else 0}
+    query = urlencode({name: value for name, value in chosen.items() if value})
     return {
         "key": "stock_moves",
-        "about": "",
+        "about": f"{names.get(item, item)} · {say.place(uow, principal, place)}" if item and place else "",
         "tables": [ViewTable(head, rows, say.t("nothing"))],
-        "next_href": more,
+        "next_href": f"/stock/moves?{query}" if chosen["before"] else "",
     }
+
+
+def _balances_after(uow: UnitOfWork, principal: Principal, item: ItemId, place: PlaceKey) -> dict[int, int]:
+    """Return what a place held of an item after each of the newest entries, counted back from what it holds now."""
+    left = uow.stock.balance(principal.tenant, item, place).quantity
+    after: dict[int, int] = {}
+    for move in uow.stock.moves(principal.tenant, MoveFilter(item_id=item, place=place, limit=_COUNTED_BACK)):
+        after[move.move_id] = left
+        left -= move.quantity if move.target == place else -move.quantity
+    return after
 
 
 def swaps_context(

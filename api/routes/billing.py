@@ -23,6 +23,7 @@ from api.schemas.billing import (
     MoneyReason,
     PaymentBody,
     PaymentInput,
+    PayOutInput,
     RedeemInput,
     RepairBalanceBody,
     RunBody,
@@ -217,6 +218,28 @@ def redeem_points(
         check_sees_customer(principal, uow, customer_id)
     item = services.money.payments.redeem_points(principal.tenant, CustomerId(customer_id), body.points)
     return WaitingItemBody(customer_id=item.customer_id, kind=item.kind.value, amount=item.amount)
+
+
+@router.post("/customers/{customer_id}/account/pay-out", summary="Pay a credit out", status_code=201)
+def pay_out(
+    request: Request,
+    principal: MoneyRole,
+    customer_id: CustomerKey,
+    body: PayOutInput,
+    _key: IdempotencyKey = None,
+) -> InvoiceBody:
+    """Note that the whole balance owed to a customer was paid; the answer is the credit note that says so."""
+    services = services_of(request)
+    with services.read_uow_factory() as uow:
+        check_sees_customer(principal, uow, customer_id)
+    note = services.money.payouts.pay_out(
+        principal.tenant,
+        CustomerId(customer_id),
+        PaymentMethod(body.channel),
+        body.external_number,
+        actor=principal.name,
+    )
+    return InvoiceBody.full(note, services.messages, language_of(request))
 
 
 @router.get("/billing/ageing", summary="Ageing of receivables")

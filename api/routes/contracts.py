@@ -23,11 +23,15 @@ from api.schemas.contracts import (
     ContractBody,
     ContractInput,
     ContractRow,
+    LostBody,
+    LostInput,
     PlaceInput,
     PlanBody,
     PlanInput,
+    SettleInput,
     ShortRentalBody,
     SuccessorInput,
+    TakeAwayInput,
     TerminatedBody,
     TerminateInput,
     TermsInput,
@@ -207,6 +211,33 @@ def place(held: Annotated[Held, Depends(held_contract)], line_id: LineKey, body:
         **held.by,
     )
     return held.answer(placed)
+
+
+@router.post("/contracts/{contract_id}/lines/{line_id}/take-away", summary="Take the device of a line away")
+def take_away(
+    held: Annotated[Held, Depends(held_contract)], line_id: LineKey, body: TakeAwayInput
+) -> ContractBody:
+    """End the present device's stay on the line with its last count."""
+    desk = held.money.contract_devices
+    return held.answer(desk.take_away(*held.whose, line_id, end_count=body.end_count, **held.by))
+
+
+@router.post("/contracts/{contract_id}/lost", summary="A device was lost")
+def report_lost(held: Annotated[Held, Depends(held_contract)], body: LostInput) -> LostBody:
+    """Charge the depreciated value of a lost device on the next invoice, once."""
+    device = DeviceId(body.device_id)
+    amount = held.money.contract_devices.report_lost(
+        *held.whose, device, actor=held.principal.name, on=body.lost_on
+    )
+    changed = visible_agreement(held.request, held.principal, held.agreement.contract_id)
+    return LostBody(contract=held.answer(changed), compensation=amount)
+
+
+@router.post("/contracts/{contract_id}/settle", summary="What was missing is there")
+def settle(held: Annotated[Held, Depends(held_contract)], body: SettleInput) -> ContractBody:
+    """Note that something which kept the draft back is there now, a guarantor for example."""
+    desk, who = held.money.contracts, held.principal.name
+    return held.answer(desk.settle_missing(*held.whose, body.what, actor=who))
 
 
 @router.post("/contracts/{contract_id}/suspend", summary="Suspend a contract")

@@ -317,6 +317,13 @@ class RepairBalanceBody(Output):
         return cls.model_validate(row, from_attributes=True)
 
 
+class PayOutInput(Input):
+    """How a customer's credit was paid out, and the number under which the channel knows it (the receipt, for cash)."""
+
+    channel: Channel
+    external_number: ShortText
+
+
 class RedeemInput(Input):
     """How many points."""
 

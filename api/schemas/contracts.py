@@ -228,6 +228,25 @@ class PlaceInput(Input):
     end_count: Pages | None = None
 
 
+class TakeAwayInput(Input):
+    """The last count of the device that leaves its line."""
+
+    end_count: Pages | None = None
+
+
+class LostInput(Input):
+    """A device of the contract that was lost, and when (today unless told)."""
+
+    device_id: Name
+    lost_on: Annotated[date | None, Field(strict=False)] = None
+
+
+class SettleInput(Input):
+    """What was missing, as the contract names it."""
+
+    what: Name
+
+
 class TerminateInput(Input):
     """The last day, included, and why."""
 
@@ -358,6 +377,13 @@ class TerminatedBody(Output):
 
     contract: ContractBody
     penalty: Decimal
+
+
+class LostBody(Output):
+    """The contract, and the compensation that waits for its next invoice."""
+
+    contract: ContractBody
+    compensation: Decimal
 
 
 class ShortRentalBody(Output):

@@ -15,6 +15,7 @@ from config.clock import VirtualClock
 from config.demo.care import CareDays
 from config.demo.looks import Looks
 from config.demo.money import MoneyDays
+from config.demo.service_days import ServiceDays
 from config.demo.staff import Job, Staff
 from config.demo.store_room import handle_loans
 from config.wiring.analysing import Desk, forecast_round, loan_round, silence_round, swap_round, triage_round
@@ -46,6 +47,7 @@ class History:
     staff: Staff
     money: MoneyDays | None = None
     care: CareDays | None = None
+    service: ServiceDays | None = None
     _jobs: list[Job] = field(default_factory=list)
 
     def run(self, since: datetime, until: datetime, progress: Progress) -> None:
@@ -87,6 +89,8 @@ class History:
         triage_round(self.core, self.desk)
         loan_round(self.core, self.desk)
         handle_loans(self.core, self.desk)
+        if self.service is not None:
+            self.service.call(now)
 
     def _end_of_day(self, now: datetime, *, foresee: bool) -> None:
         """Do the day's bookkeeping and forecast when the UTC day is complete (08:00 in Shanghai)."""
@@ -95,6 +99,8 @@ class History:
         swap_round(self.core, self.desk, _DAY)
         if foresee:
             forecast_round(self.core, self.desk)
+        if self.service is not None:
+            self.service.end_of_day(now)
         if self.money is not None:
             self.money.end_of_day(now)
         if self.care is not None:

@@ -10,6 +10,7 @@ from config.demo.firm import DemoNote, Firm, build_firm, new_note, read_note, sa
 from config.demo.history import History, Progress
 from config.demo.looks import BOOT_ID, make_looks
 from config.demo.money import MoneyDays, sign_contracts
+from config.demo.service_days import ServiceDays
 from config.demo.staff import Staff
 from config.demo.store_room import STAND_BY
 from config.settings import Settings
@@ -121,9 +122,9 @@ def _live_through(
         desk = build_desk(core, telemetry.store)
         money = MoneyDays(core, money_of(core, telemetry.store))
         care = CareDays(core, telemetry.store, until)
-        History(core, telemetry, desk, clock, looks, Staff(core, desk), money, care).run(
-            since, until, progress
-        )
+        service = ServiceDays(core, desk, clock)
+        history = History(core, telemetry, desk, clock, looks, Staff(core, desk), money, care, service)
+        history.run(since, until, progress)
     finally:
         looks.close()
 

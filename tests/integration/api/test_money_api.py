@@ -1,6 +1,7 @@
 """Money over HTTP: a price rise without consent, evidence, the link of one invoice, payments, papers, the pages."""
 
 import re
+from datetime import timedelta
 
 import pytest
 
@@ -127,3 +128,38 @@ def test_the_form_records_a_payment_and_explains_a_refusal(browser):
     )
     assert refused.status_code == 409
     assert 'role="alert"' in refused.text
+
+
+def changes(who, path, body):
+    """Send a step of contract k-1 with its present tag."""
+    tag = who.get("/api/v1/contracts/k-1").headers["ETag"]
+    return who.post(f"/api/v1/contracts/k-1/{path}", json=body, headers={"If-Match": tag})
+
+
+def test_a_lost_device_is_charged_once_at_its_depreciated_value(client, world):
+    manager = client("manager")
+    (line,) = manager.get("/api/v1/contracts/k-1").json()["lines"][:1]
+    device = line["device_id"]
+    lost = changes(manager, "lost", {"device_id": device})
+    assert lost.status_code == 200, lost.text
+    assert float(lost.json()["compensation"]) > 0
+    assert lost.json()["contract"]["events"][-1]["event"] == "lost"
+    assert changes(manager, "lost", {"device_id": device}).status_code == 409
+    assert changes(manager, "lost", {"device_id": "rival-01"}).status_code == 404
+
+
+def test_nothing_is_settled_that_is_not_missing_and_nothing_paid_out_that_is_not_owed(client):
+    manager = client("manager")
+    assert changes(manager, "settle", {"what": "guarantor"}).status_code == 409
+    body = {"channel": "transfer", "external_number": "T-1"}
+    assert manager.post("/api/v1/customers/cust-1/account/pay-out", json=body).status_code == 409
+    assert client("dispatcher").post("/api/v1/customers/cust-1/account/pay-out", json=body).status_code == 403
+
+
+def test_a_device_leaves_its_line_with_its_last_count(client, world):
+    manager = client("manager")
+    world.clock.move_to(world.clock.now() + timedelta(hours=1))
+    taken = changes(manager, "lines/1/take-away", {"end_count": 4321})
+    assert taken.status_code == 200, taken.text
+    assert taken.json()["lines"][0]["device_id"] is None
+    assert changes(manager, "lines/1/take-away", {}).status_code == 409

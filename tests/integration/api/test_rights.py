@@ -23,7 +23,7 @@ from tests.integration.api.telemetry import OTHER_TENANT
 ACCOUNTS = {
     "admin": "admin", "manager": "manager", "supervisor": "supervisor", "dispatcher": "dispatcher",
     "specialist": "customer_specialist", "tech-li": "technician", "customer": "customer", "integrator": "integrator",
-    "integrator-west": "integrator",
+    "integrator-west": "integrator", "manager-east": "manager",
 }  # fmt: skip
 SCHOOL = {
     "contract_id": "k-2",
@@ -43,6 +43,8 @@ BOUND = {
         "neighbour": {"customer_id": "cust-1", "device_id": "c3525-01", "site_id": "hq"},
     },
 }
+#: The same for an account that sees one region; nothing of the whole firm is for it.
+REGIONAL = {"manager-east": BOUND["customer"]}
 #: What fills the path parameters: own = in the person's sight, foreign = exists but is not.
 OBJECTS = {
     "customer_id": {"own": "cust-1", "foreign": "rival-cust", "absent": "no-such"},
@@ -95,7 +97,8 @@ BODIES = CARE_BODIES | STOCK_BODIES | FORESIGHT_BODIES | ROSTER_BODIES | {
     },
     "ConsentInput": {"given_by": "Wang", "document": "scan.pdf"},
     "TermsInput": {"effective_on": "2026-05-01", "lines": [_LINE]},
-    "PlaceInput": {"device_id": "c3525-01"}, "TerminateInput": {"last_day": "2026-12-31", "reason": "test"},
+    "PlaceInput": {"device_id": "c3525-01"}, "TakeAwayInput": {}, "LostInput": {"device_id": "c3525-01"}, "SettleInput": {"what": "guarantor"},
+    "PayOutInput": {"channel": "transfer", "external_number": "T-1"}, "TerminateInput": {"last_day": "2026-12-31", "reason": "test"},
     "MeterStatementInput": {"device_id": "c3525-01", "total": 1}, "MeterDecisionInput": {"accept": True},
     "SuccessorInput": {"successor_id": "k-2"},
     "NoteInput": {}, "ReasonInput": {"reason": "test"}, "AssignInput": {"technician_id": "li"}, "CompleteInput": {},
@@ -142,7 +145,7 @@ def body_for(operation):
 def objects_of(world, account):
     """Return name -> kind -> value of the path parameters for an account, with what is a neighbour's if it is bound."""
     found = {name: dict(kinds) for name, kinds in OBJECTS.items()}
-    for kind, values in BOUND.get(account, {}).items():
+    for kind, values in (BOUND | REGIONAL).get(account, {}).items():
         device = values["device_id"]
         with world.services.read_uow_factory() as uow:
             ticket = uow.tickets.list(DEFAULT_TENANT, TicketFilter(device_id=device))[0].ticket_id
@@ -216,8 +219,10 @@ def test_roles_and_objects(world, client, account):
         if not operation["security"] or path.endswith("/sign-out"):
             continue
         where = (account, method, path)
-        allowed = ACCOUNTS[account] in operation["x-roles"] and (
-            account not in BOUND or operation["x-customers-own"]
+        allowed = (
+            ACCOUNTS[account] in operation["x-roles"]
+            and (account not in BOUND or operation["x-customers-own"])
+            and (account not in REGIONAL or not operation["x-whole-firm"])
         )
         kinds = kinds_of(path, objects)
         answers = {kind: call(machine, method, path, operation, kind, objects) for kind in kinds}

@@ -2,6 +2,8 @@
 
 import pytest
 
+from crm_core.domain.fleet import OwnerState
+from crm_core.domain.stock import StockPlace
 from tests.integration.api.stock import WAREHOUSE
 
 PAGES = ("/stock", "/stock/moves", "/stock/swaps", "/stock/loans")
@@ -76,3 +78,49 @@ def test_the_pages_of_stock_speak_both_languages(browser, path, language):
     assert answer.status_code == 200
     assert f'lang="{language}"' in answer.text
     assert "pages.stock" not in answer.text
+
+
+def form_of(visitor, path):
+    return {"csrf": visitor.get(path).text.split('name="csrf" value="')[1].split('"')[0]}
+
+
+def test_the_store_keeper_enters_what_came_moved_and_was_counted(client, browser):
+    who, page = client("dispatcher"), browser("dispatcher")
+    sent = form_of(page, "/stock") | {
+        "item_id": "CRG-1",
+        "place": WAREHOUSE,
+        "quantity": "4",
+        "reference": "DN-9",
+    }
+    assert page.post("/stock/entries/receive", data=sent).status_code == 303
+    assert page.post("/stock/entries/receive", data=sent).status_code == 303  # the same paper counts once
+    assert quantity(who, WAREHOUSE) == 24
+    moved = sent | {"source": WAREHOUSE, "target": "van:li", "quantity": "99"}
+    refused = page.post("/stock/entries/transfer", data=moved)
+    assert (refused.status_code, 'value="99"' in refused.text) == (409, True)
+    assert (
+        page.post("/stock/entries/count", data=sent | {"counted": "21", "note": "shelf 3"}).status_code == 303
+    )
+    assert quantity(who, WAREHOUSE) == 21
+    assert page.post("/stock/entries/count", data=sent | {"counted": "many"}).status_code == 422
+    ledger = page.get("/stock/moves", params={"item": "CRG-1", "place": WAREHOUSE}).text
+    assert "Balance" in ledger
+    assert ledger.index(">21<") < ledger.index(">24<")
+    assert "/stock/entries" not in browser("manager").get("/stock").text
+    assert browser("manager").post("/stock/entries/count", data=sent).status_code == 403
+
+
+def test_a_stand_by_machine_is_kept_from_the_page(client, browser, world):
+    page = browser("dispatcher")
+    fields = form_of(page, "/stock") | {"device_id": "c3525-01", "place": WAREHOUSE}
+    refused = page.post("/stock/entries/stand_by", data=fields)
+    assert refused.status_code == 409  # it stands at a customer
+    world.services.registry.retire("default", "c3525-01", state=OwnerState.STOCK)
+    with world.services.uow_factory() as uow:
+        uow.stock.save_place(
+            StockPlace(tenant="default", place=WAREHOUSE, name="Main", latitude=31.2, longitude=121.5)
+        )
+        uow.commit()
+    assert 'name="device_id"' in page.get("/stock/loans").text
+    kept = page.post("/stock/entries/stand_by", data=fields, follow_redirects=True)
+    assert "c3525-01" in kept.text
