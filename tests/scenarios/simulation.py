@@ -17,7 +17,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from crm_core.dispatching import Dispatcher
-from crm_core.domain.errors import Conflict, DrumbeatError
+from crm_core.domain.errors import Conflict
 from crm_core.domain.service import (
     Condition,
     Signal,
@@ -34,7 +34,8 @@ from crm_core.ticket_states import PAUSING, Move
 from crm_core.triage import Triage
 from tests.builders import T0, TENANT, ManualClock, a_condition, a_customer, a_device, a_site, a_technician
 from tests.policies import L1, L2, L3, a_book, a_catalogue
-from tests.scenarios.simulation_checks import POLICY, Broken, Fault, Promises
+from tests.scenarios.simulation_checks import POLICY, Broken, Crash, Fault, Promises
+from tests.scenarios.simulation_telling import Telling
 from tests.stock_builders import WAREHOUSE, a_move, an_item
 
 CAUSES = {
@@ -43,14 +44,15 @@ CAUSES = {
 }  # fmt: skip
 
 
-class Crash(DrumbeatError):
-    """A node dies just before it would have committed."""
-
-
 class Simulation(Promises):
-    """One run. `devices` at one site, `days` of virtual time, `nodes` that triage in turn."""
+    """One run. `devices` at one site, `days` of virtual time, `nodes` that triage in turn.
 
-    def __init__(self, seed: int, devices: int = 20, days: int = 30, nodes: int = 2) -> None:
+    With `telling` (unless told, in every fourth seed) people are told too: escalations and notices.
+    """
+
+    def __init__(
+        self, seed: int, devices: int = 20, days: int = 30, nodes: int = 2, *, telling: bool | None = None
+    ) -> None:
         self.seed, self.days = seed, days
         self.random = random.Random(seed)
         self.clock = ManualClock(T0)
@@ -70,6 +72,9 @@ class Simulation(Promises):
         self._truth_next: set[str] = set()
         self._spoke: dict[str, bool] = {}
         self.end = T0 + timedelta(days=days)
+        self.telling: Telling | None = None
+        if telling or (telling is None and seed % 4 == 0):
+            self.telling = Telling(seed, self.store, self._crashing, self.clock, self._at)
         self._checked = {}
         self._set_up()
 
@@ -79,10 +84,10 @@ class Simulation(Promises):
         if self.crash_next:
             self.crash_next = False
 
-            def die() -> None:
+            def die(*_: object) -> None:
                 raise Crash
 
-            work.commit = die
+            work._listeners = [*work._listeners, die]  # all is written, nothing is durable
         return work
 
     def _set_up(self) -> None:
@@ -95,6 +100,8 @@ class Simulation(Promises):
             uow.stock.post([a_move(4, target=van_of("t1"), effect="van"), a_move(2, target=WAREHOUSE)])
             for device_id in self.device_ids:
                 uow.devices.save(a_device(device_id))
+            if self.telling is not None:
+                self.telling.set_up(uow)
             uow.commit()
         for device_id in self.device_ids:
             self._plan_faults(device_id)
@@ -139,6 +146,8 @@ class Simulation(Promises):
             self.clock.move_to(when)
             getattr(self, f"_{what}")(subject)
         self.finish()
+        if self.telling is not None:
+            self.telling.finish(self.tickets(), self.end)
         return self
 
     def _begin(self, fault: Fault) -> None:
@@ -248,6 +257,20 @@ class Simulation(Promises):
         except Crash:
             self._at(self.clock.now() + timedelta(minutes=1), "again", None)
         self.crash_next = False
+        self._tell()
+
+    def _tell(self) -> None:
+        """Let the round that changed something look for the next step of its promises."""
+        if self.telling is not None and self.telling.changed:
+            self.crash_next = self.random.random() < 0.05
+            self.telling.look()
+            self.crash_next = False
+
+    def _escalate(self, timer: tuple[int, datetime]) -> None:
+        if self.telling is not None:
+            self.crash_next = self.random.random() < 0.05
+            self.telling.woken(*timer)
+            self.crash_next = False
 
     def _again(self, _: object) -> None:
         self._triage()
@@ -261,6 +284,9 @@ class Simulation(Promises):
         self.crash_next = False
         self._work()
         self._handle_stock()
+        if self.telling is not None:
+            self._tell()
+            self.telling.deliver()
         self.check()
 
     def _handle_stock(self) -> None:

@@ -1,11 +1,12 @@
 """What the service desk promises, as checks over a simulation: at every tick, and for each fault over the whole run."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from crm_core.domain.errors import Conflict, DrumbeatError
 from crm_core.domain.service import OPEN_STATES, ClockKind, Ticket, TicketLevel, TicketState
 from crm_core.domain.stock import is_external
 from crm_core.ports import TicketFilter, UnitOfWorkFactory
@@ -46,6 +47,10 @@ class Broken(AssertionError):
     """A promise of the service desk was broken; the message says which."""
 
 
+class Crash(DrumbeatError):
+    """A node dies just before its transaction becomes durable."""
+
+
 @dataclass(slots=True)
 class Fault:
     """One true fault of a device; `end` is None while it lasts."""
@@ -57,6 +62,17 @@ class Fault:
     lasts: timedelta | None  # None: until somebody repairs it
     worse_after: timedelta | None
     end: datetime | None = None
+
+
+def noticed_in(make: Callable[[int], Any], bug: str, tries: int = 60) -> None:
+    """Run the simulations that `make` gives for seeds until one says what is broken; fail when none does."""
+    for seed in range(tries):
+        try:
+            make(seed).run()
+        except (Broken, Conflict) as broken:
+            print(f"\n{bug}: seed {seed}: {broken}")
+            return
+    raise AssertionError(f"{bug} was not noticed in {tries} seeds")
 
 
 class Promises:
