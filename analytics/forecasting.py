@@ -38,6 +38,7 @@ from crm_core.domain.forecast import FailureForecast, Forecast, LifeForecast, Su
 from crm_core.domain.identity import TenantId
 from crm_core.domain.part_lives import PartLife
 from crm_core.domain.policy import PolicyBook
+from crm_core.domain.quality import OutlookKind
 from crm_core.notices.events import tell_of_forecasts
 from crm_core.ports import Clock, TelemetryStore, UnitOfWorkFactory
 
@@ -130,6 +131,12 @@ class Forecaster:
             models={"supplies": champions.supply_id or "formula", "failures": champions.failure_id or "rule"},
             seconds=time.monotonic() - started,
         )  # fmt: skip
+
+    def finished(self, tenant: TenantId) -> date | None:
+        """Return the day of the last night that came to its end, None before the first."""
+        with self._reading() as uow:
+            outlook = uow.quality.outlook(tenant, OutlookKind.DEMAND)  # the last thing that a night writes
+        return None if outlook is None else outlook.as_of
 
     def _forecast(
         self, state: FleetState, devices: dict[str, Device], ledger: FitLedger, failures: Sequence[ConfirmedFailure],

@@ -35,10 +35,6 @@ _MAGIC: Final = b"drumbeat fleet state\n"
 _DIGEST_BYTES: Final = 32
 _LENGTH_BYTES: Final = 8
 _LOOKED_AT: Final = 50  # devices whose last day is compared with the store
-#: The modules that say what a state means: a change of any of them makes older files unreadable.
-_MEANING: Final = (
-    "corrections", "failures", "features", "priors", "recent", "state_file", "supply_fields", "supply_state", "truncated", "usage",
-)  # fmt: skip
 Array = npt.NDArray[Any]
 
 
@@ -121,8 +117,8 @@ class StateFile:
     def _fits(self, last_day: int) -> str:
         """Return what a state depends on besides telemetry and devices: code, catalogue, holidays so far."""
         digest = hashlib.sha256(self._priors.fingerprint())
-        for name in _MEANING:
-            digest.update((Path(__file__).parent / f"{name}.py").read_bytes())
+        for module in sorted(Path(__file__).parent.glob("*.py")):
+            digest.update(module.read_bytes())
         digest.update(repr(sorted(day for day in self._holidays if day <= last_day)).encode())
         return digest.hexdigest()
 

@@ -4,8 +4,9 @@ import socket
 import uuid
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from analytics.forecasting import Forecaster
 from config.supervision import LeaderLease
@@ -28,6 +29,7 @@ PLANNING_SECONDS: Final = 300.0
 CARE_SECONDS: Final = 3600.0
 SWAPS_SECONDS: Final = 300.0
 LOANS_SECONDS: Final = 60.0
+MISSED_NIGHT_SECONDS: Final = 3600.0
 _NOBODY_ELSE: Final = nullcontext()
 
 
@@ -143,3 +145,21 @@ def forecast_round(core: Core, desk: Desk, at_the_desk: AbstractContextManager[o
         desk.triage.consider_forecasts(core.tenant)
         desk.dispatcher.dispatch(core.tenant)
     return report.forecasts
+
+
+def missed_night_round(core: Core, desk: Desk, at_the_desk: AbstractContextManager[object]) -> int:
+    """Forecast if the last planned night was missed or cut short: this machine was off, or the process died."""
+    schedule = core.settings.schedule
+    due = night_due(core.clock.now(), schedule.forecast_at, ZoneInfo(schedule.time_zone))
+    finished = desk.forecaster.finished(core.tenant)
+    return 0 if finished is not None and finished >= due else forecast_round(core, desk, at_the_desk)
+
+
+def night_due(now: datetime, planned_at: str, zone: ZoneInfo) -> date:
+    """Return the UTC day up to which forecasts should have been made by `now`, if they are made daily at `HH:MM`."""
+    hour, minute = (int(part) for part in planned_at.split(":"))
+    here = now.astimezone(zone)
+    planned = here.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    if planned > here:
+        planned -= timedelta(days=1)
+    return planned.astimezone(UTC).date() - timedelta(days=1)

@@ -18,6 +18,7 @@ from config.supervision import Lifecycle, NamedPart, Supervisor
 from config.wiring.analysing import (
     CARE_SECONDS,
     LOANS_SECONDS,
+    MISSED_NIGHT_SECONDS,
     PLANNING_SECONDS,
     SWAPS_SECONDS,
     Desk,
@@ -27,6 +28,7 @@ from config.wiring.analysing import (
     forecast_round,
     leader_lease,
     loan_round,
+    missed_night_round,
     planning_round,
     silence_round,
     swap_round,
@@ -151,6 +153,8 @@ def _analysing(process: Process) -> list[NamedPart]:
     supervisor.every("loans", LOANS_SECONDS, job(partial(loan_round, core, desk)), first_after=30.0)
     night = partial(forecast_round, core, desk, at_the_desk)
     supervisor.daily("forecast", schedule.forecast_at, foresight(night))
+    missed = foresight(partial(missed_night_round, core, desk, at_the_desk))
+    supervisor.every("missed forecast", MISSED_NIGHT_SECONDS, missed, first_after=120.0)
     training = foresight(partial(_train, core, desk))
     supervisor.daily("training", schedule.training_at, training, schedule.training_weekday)
     schedule_customers(core, customers_of(core, telemetry.store), supervisor, job)

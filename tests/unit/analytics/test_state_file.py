@@ -169,6 +169,15 @@ def test_a_night_that_was_cut_short_is_done_again(tmp_path: Path) -> None:
     assert _told(kept.firm) == first
 
 
+def test_a_night_is_finished_when_its_last_step_is(tmp_path: Path) -> None:
+    kept = _kept(tmp_path)
+    night = _night(kept.store, kept.firm, kept.folder)
+    assert night.finished(DEFAULT_TENANT) == fleet.day(29)
+    assert _night(kept.store, _firm(), tmp_path / "new").finished(DEFAULT_TENANT) is None
+    night.run(DEFAULT_TENANT, fleet.day(30))
+    assert night.finished(DEFAULT_TENANT) == fleet.day(30)
+
+
 def _cut(content: bytes) -> bytes:
     return content[: len(content) // 2]
 
