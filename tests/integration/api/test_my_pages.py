@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from crm_core.domain.identity import DEFAULT_TENANT
 from crm_core.domain.relations import Survey
-from crm_core.domain.service import OPEN_STATES
+from crm_core.domain.service import OPEN_STATES, Incident, IncidentKind
 from crm_core.ports import TicketFilter
 
 HTML = {"Accept": "text/html"}
@@ -28,8 +29,12 @@ def reported(world):
 def test_a_reported_fault_shows_with_the_promised_time(world, browser):
     before = len(reported(world))
     answer = sent(browser("customer"))
-    assert (answer.status_code, answer.headers["Location"]) == (303, "/my#tickets")
     (ticket, *_) = reported(world)
+    told = f"/my?reported={ticket.ticket_id}#tickets"
+    assert (answer.status_code, answer.headers["Location"]) == (303, told)
+    page = browser("customer").get(told.partition("#")[0]).text
+    assert f"Your report has the number T-{ticket.ticket_id:06d}" in page
+    assert "Somebody answers by" in page
     assert len(reported(world)) == before + 1
     assert ticket.clocks
     text = browser("customer").get("/my").text
@@ -61,6 +66,30 @@ def test_foreign_devices_and_bad_forms_are_refused(world, browser, fields, statu
     count = len(reported(world))
     assert sent(browser("customer"), **fields).status_code == status
     assert len(reported(world)) == count
+
+
+def test_a_known_outage_stands_first_and_only_for_whom_it_concerns(world, browser):
+    with world.services.uow_factory() as uow:
+        uow.incidents.open_unless_covered(
+            Incident(
+                tenant=DEFAULT_TENANT,
+                incident_id=0,
+                kind=IncidentKind.SITE,
+                subject="school",
+                opened_at=world.clock.now(),
+                device_ids=("c7773-02",),
+            )
+        )
+        uow.commit()
+    concerned, other = browser("customer-west"), browser("customer")
+    assert "power or network at the site may be down" in concerned.get("/my").text
+    assert "power or network at the site may be down" not in other.get("/my").text
+
+
+def test_the_device_of_a_label_is_chosen_and_help_comes_before_the_report(browser):
+    page = browser("customer").get("/my", params={"device": "c3525-02"}).text
+    assert '<option value="c3525-02" selected>' in page
+    assert page.index("What often helps at once") < page.index('name="text"')
 
 
 def test_staff_has_no_customer_page(browser):
