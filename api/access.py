@@ -81,15 +81,21 @@ class Rule:
 
     `owned`: the route limits its answer to the customer of the account (see the top of this module).
     `job`: the route is about one work order, so that a session from its QR code may use it.
+    `whole`: the route is about the whole firm, so that accounts which see only some regions are refused.
     """
 
     roles: frozenset[Role]
     owned: bool = False
     job: bool = False
+    whole: bool = False
+
+    def admits(self, principal: Principal) -> bool:
+        """Return True if the account's role and regions let it in; what it may see there is another matter."""
+        return principal.role in self.roles and not (self.whole and principal.regions)
 
     def __call__(self, request: Request) -> Principal:
         principal = authenticate(request)
-        if principal.role not in self.roles or (principal.bound_to is not None and not self.owned):
+        if not self.admits(principal) or (principal.bound_to is not None and not self.owned):
             raise Problem("forbidden")
         if principal.only_order is not None and not self.job:
             raise Problem("forbidden")
@@ -143,6 +149,7 @@ FIELD_JOB: Final = Rule(FIELD.roles, job=True)
 # --- customers and money
 CARE: Final = Rule(frozenset({Role.ADMIN, Role.MANAGER, Role.SUPERVISOR, Role.SPECIALIST}))
 MONEY: Final = Rule(_MONEY)
+WHOLE_MONEY: Final = Rule(_MONEY, whole=True)  # the month end
 MONEY_OWNED: Final = Rule(
     _MONEY | {Role.CUSTOMER, Role.INTEGRATOR}, owned=True
 )  # to read invoices, contracts
@@ -150,6 +157,7 @@ CUSTOMERS: Final = Rule(frozenset({Role.CUSTOMER}), owned=True)  # the customers
 # --- the firm
 SUPERVISORS: Final = Rule(frozenset({Role.ADMIN, Role.MANAGER, Role.SUPERVISOR}))
 MANAGERS: Final = Rule(frozenset({Role.ADMIN, Role.MANAGER}))
+WHOLE_FIRM: Final = Rule(MANAGERS.roles, whole=True)
 ADMINS: Final = Rule(frozenset({Role.ADMIN}))
 
 

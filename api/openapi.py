@@ -101,6 +101,7 @@ def _describe_operation(operation: dict[str, Any], method: str, rules: tuple[Rul
         operation["x-customers-own"] = (
             rule.owned
         )  # True: accounts bound to one customer may call it for their own
+        operation["x-whole-firm"] = rule.whole  # True: not for accounts that see only some regions
     answers = operation.setdefault("responses", {})
     for status in _possible(operation, method, rule):
         answers[status] = _problem(_COMMON[status])

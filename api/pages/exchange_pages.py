@@ -17,7 +17,7 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.access import MANAGERS, Principal, check_csrf, services_of
+from api.access import WHOLE_FIRM, Principal, check_csrf, services_of
 from api.pages.common import renderer_of, words_of
 from api.problem import Problem, problem_of
 from api.schemas.base import clean_text
@@ -27,7 +27,7 @@ from crm_core.exchange.sheets import MOST_BYTES
 
 router = APIRouter(include_in_schema=False)
 
-Manager = Annotated[Principal, Depends(MANAGERS)]
+Manager = Annotated[Principal, Depends(WHOLE_FIRM)]
 #: How large a body the form may have: the largest file and its fields.
 MOST_FORM_BYTES: Final = MOST_BYTES + 1024 * 1024
 _MOST_KEPT: Final = 2 * 1024 * 1024

@@ -9,7 +9,7 @@ from fastapi import Path as PathParameter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.access import MONEY, MONEY_OWNED, Principal, Public, services_of
+from api.access import MONEY, MONEY_OWNED, WHOLE_MONEY, Principal, Public, services_of
 from api.documents.money_papers import invoice_paper, money, usage_lines
 from api.money_sight import (
     InvoiceFilter,
@@ -31,6 +31,7 @@ from crm_core.domain.errors import Conflict, InvalidValue
 router = APIRouter(include_in_schema=False)
 
 MoneyRole = Annotated[Principal, Depends(MONEY)]
+WholeMoney = Annotated[Principal, Depends(WHOLE_MONEY)]
 MoneyOwned = Annotated[Principal, Depends(MONEY_OWNED)]
 LinkToken = Annotated[str, PathParameter(min_length=20, max_length=100, pattern=r"^[A-Za-z0-9_-]+$")]
 StepName = Annotated[str, PathParameter(pattern=r"^[a-z-]{3,16}$")]
@@ -61,7 +62,7 @@ def invoices_page(
         names=names,
         states=list(InvoiceState),
         chosen=state,
-        may_bill=principal.role in MONEY.roles,
+        may_bill=WHOLE_MONEY.admits(principal),
         month=f"{services.money.billing.last_month():%Y-%m}",
         next_href=f"/invoices?before={last}" + (f"&state={state.value}" if state else "") if last else None,
         money=money,
@@ -69,13 +70,13 @@ def invoices_page(
 
 
 @router.get("/invoices/month-end")
-def preview_page(request: Request, principal: MoneyRole, month: Month = "") -> Response:
+def preview_page(request: Request, principal: WholeMoney, month: Month = "") -> Response:
     """Show what the month end would write."""
     return _month_end(request, principal, month, write=False)
 
 
 @router.post("/invoices/month-end")
-def run_page(request: Request, principal: MoneyRole, form: Form) -> Response:
+def run_page(request: Request, principal: WholeMoney, form: Form) -> Response:
     """Write the invoices of a month."""
     fields = checked(form, principal)
     return _month_end(request, principal, fields.get("month", ""), write=True)

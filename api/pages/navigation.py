@@ -17,6 +17,7 @@ from api.access import (
     STAFF,
     SUPERVISORS,
     TECHNICIANS,
+    WHOLE_FIRM,
     Principal,
     Rule,
 )
@@ -80,7 +81,7 @@ PLACES: Final[tuple[Place, ...]] = (
     Place("money", "meters", "/meters", MONEY),
     Place("money", "charges", "/charges", CARE),
     Place("firm", "policy", "/policy", MANAGERS),
-    Place("firm", "import", "/import", MANAGERS),
+    Place("firm", "import", "/import", WHOLE_FIRM),
     Place("insight", "service_quality", "/service-quality", SUPERVISORS),
 )
 
@@ -116,7 +117,7 @@ def help_of(principal: Principal | None, path: str) -> str | None:
 def _sections(principal: Principal | None) -> Iterator[tuple[str, list[Place]]]:
     seen: dict[str, list[Place]] = {}
     for place in PLACES:
-        if principal is not None and principal.only_order is None and principal.role in place.rule.roles:
+        if principal is not None and principal.only_order is None and place.rule.admits(principal):
             seen.setdefault(place.section, []).append(place)
     yield from seen.items()
 

@@ -7,7 +7,16 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 
-from api.access import MONEY, MONEY_OWNED, Principal, Public, Rule, check_sees_customer, services_of
+from api.access import (
+    MONEY,
+    MONEY_OWNED,
+    WHOLE_MONEY,
+    Principal,
+    Public,
+    Rule,
+    check_sees_customer,
+    services_of,
+)
 from api.direct_route import DirectRoute
 from api.language import language_of
 from api.money_sight import InvoiceFilter, customers_in_sight, invoices_in_sight, visible_invoice
@@ -175,7 +184,7 @@ def link(request: Request, principal: Sharer, invoice_number: InvoiceNumber) -> 
 @router.post("/billing/runs", summary="Bill a month, or see what would be billed")
 def run(
     request: Request,
-    principal: MoneyRole,
+    principal: Annotated[Principal, Depends(WHOLE_MONEY)],
     body: RunInput,
     dry_run: Annotated[bool, Query(description="compute everything, write nothing")] = False,
     _key: IdempotencyKey = None,

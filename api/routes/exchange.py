@@ -7,7 +7,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.access import MANAGERS, Principal, services_of
+from api.access import WHOLE_FIRM, Principal, services_of
 from api.direct_route import DirectRoute
 from api.problem import Problem
 from api.schemas.base import Output
@@ -68,7 +68,7 @@ class MappingBody(Output):
 
 
 @router.get("/exchange/mappings", summary="What can be imported and exported")
-def mappings(request: Request, _principal: Annotated[Principal, Depends(MANAGERS)]) -> list[MappingBody]:
+def mappings(request: Request, _principal: Annotated[Principal, Depends(WHOLE_FIRM)]) -> list[MappingBody]:
     """Return all mappings; of an import the columns are our fields, of an export the foreign names."""
     desk = services_of(request).exchange
     found = [
@@ -90,7 +90,7 @@ def mappings(request: Request, _principal: Annotated[Principal, Depends(MANAGERS
 @router.post("/exchange/imports/{system}/{table}", summary="Import a CSV or XLSX file", openapi_extra=_FILE)
 async def import_file(
     request: Request,
-    principal: Annotated[Principal, Depends(MANAGERS)],
+    principal: Annotated[Principal, Depends(WHOLE_FIRM)],
     system: System,
     table: Table,
     dry_run: Annotated[bool, Query(description="check everything, write nothing")] = True,
@@ -126,7 +126,7 @@ async def import_file(
 )
 def export_list(
     request: Request,
-    principal: Annotated[Principal, Depends(MANAGERS)],
+    principal: Annotated[Principal, Depends(WHOLE_FIRM)],
     system: System,
     object_name: ObjectName,
     form: Annotated[str, Query(alias="format", pattern=r"^(csv|xlsx)$")] = "csv",

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.access import ADMINS, CARE, MANAGERS, Principal, services_of
+from api.access import ADMINS, CARE, MANAGERS, WHOLE_FIRM, Principal, check_sees_customer, services_of
 from api.direct_route import DirectRoute
 from api.paging import Cursor, Limit, decode_number, encode_cursor
 from api.problem import Problem
@@ -70,7 +70,7 @@ def personal_fields(
     """Return the personal fields of a customer as the role may see them."""
     services = services_of(request)
     with services.read_uow_factory() as uow:
-        uow.customers.get(principal.tenant, customer_id)
+        check_sees_customer(principal, uow, customer_id)
         fields = services.personal.shown(uow, principal.tenant, _subject(customer_id), principal.role)
     return PersonalBody(customer_id=customer_id, fields=fields)
 
@@ -86,7 +86,7 @@ def put_personal_field(
     """Seal and store one field; 422 for a field that the policy does not name."""
     services = services_of(request)
     with services.uow_factory() as uow:
-        uow.customers.get(principal.tenant, customer_id)
+        check_sees_customer(principal, uow, customer_id)
         services.personal.put(uow, principal.tenant, _subject(customer_id), field, body.value)
         uow.commit()
     return Response(status_code=204)
@@ -103,7 +103,7 @@ def reveal(
     """Return one field in full to a role that the policy lets read it; the audit chain keeps who and why."""
     services = services_of(request)
     with services.uow_factory() as uow:
-        uow.customers.get(principal.tenant, customer_id)
+        check_sees_customer(principal, uow, customer_id)
         rule = services.personal.fields.get(field)
         if rule is not None and principal.role not in rule.read_by:
             raise Problem("forbidden")
@@ -114,7 +114,7 @@ def reveal(
 
 @router.post("/personal/search", summary="Find a customer by an exact personal value")
 def find_by_personal(
-    request: Request, principal: Annotated[Principal, Depends(MANAGERS)], body: PersonalSearch
+    request: Request, principal: Annotated[Principal, Depends(WHOLE_FIRM)], body: PersonalSearch
 ) -> FoundBody:
     """Return the customers that have exactly this number; nothing is opened for it."""
     services = services_of(request)
@@ -131,6 +131,7 @@ def export_personal(
     body: TrustReason,
 ) -> PersonalExport:
     """Return what is kept about a customer, machine readable and in full; the audit chain keeps who and why."""
+    _check_sees(request, principal, customer_id)
     found = services_of(request).subjects.export(principal.tenant, CustomerId(customer_id), body.reason)
     return PersonalExport(body=found)
 
@@ -143,9 +144,15 @@ def erase(
     body: TrustReason,
 ) -> ForgottenBody:
     """Erase for good; 409 while a contract runs or a ticket is open. Invoices stay and name only the id."""
+    _check_sees(request, principal, customer_id)
     return ForgottenBody.of(
         services_of(request).subjects.erase(principal.tenant, CustomerId(customer_id), body.reason)
     )
+
+
+def _check_sees(request: Request, principal: Principal, customer_id: str) -> None:
+    with services_of(request).read_uow_factory() as uow:
+        check_sees_customer(principal, uow, customer_id)
 
 
 def _subject(customer_id: str) -> Subject:
