@@ -97,7 +97,6 @@ def _model_id(catalogue: Catalogue, vendor: str | None, model_name: str | None) 
 
 def derive_supplies(reading: DeviceReading, profile: DeviceProfile | None) -> tuple[DerivedSupply, ...]:
     """Return the conclusions about each supply row, and rows of vendor data alone where the MIB lists no supplies."""
-    rows = tuple(_derive_supply(supply, profile) for supply in reading.supplies)
     levels = _vendor_levels(reading, profile)
     if not reading.supplies:
         return tuple(
@@ -110,13 +109,15 @@ def derive_supplies(reading: DeviceReading, profile: DeviceProfile | None) -> tu
             )
             for number, (kind, colour, percent, name) in enumerate(levels, start=1)
         )
+    rows = [
+        _derived_row(row.index, row.name or "", row.type, row.cls, row.colorant, profile)
+        for row in reading.supplies
+    ]
+    if not levels:
+        return tuple(rows)
     return tuple(
         _with_vendor_level(row, supply, levels) for row, supply in zip(rows, reading.supplies, strict=True)
     )
-
-
-def _derive_supply(supply: MarkerSupply, profile: DeviceProfile | None) -> DerivedSupply:
-    return _derived_row(supply.index, supply.name or "", supply.type, supply.cls, supply.colorant, profile)
 
 
 @lru_cache(maxsize=32_768)

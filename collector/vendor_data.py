@@ -6,6 +6,7 @@ itself gives nothing.
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from collector.profiles import (
@@ -28,6 +29,7 @@ _END_OF_RECORDS: Final = 0xFF
 _MAX_RECORDS: Final = 256
 _MAX_TABLE_ROWS: Final = 512
 _SHORT: Final = 128
+_LONG: Final = 256  # a longer text is not remembered
 
 #: (whole, parts): the parts of a meter may not exceed it; if they do, the parts are not what the profile thinks.
 _SUMS: Final = (
@@ -48,19 +50,19 @@ def read_identity(
     """Return who the device says it is: the first source that gives a value wins, the vendor's own sources first."""
     found: dict[str, str] = {}
     for source in (*profile.identity, *generic.identity):
-        if source.field not in found and (value := _identity_value(varbinds, source, printer, charset)):
-            found[source.field] = value
+        if source.field not in found:
+            raw = varbinds.get(source.oid.replace(PRINTER, printer))
+            if isinstance(raw, bytes | str):
+                known = _identity_value if len(raw) <= _LONG else _identity_value.__wrapped__
+                if value := known(raw, source, charset):
+                    found[source.field] = value
     return DeviceIdentity(
         vendor=vendor, model=found.get("model"), serial=found.get("serial"), firmware=found.get("firmware")
     )
 
 
-def _identity_value(
-    varbinds: Varbinds, source: IdentitySource, printer: str, charset: int | None
-) -> str | None:
-    raw = varbinds.get(source.oid.replace(PRINTER, printer))
-    if not isinstance(raw, bytes | str):
-        return None
+@lru_cache(maxsize=16_384)  # who a device is does not change from poll to poll
+def _identity_value(raw: bytes | str, source: IdentitySource, charset: int | None) -> str | None:
     text = fold_blanks(decode_text(raw, charset))
     if source.reject and re.search(source.reject, text):
         return None

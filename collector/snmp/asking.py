@@ -41,7 +41,6 @@ def _columns(*tables: tuple[str, tuple[int, ...]]) -> tuple[str, ...]:
 
 _TABLES: Final = dict(printer_mib.COLUMNS)
 _COLORANTS: Final = f"{oids.PRINTER_MIB}.12.1.1"
-_CONSOLE: Final = f"{oids.PRINTER_MIB}.16.5.1"
 
 
 def _group(parts: tuple[str, ...], *tables: str) -> Group:
@@ -52,7 +51,7 @@ def _group(parts: tuple[str, ...], *tables: str) -> Group:
 GROUPS: Final[tuple[Group, ...]] = (
     Group(("status", "identity"), _columns(*host_resources.COLUMNS)),
     _group(("supplies", "counters"), oids.PRT_SUPPLIES, oids.PRT_MARKER),
-    _group(("alerts", "console"), oids.PRT_ALERT, _CONSOLE),
+    _group(("alerts", "console"), oids.PRT_ALERT, oids.CONSOLE_TABLE),
     _group(("identity", "covers", "colorants"), oids.PRT_GENERAL, oids.PRT_COVER, _COLORANTS),
     _group(("trays", "outputs"), oids.PRT_INPUT, oids.PRT_OUTPUT),
 )
@@ -68,20 +67,20 @@ ALERT_MARKS: Final = _columns((oids.PRT_ALERT, (2, 7)))
 VOLATILE_COLUMNS: Final = frozenset(
     _columns(
         (oids.HR_DEVICE, (5,)),
-        ("1.3.6.1.2.1.25.3.5.1", (1, 2)),
+        (oids.HR_PRINTER, (1, 2)),
         (oids.PRT_GENERAL, (18, 19)),
         (oids.PRT_SUPPLIES, (8, 9)),
         (oids.PRT_MARKER, (4, 5)),
         (oids.PRT_INPUT, (10, 11)),
         (oids.PRT_OUTPUT, (5, 6)),
         (oids.PRT_COVER, (3,)),
-        (_CONSOLE, (2,)),
+        (oids.CONSOLE_TABLE, (2,)),
     )
 )
 _PARTS_OF_TABLES: Final = {
-    oids.HR_DEVICE: "status", "1.3.6.1.2.1.25.3.5.1": "status", oids.PRT_GENERAL: "identity",
+    oids.HR_DEVICE: "status", oids.HR_PRINTER: "status", oids.PRT_GENERAL: "identity",
     oids.PRT_SUPPLIES: "supplies", oids.PRT_MARKER: "counters", oids.PRT_INPUT: "trays", oids.PRT_OUTPUT: "outputs",
-    oids.PRT_COVER: "covers", _CONSOLE: "console", oids.PRT_ALERT: "alerts",
+    oids.PRT_COVER: "covers", oids.CONSOLE_TABLE: "console", oids.PRT_ALERT: "alerts",
 }  # fmt: skip
 
 
@@ -91,11 +90,6 @@ def part_of(oid: str) -> str:
         return "identity"
     table = ".".join(oid.split(".")[:10])
     return _PARTS_OF_TABLES.get(table, "vendor")
-
-
-def column_of(oid: str) -> str:
-    """Return the column of an OID of the standard tables (eleven arcs)."""
-    return ".".join(oid.split(".")[:11])
 
 
 def chunks(wanted: Sequence[str], size: int) -> Iterable[tuple[str, ...]]:
@@ -148,8 +142,8 @@ class Asker:
                 waiting = self._split(chunk, waiting)
 
     async def answers(self, oid: str) -> bool:
-        """Tell whether the target, as it is addressed now, answers one question without repeats."""
-        repeats, self.allowance.repeats = self.allowance.repeats, 0
+        """Tell whether the target, as it is addressed now, answers one question, asked twice at most."""
+        repeats, self.allowance.repeats = self.allowance.repeats, min(self.allowance.repeats, 1)
         try:
             await self._engine.get(self.target, (oid,), self.allowance)
         except (RequestTimedOut, DeviceMisbehaved):

@@ -99,6 +99,8 @@ def header(data: bytes, at: int, end: int) -> tuple[int, int, int]:
 
 def expect(data: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
     """Return (start, stop) of the element at `at`, which must have this tag."""
+    if at + 2 <= end and data[at] == tag and data[at + 1] < 0x80 and at + 2 + data[at + 1] <= end:
+        return at + 2, at + 2 + data[at + 1]  # nearly all of them: at once
     found, start, stop = header(data, at, end)
     if found != tag:
         raise Malformed(f"tag {found:#04x} where {tag:#04x} must stand")
@@ -107,6 +109,9 @@ def expect(data: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
 
 def read_integer(data: bytes, at: int, end: int) -> tuple[int, int]:
     """Return (value, position after it) of an INTEGER."""
+    if at + 2 < end and data[at] == INTEGER and 0 < data[at + 1] <= min(_MAX_INTEGER_OCTETS, end - at - 2):
+        stop = at + 2 + data[at + 1]  # nearly all of them: at once
+        return int.from_bytes(data[at + 2 : stop], "big", signed=True), stop
     start, stop = expect(data, at, end, INTEGER)
     if not 0 < stop - start <= _MAX_INTEGER_OCTETS:
         raise Malformed("an integer is empty or too long")

@@ -9,6 +9,7 @@ import asyncio
 import heapq
 import os
 import socket
+from array import array
 from collections import deque
 from collections.abc import Sequence
 from time import monotonic
@@ -85,7 +86,7 @@ class DatagramEngine:
         self._outbox: deque[tuple[bytes, Address, int]] = deque()
         self._slots: asyncio.Semaphore | None = None
         self._securities: dict[tuple[str, int, UsmUser], Security] = {}
-        self._random = b""
+        self._random = array("I")
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -109,7 +110,7 @@ class DatagramEngine:
                 return {
                     oid: value
                     for oid, value in zip(oids, reply.values, strict=True)
-                    if value is not None and self._is_fair(value)
+                    if value is not None and (type(value) is int or self._is_fair(value))
                 }
             missing = reply.missing_name(oids)
             if missing is None:
@@ -223,9 +224,13 @@ class DatagramEngine:
     async def _send(self, address: Address, exchange: Exchange, allowance: Allowance) -> Reply:
         assert self._loop is not None
         assert self._slots is not None
-        asked_at = monotonic()
-        async with self._slots:
+        if self._slots.locked():
+            asked_at = monotonic()
+            await self._slots.acquire()
             allowance.give_back(monotonic() - asked_at)
+        else:
+            await self._slots.acquire()
+        try:
             allowance.take()
             request = _Request(address, exchange, allowance, self._loop.create_future())
             self._transmit(request)
@@ -233,6 +238,8 @@ class DatagramEngine:
                 return await request.future
             finally:
                 self._forget(request)
+        finally:
+            self._slots.release()
 
     def _transmit(self, request: _Request) -> None:
         number = self._new_id()
@@ -279,10 +286,9 @@ class DatagramEngine:
     def _new_id(self) -> int:
         """Return an id that nobody outside can guess and that is not in use."""
         while True:
-            if len(self._random) < 4:
-                self._random = os.urandom(4096)
-            number = int.from_bytes(self._random[:4], "big") & pdu.MAX_ID | pdu.MIN_ID
-            self._random = self._random[4:]
+            if not self._random:
+                self._random = array("I", os.urandom(4096))
+            number = self._random.pop() & pdu.MAX_ID | pdu.MIN_ID
             if number not in self._pending:
                 return number
 

@@ -13,7 +13,7 @@ from crm_core.domain.telemetry import DeviceStatus
 #: Columns that are asked of hrDeviceTable and hrPrinterTable.
 COLUMNS: Final[tuple[tuple[str, tuple[int, ...]], ...]] = (
     (oids.HR_DEVICE, (2, 3, 5)),
-    ("1.3.6.1.2.1.25.3.5.1", (1, 2)),
+    (oids.HR_PRINTER, (1, 2)),
 )
 SCALARS: Final = (oids.SYS_DESCR, oids.SYS_OBJECT_ID, oids.SYS_UP_TIME, oids.SYS_NAME)
 

@@ -5,6 +5,7 @@ One place, so that what is asked and what is read cannot drift apart. OIDs are d
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 Varbinds = Mapping[str, int | bytes | str]
@@ -22,8 +23,9 @@ HR_DEVICE_TYPE: Final = f"{HR_DEVICE}.2"
 HR_DEVICE_DESCR: Final = f"{HR_DEVICE}.3"
 HR_DEVICE_STATUS: Final = f"{HR_DEVICE}.5"
 HR_DEVICE_PRINTER: Final = "1.3.6.1.2.1.25.3.1.5"
-HR_PRINTER_STATUS: Final = "1.3.6.1.2.1.25.3.5.1.1"
-HR_PRINTER_ERRORS: Final = "1.3.6.1.2.1.25.3.5.1.2"
+HR_PRINTER: Final = "1.3.6.1.2.1.25.3.5.1"
+HR_PRINTER_STATUS: Final = f"{HR_PRINTER}.1"
+HR_PRINTER_ERRORS: Final = f"{HR_PRINTER}.2"
 
 PRINTER_MIB: Final = "1.3.6.1.2.1.43"
 PRT_GENERAL: Final = f"{PRINTER_MIB}.5.1.1"
@@ -41,7 +43,8 @@ PRT_MARKER_LIFE_COUNT: Final = f"{PRT_MARKER}.4"
 PRT_SUPPLIES: Final = f"{PRINTER_MIB}.11.1.1"
 PRT_COLORANT_VALUE: Final = f"{PRINTER_MIB}.12.1.1.4"
 PRT_INTERPRETER_VERSION: Final = f"{PRINTER_MIB}.15.1.1.6"
-PRT_CONSOLE: Final = f"{PRINTER_MIB}.16.5.1.2"
+CONSOLE_TABLE: Final = f"{PRINTER_MIB}.16.5.1"
+PRT_CONSOLE: Final = f"{CONSOLE_TABLE}.2"
 PRT_ALERT: Final = f"{PRINTER_MIB}.18.1.1"
 PRINTER_V2_ALERT: Final = f"{PRINTER_MIB}.18.2.0.1"
 
@@ -50,6 +53,7 @@ _COLUMN_ARCS: Final = 11
 _MAX_INDEX_PARTS: Final = 6
 _MAX_ARC_DIGITS: Final = 10
 _MAX_INDEX_VALUE: Final = 9_999_999_999
+_EMPTY: Final[Mapping[str, int | bytes | str]] = MappingProxyType({})
 
 
 @lru_cache(maxsize=16_384)
@@ -76,9 +80,14 @@ def enterprise_of(oid: str) -> int | None:
     return int(head) if head.isascii() and head.isdigit() else None
 
 
+def column_of(oid: str) -> str:
+    """Return the column of an OID of the standard tables (eleven arcs)."""
+    return ".".join(oid.split(".")[:_COLUMN_ARCS])
+
+
 @lru_cache(maxsize=65_536)  # a fleet asks for the same few thousand OIDs at every poll
-def _cell(oid: str) -> tuple[str, str, int, str] | None:
-    """Return table entry, column, its number and row index of a table's OID, or None where it is no cell of a table."""
+def _cell(oid: str) -> tuple[str, str] | None:
+    """Return column and row index of a table's OID, or None where it is no cell of a table."""
     if not oid.startswith(_TABLE_ROOTS):
         return None
     parts = oid.split(".", _COLUMN_ARCS)
@@ -86,7 +95,12 @@ def _cell(oid: str) -> tuple[str, str, int, str] | None:
         return None
     if not (parts[-2].isascii() and parts[-2].isdigit() and len(parts[-2]) <= _MAX_ARC_DIGITS):
         return None
-    return ".".join(parts[:-2]), ".".join(parts[:-1]), int(parts[-2]), parts[-1]
+    return ".".join(parts[:-1]), parts[-1]
+
+
+@lru_cache(maxsize=64)
+def _names(table: str, columns: range) -> tuple[str, ...]:
+    return tuple(f"{table}.{number}" for number in columns)
 
 
 class Tables:
@@ -98,29 +112,29 @@ class Tables:
     def __init__(self, varbinds: Varbinds) -> None:
         self.varbinds = varbinds
         self._columns: dict[str, dict[str, int | bytes | str]] = {}
-        self._entries: dict[str, list[tuple[int, dict[str, int | bytes | str]]]] = {}
+        columns = self._columns
         for oid, value in varbinds.items():
             cell = _cell(oid)
             if cell is None:
                 continue
-            entry, column, number, index = cell
-            rows = self._columns.get(column)
+            column, index = cell
+            rows = columns.get(column)
             if rows is None:
-                rows = self._columns[column] = {}
-                self._entries.setdefault(entry, []).append((number, rows))
-            rows[index] = value
+                columns[column] = {index: value}
+            else:
+                rows[index] = value
 
     def column(self, prefix: str) -> Mapping[str, int | bytes | str]:
         """Return index -> value of one column; empty when the device has none of it."""
-        return self._columns.get(prefix, {})
+        return self._columns.get(prefix, _EMPTY)
 
     def rows(self, table: str, columns: range) -> list[str]:
         """Return the indexes seen in any of the columns of a table, in numeric order."""
         seen: set[str] = set()
-        for number, rows in self._entries.get(table, ()):
-            if number in columns:
-                seen.update(rows)
-        return sorted(seen, key=index_key)
+        for name in _names(table, columns):
+            if name in self._columns:
+                seen.update(self._columns[name])
+        return sorted(seen, key=index_key) if seen else []
 
     def under(self, prefix: str) -> Iterator[tuple[str, int | bytes | str]]:
         """Yield (rest of the OID, value) of everything below a prefix of any kind (vendor tables)."""

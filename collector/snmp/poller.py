@@ -15,7 +15,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from collector.normalise import reading_from_varbinds
+from collector.normalise import Look, Normaliser
 from collector.profiles import DeviceProfile, Profiles
 from collector.schedule import Action, PollSchedule
 from collector.snmp import host_resources, oids
@@ -28,7 +28,6 @@ from collector.snmp.asking import (
     VOLATILE_COLUMNS,
     Asker,
     Group,
-    column_of,
 )
 from collector.snmp.engine import (
     FIRST_TIMEOUT_SECONDS,
@@ -70,8 +69,7 @@ class _Known:
     up_time: int = 0
     learnt_at: float = 0.0
     context: str = ""  # the one in which the supplies show, when they do not show plainly
-    varbinds: dict[str, Value] = field(default_factory=dict)
-    reading: DeviceReading | None = None
+    look: Look | None = None
 
 
 OnReading = Callable[[PollTarget, DeviceReading], Awaitable[None]]
@@ -98,13 +96,10 @@ class Poller:
         first_timeout_seconds: float = FIRST_TIMEOUT_SECONDS,
         relearn_seconds: float = RELEARN_SECONDS,
         schedule: PollSchedule | None = None,
-        keep_readings: bool = True,
     ) -> None:
-        self._keep_readings = keep_readings
         self._engine = engine
         self._profiles = profiles
-        self._catalogue = catalogue
-        self._book = book
+        self._normaliser = Normaliser(profiles, catalogue, book)
         self._clock = clock
         self._requests_a_poll = requests_a_poll
         self.seconds_a_poll = seconds_a_poll
@@ -275,7 +270,7 @@ class Poller:
     async def _ask_again(self, asker: Asker, known: _Known) -> None:
         """Read the changing values, those of a context in it."""
         plain = asker.target
-        hidden = [oid for oid in known.volatile if known.context and oid.startswith(_SUPPLIES)]
+        hidden = [oid for oid in known.volatile if oid.startswith(_SUPPLIES)] if known.context else []
         await asker.get([oid for oid in known.volatile if oid not in hidden] if hidden else known.volatile)
         if hidden:
             asker.target = plain.in_context(known.context)
@@ -304,29 +299,20 @@ class Poller:
     def _reading(
         self, target: PollTarget, known: _Known, varbinds: dict[str, Value], polled_at: datetime, asker: Asker
     ) -> DeviceReading:
-        """Return the reading; one whose varbinds are the last ones, but for the device's clock, is not read again."""
+        """Return the reading; one whose varbinds are the last ones, but for the device's clock, is not read again.
+
+        Of another one the parts that say the same as before are the same objects, which spares every later step work.
+        """
         varbinds.pop(oids.SYS_UP_TIME, None)
-        incomplete = tuple(sorted(asker.missed))
-        if (
-            known.reading is not None
-            and varbinds == known.varbinds
-            and incomplete == known.reading.incomplete
-        ):
-            return replace(known.reading, polled_at=polled_at, tenant=target.tenant, site_id=target.site_id)
-        reading = reading_from_varbinds(
-            varbinds,
-            polled_at=polled_at,
-            profiles=self._profiles,
-            catalogue=self._catalogue,
-            book=self._book,
-            tenant=target.tenant,
-            site_id=target.site_id,
-            device_id=target.device_id,
-            incomplete=incomplete,
+        incomplete, before = tuple(sorted(asker.missed)), known.look
+        place = {"polled_at": polled_at, "tenant": target.tenant, "site_id": target.site_id}
+        if before is not None and varbinds == before.varbinds and incomplete == before.reading.incomplete:
+            return replace(before.reading, **place)
+        look = self._normaliser.look(
+            varbinds, before, **place, device_id=target.device_id, source="snmp", incomplete=incomplete
         )
-        if self._keep_readings:
-            known.reading, known.varbinds = reading, varbinds
-        return reading
+        known.look = look if before is None else look.sharing(before)
+        return known.look.reading
 
 
 def _key(target: PollTarget) -> tuple[str, int, str | None]:
@@ -340,7 +326,7 @@ def _changing(found: dict[str, Value], profile: DeviceProfile, printer: str) -> 
     return tuple(
         oid
         for oid in found
-        if oid in vendor or column_of(oid) in VOLATILE_COLUMNS or (values and oid.startswith(values))
+        if oid in vendor or oids.column_of(oid) in VOLATILE_COLUMNS or (values and oid.startswith(values))
     )
 
 

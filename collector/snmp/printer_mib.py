@@ -52,8 +52,11 @@ COLUMNS: Final[tuple[tuple[str, tuple[int, ...]], ...]] = (
     (oids.PRT_COVER, (2, 3)),
     (oids.PRT_OUTPUT, (4, 5, 6, 7, 12)),
     (f"{oids.PRINTER_MIB}.12.1.1", (4,)),
-    (f"{oids.PRINTER_MIB}.16.5.1", (2,)),
+    (oids.CONSOLE_TABLE, (2,)),
 )
+
+Raw = int | bytes | str | None
+_LONG: Final = 128
 
 MAX_SUPPLIES: Final = 256
 MAX_TRAYS: Final = 128
@@ -65,6 +68,8 @@ MAX_CONSOLE_LINES: Final = 16
 def character_set(tables: Tables, printer: str, default: int | None) -> int | None:
     """Return the IANA number of the character set in use, or `default` when the device names none."""
     rows = tables.column(oids.PRT_CHARACTER_SET)
+    if not rows:
+        return default
     current = integer(tables.column(oids.PRT_CURRENT_LOCALIZATION).get(printer))
     for index in (f"{printer}.{current}", f"{printer}.1", *sorted(rows)):
         number = integer(rows.get(index))
@@ -80,21 +85,22 @@ def read_supplies(tables: Tables, charset: int | None) -> tuple[MarkerSupply, ..
     if not indexes:
         return ()
     colorants = tables.column(oids.PRT_COLORANT_VALUE)
-    pointers, names = tables.column(f"{table}.3"), tables.column(f"{table}.6")
-    classes, kinds, units, capacities, levels = (
-        tables.column(f"{table}.{column}") for column in (4, 5, 7, 8, 9)
+    pointers = tables.column(f"{table}.3") if colorants else {}
+    names, classes, kinds, units, capacities, levels = (
+        tables.column(f"{table}.{column}").get for column in (6, 4, 5, 7, 8, 9)
     )
     return tuple(
         [
             _supply_row(
                 index,
-                _text_of(names.get(index), charset),
-                _colorant(colorants, index, integer(pointers.get(index)), charset) if colorants else None,
-                _in_range(classes.get(index)),
-                _in_range(kinds.get(index)),
-                _in_range(units.get(index)),
-                _in_range(capacities.get(index)),
-                _in_range(levels.get(index)),
+                charset,
+                _short(names(index), charset),
+                _short(_colorant(colorants, index, pointers.get(index)), charset) if colorants else None,
+                classes(index),
+                kinds(index),
+                units(index),
+                capacities(index),
+                levels(index),
             )
             for index in indexes
         ]
@@ -104,27 +110,29 @@ def read_supplies(tables: Tables, charset: int | None) -> tuple[MarkerSupply, ..
 @lru_cache(maxsize=32_768)
 def _supply_row(
     index: str,
-    name: str | None,
-    colorant: str | None,
-    cls: int | None,
-    kind: int | None,
-    unit_number: int | None,
-    capacity: int | None,
-    level: int | None,
+    charset: int | None,
+    name: Raw,
+    colorant: Raw,
+    cls: Raw,
+    kind: Raw,
+    unit_number: Raw,
+    capacity: Raw,
+    level: Raw,
 ) -> MarkerSupply:
-    """Return the row. Rows repeat from poll to poll and over a fleet."""
-    unit = SUPPLY_UNITS.get(unit_number or 0)
+    """Return the row of raw cells. Rows repeat from poll to poll and over a fleet."""
+    unit = SUPPLY_UNITS.get(_in_range(unit_number) or 0)
+    type_number, level_number, size = _in_range(kind), _in_range(level), _in_range(capacity)
     return MarkerSupply(
         index=index,
-        name=name,
-        type=SUPPLY_TYPES.get(kind or 0),
-        cls=_supply_class(cls, kind),
-        colorant=colorant,
+        name=_text_of(name, charset),
+        type=SUPPLY_TYPES.get(type_number or 0),
+        cls=_supply_class(_in_range(cls), type_number),
+        colorant=decode_text(colorant, charset)[:128] or None if isinstance(colorant, bytes | str) else None,
         unit=unit,
-        capacity=capacity,
-        level=level,
-        level_state=level_state(level),
-        percent=percent_of(level, capacity, unit),
+        capacity=size,
+        level=level_number,
+        level_state=level_state(level_number),
+        percent=percent_of(level_number, size, unit),
     )
 
 
@@ -136,14 +144,10 @@ def _supply_class(cls: int | None, kind: int | None) -> str | None:
     return stated
 
 
-def _colorant(
-    colorants: Mapping[str, int | bytes | str], index: str, number: int | None, charset: int | None
-) -> str | None:
+def _colorant(colorants: Mapping[str, Raw], index: str, pointer: Raw) -> Raw:
     """Return the colorant that the row points to; index 0 means none (waste box, fuser, belt)."""
-    if not number or number < 0:
-        return None
-    value = colorants.get(f"{index.partition('.')[0]}.{number}")
-    return None if value is None or isinstance(value, int) else decode_text(value, charset)[:128] or None
+    number = integer(pointer)
+    return colorants.get(f"{index.partition('.')[0]}.{number}") if number and number > 0 else None
 
 
 def read_trays(tables: Tables, charset: int | None) -> tuple[InputTray, ...]:
@@ -246,7 +250,12 @@ def _number(tables: Tables, column: str, index: str) -> int | None:
     return _in_range(tables.column(column).get(index))
 
 
-def _in_range(value: int | bytes | str | None) -> int | None:
+def _short(value: Raw, charset: int | None) -> Raw:
+    """Return a cell as it may be remembered: long octets as their text, which is cut."""
+    return decode_text(value, charset) if isinstance(value, bytes) and len(value) > _LONG else value
+
+
+def _in_range(value: Raw) -> int | None:
     """Return the value if it is an integer that a reading can hold."""
     return value if isinstance(value, int) and -(2**31) <= value < 2**63 else None
 
@@ -256,5 +265,5 @@ def _text(tables: Tables, column: str, index: str, charset: int | None) -> str |
     return _text_of(tables.column(column).get(index), charset)
 
 
-def _text_of(value: int | bytes | str | None, charset: int | None) -> str | None:
+def _text_of(value: Raw, charset: int | None) -> str | None:
     return decode_text(value, charset) or None if isinstance(value, bytes | str) else None

@@ -64,18 +64,30 @@ class DayRollup(msgspec.Struct, array_like=True, gc=False):
         self.last_us, self.last_tie = when_us, tie
         self.polls += 1
         self._count(reading)
-        if (
-            last is not None
-            and last.supplies is reading.supplies
-            and last.derived is reading.derived
-            and len(self.supplies) == len(reading.supplies)  # every row is one of this reading
-        ):
+        self._add_supplies(reading, last)
+
+    def _add_supplies(self, reading: DeviceReading, last: DeviceReading | None) -> None:
+        """Bring the rows up to date; where a row of `last` is the very same object, only the counter moves on."""
+        if last is None or not len(last.supplies) == len(reading.supplies) == len(self.supplies):
+            derived = _derived(reading)
+            for position, supply in enumerate(reading.supplies):
+                self._state(supply, derived.get(supply.index), self._row(position, supply.index))
+            return
+        if last.supplies is reading.supplies and last.derived is reading.derived:
             for row in self.supplies:
                 row.page_count = self.last_count
             return
-        derived = {row.index: row for row in reading.derived.supplies}
-        for position, supply in enumerate(reading.supplies):
-            self._state(supply, derived.get(supply.index), self._row(position, supply.index))
+        derived, derived_before = _derived(reading), _derived(last)
+        for position, (supply, before) in enumerate(zip(reading.supplies, last.supplies, strict=True)):
+            row, conclusion = self._row(position, supply.index), derived.get(supply.index)
+            if (
+                supply is before
+                and conclusion is derived_before.get(supply.index)
+                and row is self.supplies[position]
+            ):
+                row.page_count = self.last_count
+            else:
+                self._state(supply, conclusion, row)
 
     def _count(self, reading: DeviceReading) -> None:
         counters = reading.counters
@@ -116,6 +128,10 @@ class DayRollup(msgspec.Struct, array_like=True, gc=False):
         row.first_percent = percent if row.first_percent is None else row.first_percent
         row.last_percent = percent
         row.page_count = self.last_count
+
+
+def _derived(reading: DeviceReading) -> dict[str, DerivedSupply]:
+    return {row.index: row for row in reading.derived.supplies}
 
 
 def order_of(reading: DeviceReading, when_us: int) -> tuple[int, str]:

@@ -7,6 +7,8 @@ costs nothing, and lets every later step leave out what it has done already.
 from operator import attrgetter, is_
 from typing import Final
 
+from msgspec.structs import replace
+
 from crm_core.domain.telemetry import DeviceReading, InputTray
 
 #: The fields that hold what the device said; the others tell who it is, when it was asked, and how.
@@ -24,6 +26,13 @@ _state = attrgetter("supplies", "alerts", "status", "derived")
 def shares_content(reading: DeviceReading, other: DeviceReading) -> bool:
     """Tell whether the readings hold the very same parts; False also for equal parts that are different objects."""
     return all(map(is_, _content(reading), _content(other)))
+
+
+def sharing_content(reading: DeviceReading, other: DeviceReading) -> DeviceReading:
+    """Return the reading with the very parts of the other one wherever they are equal."""
+    parts = zip(CONTENT_FIELDS, _content(reading), _content(other), strict=True)
+    equal = {name: old for name, new, old in parts if new is not old and new == old}
+    return replace(reading, **equal) if equal else reading
 
 
 def shares_state(reading: DeviceReading, other: DeviceReading) -> bool:

@@ -1,13 +1,15 @@
 """End to end on one core: poll, normalise, conclude, land durably - against snmp_exporter's scrape alone.
 
-`as before` sends the same values again, as an idle printer does; `all new` reads every reply anew and lands it.
+`as before` sends the same values again, as an idle printer does; of `one level new` and `all new` one and every supply has
+another level at each look.
 """
 
 import asyncio
 import itertools
 import time
+from operator import truediv
+from statistics import median
 
-import msgspec
 import pytest
 
 from collector.dead_letters import MemoryDeadLetters
@@ -18,18 +20,43 @@ from collector.snmp.poller import Poller, PollTarget
 from collector.stores.sqlite import SqliteTelemetryStore
 from config.clock import SystemClock
 from config.fault_code_files import load_fault_codes
+from config.wiring.garbage import settle_garbage_collection
 from crm_core.domain.catalogue import Catalogue
 from crm_core.signals import Concluder
-from tests.benchmarks.test_snmp_engines import AGENTS, EXPORTER, Result, address, exporter, responder
+from tests.benchmarks.test_snmp_engines import (
+    AGENTS,
+    EXPORTER,
+    SUPPLIES,
+    Result,
+    address,
+    exporter,
+    responder,
+)
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(600)]
 BATCH = 50
+TURNS = 5
+LEVELS = tuple(f"{SUPPLIES}.8.1.{row}" for row in range(1, 9))
 
 
-async def polled(port, folder, polls, *, keep_readings) -> Result:
-    clock = SystemClock()
-    engine, book = DatagramEngine(), load_fault_codes()
-    store = SqliteTelemetryStore(folder / f"telemetry-{keep_readings}.sqlite", clock)
+class MovingEngine(DatagramEngine):
+    """Every look finds another level in those supplies, as if everything printed all the time."""
+
+    def __init__(self, name, levels):
+        super().__init__()
+        self.name, self.levels, self.turns = name, levels, itertools.count()
+
+    async def get(self, *question):
+        found = await super().get(*question)
+        level = next(self.turns) % 97
+        return {oid: level if oid.startswith(self.levels) else value for oid, value in found.items()}
+
+
+async def polled(port, folder, polls, *, engine) -> Result:
+    """Poll as the collector process does, its way with garbage included."""
+    settle_garbage_collection()
+    clock, book = SystemClock(), load_fault_codes()
+    store = SqliteTelemetryStore(folder / f"{engine.name}.sqlite", clock)
     ingest = Ingest(store, Concluder(book), MemoryDeadLetters(), clock)
     poller = Poller(
         engine,
@@ -37,13 +64,12 @@ async def polled(port, folder, polls, *, keep_readings) -> Result:
         catalogue=Catalogue([]),
         book=book,
         clock=clock,
-        keep_readings=keep_readings,
     )
     targets = [
         PollTarget(host=address(number), port=port, device_id=f"d{number}", site_id="bench")
         for number in range(AGENTS)
     ]
-    pages, lost = itertools.count(1), 0
+    lost = 0
 
     async def sweep(count):
         nonlocal lost
@@ -54,9 +80,6 @@ async def polled(port, folder, polls, *, keep_readings) -> Result:
             for turn in turns:
                 reading = await poller.poll(targets[turn % AGENTS])
                 lost += len(reading.supplies) != 8
-                if not keep_readings:  # another console line each time: nothing is as before
-                    status = msgspec.structs.replace(reading.status, console=(f"page {next(pages)}",))
-                    reading = msgspec.structs.replace(reading, status=status)
                 batch.append(reading)
                 if len(batch) >= BATCH:
                     ingest.land(batch)
@@ -69,31 +92,43 @@ async def polled(port, folder, polls, *, keep_readings) -> Result:
         await sweep(AGENTS)
         cpu, wall = time.process_time(), time.monotonic()
         await sweep(polls)
-        name = "poll to durable store, as before" if keep_readings else "poll to durable store, all new"
-        return Result(name, polls, lost, time.process_time() - cpu, time.monotonic() - wall)
+        return Result(
+            f"poll to durable store, {engine.name}",
+            polls,
+            lost,
+            time.process_time() - cpu,
+            time.monotonic() - wall,
+        )
     finally:
         await engine.close()
         store.close()
 
 
 def test_poll_to_durable_store_against_a_scrape_alone(tmp_path):
+    """Ours and the exporter take turns, because what a CPU second does changes with what others do meanwhile."""
+    rates = {name: [] for name in ("as before", "one level new", "all new", "scrape")}
     with responder() as port:
-        results = [
-            asyncio.run(polled(port, tmp_path, 4000, keep_readings=True)),
-            asyncio.run(polled(port, tmp_path, 2000, keep_readings=False)),
-        ]
-        if EXPORTER:
-            results.append(exporter(port, 400, tmp_path))
+        for turn in range(TURNS):
+            folder = tmp_path / str(turn)
+            folder.mkdir()
+            for name, levels in (("as before", ()), ("one level new", LEVELS[:1]), ("all new", LEVELS)):
+                row = asyncio.run(polled(port, folder, 1500, engine=MovingEngine(name, levels)))
+                assert row.lost == 0
+                rates[name].append(row.rate)
+            if EXPORTER:
+                rates["scrape"].append(exporter(port, 300, folder).rate)
     print()
-    for row in results:
-        print(
-            f"{row.name:34}{row.rate:>10,.0f} devices/CPU-s{row.devices / row.wall:>9,.0f} wall/s{row.lost:>6} lost"
-        )
-    assert all(row.lost == 0 for row in results)
+    for name, found in rates.items():
+        print(f"{name:16}{median(found or [0]):>10,.0f} devices/CPU-s")
     if EXPORTER:
+        pairs = {
+            name: map(truediv, found, rates["scrape"]) for name, found in rates.items() if name != "scrape"
+        }
+        ratios = {name: median(pair) for name, pair in pairs.items()}
         print(
-            f"ratio to the scrape alone: {results[0].rate / results[-1].rate:.1f} (as before), {results[1].rate / results[-1].rate:.1f} (all new)"
+            "ratio to the scrape alone:", ", ".join(f"{ratio:.1f} ({name})" for name, ratio in ratios.items())
         )
-        # issue 4 asks for 2 (seen: 4.0 and 2.0); the slack is for machines that do other work meanwhile
-        assert results[0].rate >= 2.5 * results[-1].rate
-        assert results[1].rate >= 1.5 * results[-1].rate
+        # issue 4 asks for 2; the slack is for machines that do other work meanwhile
+        assert ratios["as before"] >= 2.5
+        assert ratios["one level new"] >= 1.6
+        assert ratios["all new"] >= 1.5
