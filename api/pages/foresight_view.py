@@ -1,11 +1,12 @@
 """What the pages of foresight show, worked out from records of quality."""
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, Final
 
 from api.pages import quality_charts
-from api.pages.supply_view import Words, origin_words
+from api.pages.supply_view import Words, origin_words, supply_name
 from api.routes.foresight import DemandRow, model_row
 from api.wording import reason_text, term
 from crm_core.domain.forecast import Forecast
@@ -81,8 +82,32 @@ def outlook_context(demand: Outlook | None, words: Words) -> dict[str, Any]:
         "as_of": demand.as_of if demand else None,
         "months": {month: found[:_DEMAND_ROWS] for month, found in by_month.items()},
         "left_out": {month: len(found) - _DEMAND_ROWS for month, found in by_month.items()},
+        "totals": {month: demand_total(found, words) for month, found in by_month.items()},
         "item_word": lambda row: _item(row, words),
+        "in_words": lambda row: likely(words, row.p10, row.p50, row.p90),
     }
+
+
+def likely(words: Words, low: int, mid: int, high: int) -> str:
+    """Return a number with its interval as a manager says it: probably 12, between 9 and 16."""
+    number = words.formats.number
+    if low == mid == high:
+        return words.text("foresight.surely", mid=number(mid))
+    return words.text("foresight.likely", mid=number(mid), low=number(low), high=number(high))
+
+
+def demand_total(rows: Sequence[DemandRow], words: Words) -> list[tuple[str, str]]:
+    """Return what a month needs in all, by kind: the kinds of things are counted apart, intervals of independent needs add as squares."""
+    totals = []
+    for what in ("supply", "part", "device"):
+        found = [row for row in rows if row.what == what]
+        if found:
+            mid = sum(row.expected for row in found)
+            below = math.sqrt(sum((row.expected - row.p10) ** 2 for row in found if row.expected > row.p10))
+            above = math.sqrt(sum((row.p90 - row.expected) ** 2 for row in found if row.p90 > row.expected))
+            low, high = max(0, round(mid - below)), round(mid + above)
+            totals.append((_say(words, f"total.{what}"), likely(words, low, round(mid), high)))
+    return totals
 
 
 def _month_words(words: Words, month: str) -> str:
@@ -94,11 +119,10 @@ def _item(row: DemandRow, words: Words) -> str:
     """Return the supply, part or device in words."""
     if row.what == "device":
         return _say(words, "whole_device")
-    family = "component" if row.what == "part" else "kind"
-    return " ".join(
-        term(family if at == 0 else "colour", word, words.messages, words.language)
-        for at, word in enumerate(row.item.split())
-    )
+    if row.what == "part":
+        return term("component", row.item, words.messages, words.language)
+    kind, _, colour = row.item.partition(" ")
+    return supply_name(words, kind, colour or None, row.item)
 
 
 def findings_context(

@@ -13,6 +13,17 @@ from api.access import MANAGERS, Principal, services_of
 from api.pages.charts import difference_bars
 from api.pages.common import failure_of, renderer_of, words_of
 from api.pages.forms import Form, checked
+from api.pages.policy_view import (
+    answer_of,
+    area_of,
+    by_area,
+    changes_of,
+    figure_rows,
+    found_in,
+    name_of,
+    unit_of,
+    version_rows,
+)
 from api.pages.supply_view import Words
 from crm_core.domain.errors import Conflict, InvalidValue
 from crm_core.domain.policy_figures import FigureValue, PolicyChange, PolicyFigure, policy_note
@@ -22,15 +33,17 @@ router = APIRouter(include_in_schema=False)
 
 Manager = Annotated[Principal, Depends(MANAGERS)]
 _ASKED: Final = ("forecasts.life.replacement_share", "forecasts.replenishment.raise_at_days_left")
-_SHOWN: Final = 400
 
 
 @router.get("/policy")
 def policy_page(
-    request: Request, principal: Manager, q: Annotated[str, Query(max_length=64)] = ""
+    request: Request,
+    principal: Manager,
+    q: Annotated[str, Query(max_length=64)] = "",
+    other: Annotated[str, Query(max_length=128)] = "",
 ) -> Response:
-    """Show the figures in force, the versions, and the last replay."""
-    return _page(request, principal, q=q)
+    """Show the figures in force, the versions, and the last replay; `other` names one more figure to ask about."""
+    return _page(request, principal, q=q, other=other)
 
 
 @router.post("/policy/replay")
@@ -69,21 +82,35 @@ def apply(request: Request, principal: Manager, form: Form) -> Response:
 
 
 def _page(
-    request: Request, principal: Principal, *, q: str = "", failure: str | None = None, status: int = 200
+    request: Request,
+    principal: Principal,
+    *,
+    q: str = "",
+    other: str = "",
+    failure: str | None = None,
+    status: int = 200,
 ) -> Response:
     services, words = services_of(request), words_of(request, principal)
     figures = services.policies.figures()
-    found = [each for each in figures if q.lower() in each.key.lower()]
+    versions = services.policies.versions()
+    everything = figure_rows(words, figures, versions)
+    found = found_in(everything, q)
     state = services.replays.newest(principal.tenant)
+    with services.read_uow_factory() as uow:
+        history = version_rows(words, uow, principal.tenant, versions)
+    wanted = {*_ASKED, other, *(state.request.figures if state is not None else ())}
     response = renderer_of(request).page(
         request,
         "policy.html",
         principal=principal,
-        figures=found[:_SHOWN],
+        areas=by_area(found),
+        changed=[row for row in everything if row.first],
         total=len(found),
         q=q,
-        versions=list(reversed(services.policies.versions())),
-        asked=[_asked(each, state) for each in figures if each.key in _ASKED],
+        versions=history,
+        asked=[_asked(words, each, state) for each in figures if each.key in wanted],
+        compared=changes_of(words, state.report.changes) if state is not None and state.report else [],
+        answer=answer_of(words, state),
         replay=state,
         rows=_rows(state),
         picture=_picture(state, words),
@@ -95,9 +122,15 @@ def _page(
     return response
 
 
-def _asked(figure: PolicyFigure, state: ReplayState | None) -> dict[str, Any]:
+def _asked(words: Words, figure: PolicyFigure, state: ReplayState | None) -> dict[str, Any]:
+    """Return one field of the question, filled with what was asked last."""
     other = state.request.figures.get(figure.key) if state is not None else None
-    return {"figure": figure, "value": figure.value if other is None else other}
+    return {
+        "figure": figure,
+        "name": f"{area_of(words, figure.key)} › {name_of(words, figure.key)}",
+        "unit": unit_of(words, figure.unit),
+        "value": figure.value if other is None else other,
+    }
 
 
 def _rows(state: ReplayState | None) -> list[Any]:
@@ -130,17 +163,19 @@ def _changes(request: Request, sent: Mapping[str, str]) -> dict[str, FigureValue
         if present is None or not text.strip():
             continue
         try:
-            value: FigureValue = float(text) if isinstance(present, int | float) else text.strip()
+            value = _value_like(present, text.strip())
         except ValueError:
             raise InvalidValue(f"{key}: {text[:40]!r} is no number") from None
         if value != present:
             changes[key] = value
-    other, told = sent.get("other_key", "").strip(), sent.get("other_value", "").strip()
-    if other and other in known:
-        changes |= _changes(request, {other: told})
-    elif other:
-        raise InvalidValue(f"there is no figure {other[:80]!r}")
     return changes
+
+
+def _value_like(present: FigureValue, text: str) -> FigureValue:
+    """Return what was typed as the type that the figure has; raises `ValueError`."""
+    if isinstance(present, bool):
+        return {"true": True, "false": False}[text.lower()] if text.lower() in ("true", "false") else text
+    return float(text) if isinstance(present, int | float) else text
 
 
 def _day(text: str) -> date:

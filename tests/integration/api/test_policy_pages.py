@@ -2,7 +2,11 @@
 
 import threading
 from datetime import date
+from zoneinfo import ZoneInfo
 
+from api.pages.formats import Formats
+from api.pages.policy_view import answer_of
+from api.pages.supply_view import Words
 from crm_core.domain.forecast import Interval
 from crm_core.domain.policy_replay import (
     REPLAY_FIGURES,
@@ -66,6 +70,55 @@ def test_the_page_shows_figures_and_takes_a_question(browser):
     wrong = manager.post("/policy/replay", data={"csrf": csrf, SHARE: "much"})
     assert wrong.status_code in (409, 422)
     assert browser("dispatcher").get("/policy").status_code == 403
+
+
+def test_figures_have_names_in_both_languages_and_are_found_by_them(browser, client):
+    manager = browser("manager")
+    for language, name, question in (
+        ("en", "Life › Share of design life at which to replace", "design life replace"),
+        ("zh-CN", "寿命 › 更换比例（设计寿命）", "更换比例"),
+    ):
+        manager.cookies.set("drumbeat_lang", language)
+        assert name in manager.get("/policy", params={"q": question}).text
+    assert "没有符合的数字" in manager.get("/policy?q=nosuchfigure").text
+    assert f'name="{SHARE}"' in manager.get("/policy").text
+    other = "forecasts.failures.visit_cost"
+    assert f'name="{other}"' in manager.get(f"/policy?other={other}").text
+    client("manager").post("/api/v1/policy/versions", json=CHANGE)
+    page = manager.get("/policy").text
+    assert "<strong>later</strong>" in page
+    assert "manager" in page.split("<strong>later</strong>")[1][:200]
+
+
+def test_every_word_of_every_figure_is_in_the_catalogue(world):
+    words = {part for each in world.services.policies.figures() for part in each.key.split(".")}
+    for language in ("en", "zh-CN"):
+        texts = world.services.messages
+        assert not [
+            word for word in words if texts.text(language, f"figures.word.{word}") == f"figures.word.{word}"
+        ]
+
+
+def test_what_changes_beyond_chance_is_said_in_sentences(world):
+    def row(name, low, mid, high):
+        return ReplayedFigure(
+            name=name, unit="tickets", present=Interval(90.0, 100.0, 110.0), changed=Interval(80.0, 90.0, 99.0),
+            difference=Interval(low, mid, high), recorded=None,
+        )  # fmt: skip
+
+    report = ReplayReport(
+        first_day=date(2025, 1, 1), last_day=date(2025, 12, 31), devices=3, supplies=9, unknown_supplies=0, replicates=30,
+        seed=0, policy_version="1", changes={SHARE: (0.8, 0.85)},
+        figures=(row("tickets", -12.0, -8.0, -3.0), row("visits", -2.0, 1.0, 4.0), row("waste", 5.0, 20.0, 30.0)),
+    )  # fmt: skip
+    request = ReplayRequest(figures={SHARE: 0.85})
+    state = ReplayState(replay_id="1", request=request, progress=1.0, report=report)
+    formats = Formats("en", ZoneInfo("Asia/Shanghai"), world.clock.now())
+    words = Words(messages=world.services.messages, language="en", formats=formats)
+    assert answer_of(words, state) == [
+        "Toner thrown away, cartridges: probably 20 more (+20%), between 5 and 30",
+        "Tickets: probably 8 fewer (−8%), between 3 and 12",
+    ]
 
 
 def test_personal_fields_are_masked_by_role_and_found_by_the_exact_number(client):
