@@ -175,6 +175,7 @@ def _sla(take: Taker, folder: Path) -> SlaPolicy:
         escalation={
             step: take.number(f"sla.escalation.{step.value}", least=0.01, most=10) for step in EscalationStep
         },
+        at_risk_within=take.duration("sla.at_risk_within"),
         calendars={path.stem: load_calendar(path) for path in sorted((folder / "calendars").glob("*.yaml"))},
     )
 
@@ -222,6 +223,7 @@ def _replenishment(take: Taker) -> ReplenishmentPolicy:
         raise_at_days_left=take.number("forecasts.replenishment.raise_at_days_left", most=365),
         clear_at_days_left=take.number("forecasts.replenishment.clear_at_days_left", most=365),
         stock_out_cost=take.number("forecasts.replenishment.stock_out_cost"),
+        watch_days_left=take.number("forecasts.replenishment.watch_days_left", least=1, most=365),
         early_waste_cost_per_day=take.number("forecasts.replenishment.early_waste_cost_per_day"),
     )
     if policy.clear_at_days_left <= policy.raise_at_days_left:

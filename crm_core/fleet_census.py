@@ -19,7 +19,6 @@ from crm_core.ports import DeviceFilter, FleetShares, SoonEmpty, TelemetryStore,
 from crm_core.raising import SERVED
 from crm_core.silence import silent_until
 
-RUNS_OUT_WITHIN_DAYS: Final = 14.0
 ALL_ROWS: Final = 100_000
 _WEIGHTS: Final = {TicketLevel.L3: 100.0, TicketLevel.L2: 30.0, TicketLevel.L1: 10.0}
 
@@ -92,7 +91,7 @@ class FleetCensus:
         )
         which_tickets = TicketFilter(states=frozenset(OPEN_STATES), regions=sight.regions, limit=ALL_ROWS)
         self.tickets: Sequence[Ticket] = uow.tickets.list(sight.tenant, which_tickets)
-        soon = uow.forecasts.empty_within(sight.tenant, RUNS_OUT_WITHIN_DAYS)
+        soon = uow.forecasts.empty_within(sight.tenant, policy.replenishment.watch_days_left)
         self.soon: Sequence[SoonEmpty] = [row for row in soon if row.device_id in self.customers]
         self._shares: FleetShares = uow.forecasts.shares(sight.tenant)
         self.worn = self._from(self._shares.used, policy.life.replacement_share)

@@ -27,7 +27,6 @@ from crm_core.domain.service import (
 )
 from crm_core.fleet_census import (
     ALL_ROWS,
-    RUNS_OUT_WITHIN_DAYS,
     BandCount,
     CustomerHealth,
     FleetCensus,
@@ -53,7 +52,6 @@ from crm_core.silence import heard_since, is_silent
 LISTED: Final = 200  # rows of each list of the overview
 _WORST: Final = 10
 _DONE_ROWS: Final = 1000
-AT_RISK_WITHIN: Final = timedelta(hours=4)
 _ACTIVE: Final = frozenset(WorkOrderState) - {WorkOrderState.DONE, WorkOrderState.CANCELLED}
 
 
@@ -134,7 +132,7 @@ class FleetHealth:
         midnight = self._midnight(now)
         with self._uow_factory() as uow:
             census = FleetCensus(uow, self._store, self._policy, now, sight)
-            risks = _at_risk(census.tickets, now)
+            risks = _at_risk(census.tickets, now, self._policy.sla.at_risk_within)
             worst = census.worst(_WORST)
             silent = census.worst(LISTED, census.silent)
             named = self._named(
@@ -248,7 +246,8 @@ class FleetHealth:
         near = [
             f"supply.{row.supply_index}"
             for row in forecasts.supplies
-            if row.days_to_empty is not None and row.days_to_empty.p50 <= RUNS_OUT_WITHIN_DAYS
+            if row.days_to_empty is not None
+            and row.days_to_empty.p50 <= self._policy.replenishment.watch_days_left
         ]
         failure = forecasts.failure
         if failure is not None and (p_fail_14d or 0.0) >= self._policy.failures.visit_threshold_p14:
@@ -290,13 +289,13 @@ def _running_out(
     )
 
 
-def _at_risk(tickets: Sequence[Ticket], now: datetime) -> list[tuple[Ticket, SlaClock]]:
+def _at_risk(tickets: Sequence[Ticket], now: datetime, within: timedelta) -> list[tuple[Ticket, SlaClock]]:
     """Return promises that are due soon or missed, the most urgent first; one line a ticket and kind."""
     found = [
         (ticket, clock)
         for ticket in tickets
         for clock in ticket.clocks
-        if clock.met_at is None and clock.due_at <= now + AT_RISK_WITHIN and not _done_by_us(ticket, clock)
+        if clock.met_at is None and clock.due_at <= now + within and not _done_by_us(ticket, clock)
     ]
     return sorted(found, key=lambda each: (each[1].due_at, each[0].ticket_id))
 

@@ -60,13 +60,19 @@ def service_quality(request: Request, principal: Supervisors) -> Response:
         request,
         "service_quality.html",
         principal=principal,
-        rows=[[*_promises(overview, words), *_service_figures(figures, words)], money_figures],
+        rows=[
+            [
+                *_promises(overview, words, services.policy.sla.at_risk_within),
+                *_service_figures(figures, words),
+            ],
+            money_figures,
+        ],
         **quality_context(figures, words),
     )
 
 
-def _promises(overview: FleetOverview, words: Words) -> list[Figure]:
-    """Return what is at risk now and what runs out."""
+def _promises(overview: FleetOverview, words: Words, within: timedelta) -> list[Figure]:
+    """Return what is at risk now (due `within`, or missed) and what runs out."""
     overdue, covered = overview.overdue_total, overview.covered_total
     tone = "critical" if overdue else "warning" if overview.at_risk else ""
     number = words.formats.number
@@ -74,7 +80,9 @@ def _promises(overview: FleetOverview, words: Words) -> list[Figure]:
         Figure(
             "at_risk",
             number(overview.at_risk_total),
-            words.t("quality.at_risk_note", overdue=number(overdue)),
+            words.t(
+                "quality.at_risk_note", overdue=number(overdue), hours=number(within / timedelta(hours=1))
+            ),
             "/#risk",
             tone,
         ),

@@ -128,6 +128,10 @@ class Renderer:
             "t": t,
             "text": lambda key, /, **arguments: messages.text(language, key, **arguments),
             "term": lambda family, value: term(family, value, messages, language),
+            "spans": {
+                "risk_hours": f"{self._services.policy.sla.at_risk_within.total_seconds() / 3600:g}",
+                "watch_days": f"{self._services.policy.replenishment.watch_days_left:g}",
+            },
             "unpacked": lambda line: messages.unpacked(language, line),
             "evidence_of": lambda evidence: evidence_text(evidence, messages, language),
             "title_of": lambda ticket: ticket_title(ticket, messages, language),

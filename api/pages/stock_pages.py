@@ -1,9 +1,9 @@
 """The pages of stock: what is where, entries of the ledger, early swaps, stand-by machines, and the technician's van."""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -19,8 +19,7 @@ from crm_core.domain.stock import ItemId, PlaceKind
 
 router = APIRouter(include_in_schema=False)
 
-EntryKey = Literal["receive", "transfer", "ship", "deliver", "count", "stand_by"]
-LoanStep = Literal["bring", "take_back", "withdraw"]
+StepKey = Annotated[str, Path(max_length=16)]
 
 
 @router.get("/stock")
@@ -30,17 +29,18 @@ def stock_page(request: Request, principal: Office, kind: PlaceKind | None = Non
 
 
 @router.post("/stock/entries/{key}")
-def enter(request: Request, principal: Dispatchers, form: Form, key: EntryKey) -> Response:
+def enter(request: Request, principal: Dispatchers, form: Form, key: StepKey) -> Response:
     """Make an entry of the ledger, or keep a stand-by machine; what was refused stands in the form again."""
+    entry = stock_steps.ENTRIES.get(key)
     again = _loans if key == "stand_by" else _stock
-    back = stock_steps.ENTRIES[key].back
-    return _taken(request, principal, form, key, back, again, stock_steps.enter)
+    return _taken(request, principal, form, key, entry.back if entry else None, again, stock_steps.enter)
 
 
 @router.post("/stock/loans/{step}")
-def lend(request: Request, principal: Dispatchers, form: Form, step: LoanStep) -> Response:
+def lend(request: Request, principal: Dispatchers, form: Form, step: StepKey) -> Response:
     """Bring a promised machine, take one back, or withdraw a promise."""
-    return _taken(request, principal, form, step, "/stock/loans", _loans, stock_steps.lend)
+    back = "/stock/loans" if step in stock_steps.LOAN_STEPS else None
+    return _taken(request, principal, form, step, back, _loans, stock_steps.lend)
 
 
 def _taken(
@@ -48,11 +48,14 @@ def _taken(
     principal: Principal,
     form: dict[str, str],
     key: str,
-    back: str,
+    back: str | None,
     again: Callable[..., Response],
     take: Callable[[Request, Principal, str, dict[str, str]], None],
 ) -> Response:
+    """Take a form and go `back` (None: there is no such form), or show it again with the reason of the refusal."""
     checked(form, principal)
+    if back is None:
+        raise Problem("not_found")
     try:
         take(request, principal, key, form)
     except (Conflict, InvalidValue, NotFound, Problem) as error:

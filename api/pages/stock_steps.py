@@ -37,7 +37,7 @@ from crm_core.ports import DeviceFilter, UnitOfWork
 _NUMBERS: Final = frozenset({"quantity", "counted", "count"})
 _LOANS: Final = 200
 #: Step of a loan -> the state that it needs.
-_LOAN_STEPS: Final = {"bring": LoanState.RESERVED, "take_back": LoanState.OUT, "withdraw": LoanState.RESERVED}
+LOAN_STEPS: Final = {"bring": LoanState.RESERVED, "take_back": LoanState.OUT, "withdraw": LoanState.RESERVED}
 Choices = tuple[tuple[str, str], ...]
 
 
@@ -131,7 +131,7 @@ def loan_cards(uow: UnitOfWork, principal: Principal, words: Words) -> list[Form
         for loan in uow.stock.loans(principal.tenant, limit=_LOANS)
         if loan.site_id is None or sees_place(principal, uow, shelf_at(loan.site_id))
     ]
-    for step, state in _LOAN_STEPS.items():
+    for step, state in LOAN_STEPS.items():
         open_ones = tuple(
             (str(loan.loan_id), f"{loan.device_id} → {loan.for_device}")
             for loan in loans

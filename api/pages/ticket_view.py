@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any, Final
 
 from api.access import Principal
@@ -184,6 +183,3 @@ def _place_facts(bundle: DeviceBundle, words: Words) -> list[tuple[str, str]]:
         ("phone", customer.phone if customer else None),
     ]
     return [(label, value) for label, value in rows if value]
-
-
-RISK_SPAN: Final = timedelta(hours=4)

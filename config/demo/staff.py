@@ -24,7 +24,7 @@ AFTER: Final = {
     WorkOrderKind.PHONE: timedelta(minutes=20),
     WorkOrderKind.REPLACEMENT: timedelta(days=21),  # a new machine takes weeks to order
 }
-VISIT_AFTER: Final = timedelta(hours=12)
+VISIT_AFTER: Final = timedelta(hours=6)  # what came in before noon is seen to on the same day
 JOBS_A_ROUND: Final = 5
 
 

@@ -49,6 +49,7 @@ def relations_policy(take: Taker) -> RelationsPolicy:
             call_back_within=take.duration("relations.surveys.call_back_within"),
             contacted_within=take.duration("relations.surveys.contacted_within"),
             link_valid=take.duration("relations.surveys.link_valid"),
+            rate_back=take.duration("relations.surveys.rate_back"),
         ),
         reports={name: _report(take, name) for name in take.names_under("relations.reports")},
         outcomes=OutcomePolicy(
@@ -156,6 +157,7 @@ def _care(take: Taker) -> CarePolicy:
         complaint_business_hours=take.flag(f"{table}.complaint_business_hours"),
         hand_over_due=take.duration(f"{table}.hand_over_due"),
         offer_due=take.duration(f"{table}.offer_due"),
+        repairs_within=take.duration(f"{table}.repairs_within"),
         renewal_visit_due=take.duration(f"{table}.renewal_visit_due"),
         class_task_due=take.duration(f"{table}.class_task_due"),
     )

@@ -37,6 +37,7 @@ class SlaPolicy:
     call_back: timedelta
     call_back_business_hours: bool
     escalation: dict[EscalationStep, float]
+    at_risk_within: timedelta  # an open promise that is due so soon is at risk
     calendars: Mapping[str, BusinessCalendar] = field(default_factory=dict)
 
     def calendar_named(self, name: str) -> BusinessCalendar:
@@ -98,6 +99,7 @@ class ReplenishmentPolicy:
     raise_at_days_left: float  # P50 days left at which a ticket is raised when costs do not say otherwise
     clear_at_days_left: float
     stock_out_cost: float
+    watch_days_left: float  # what ends within so many days is shown as running out
     early_waste_cost_per_day: float
 
 

@@ -95,6 +95,7 @@ class CarePolicy:
     hand_over_due: timedelta  # of the note to a new owner (44)
     offer_due: timedelta  # of a segment's offer (80)
     renewal_visit_due: timedelta  # to a customer who hesitates (34)
+    repairs_within: timedelta  # so far back the faults of a device count as frequent or not (55)
     class_task_due: timedelta  # of what a class brings, at most (103)
 
 
@@ -117,6 +118,7 @@ class SurveyPolicy:
     call_back_within: timedelta
     contacted_within: timedelta
     link_valid: timedelta
+    rate_back: timedelta  # a visit that ended longer ago is not asked about any more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,6 @@ from crm_core.relations.classes import Measured
 from crm_core.relations.money_facts import CustomerMoney, MoneyFacts, signed_contracts, year_before
 
 _YEAR: Final = timedelta(days=365)
-_QUARTER: Final = timedelta(days=90)
 _PAGE: Final = 1000
 _EPOCH: Final = date(1970, 1, 1)
 _NOT_A_REPAIR: Final = frozenset({TicketState.CANCELLED, TicketState.MERGED, TicketState.AUTO_RESOLVED})
@@ -92,7 +91,7 @@ class Measurer:
             damage = order.confirmed_cause == rules.user_damage
             facts.repairs[order.customer_id] += order.kind is WorkOrderKind.REPAIR and not damage
             confirmed |= dict.fromkeys(order.ticket_ids, order.confirmed_cause or "")
-        for ticket in tickets_since(uow, tenant, now - _QUARTER):
+        for ticket in tickets_since(uow, tenant, now - rules.care.repairs_within):
             if ticket.customer_id is not None and is_repair(rules, ticket, confirmed):
                 facts.device_tickets[ticket.customer_id][ticket.device_id] += 1
 

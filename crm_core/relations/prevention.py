@@ -15,7 +15,6 @@ from crm_core.relations.measures import is_repair, orders_since, tickets_since
 from crm_core.relations.segments import treatments_of
 
 PLAN: Final = "frequent_repairs"
-_WINDOW: Final = timedelta(days=90)
 _ORDERS: Final = timedelta(days=365)
 
 
@@ -48,7 +47,7 @@ class Prevention:
 
 
 def frequent_devices(uow: UnitOfWork, tenant: TenantId, policy: PolicyBook, now: datetime) -> list[DeviceId]:
-    """Return the devices with as many equipment tickets in 90 days as the class asks for, by id."""
+    """Return the devices with as many equipment tickets lately as the class asks for, by id."""
     rules = policy.relations.axis("repair").classes
     least = next(
         (
@@ -68,7 +67,7 @@ def frequent_devices(uow: UnitOfWork, tenant: TenantId, policy: PolicyBook, now:
             confirmed |= dict.fromkeys(order.ticket_ids, order.confirmed_cause or "")
     counts = Counter(
         ticket.device_id
-        for ticket in tickets_since(uow, tenant, now - _WINDOW)
+        for ticket in tickets_since(uow, tenant, now - policy.relations.care.repairs_within)
         if is_repair(policy.relations, ticket, confirmed)
     )
     return sorted(device_id for device_id, count in counts.items() if count >= least)

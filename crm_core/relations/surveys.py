@@ -30,7 +30,8 @@ _RATED: Final = frozenset(WorkOrderKind) - {
     WorkOrderKind.REPLACEMENT,
     WorkOrderKind.REMOVAL,
 }
-_RATE_BACK: Final = timedelta(days=3)
+
+_OLDEST_ORDER: Final = timedelta(days=60)  # orders that ended lately were made since then
 
 
 class Asks(Protocol):
@@ -102,9 +103,12 @@ class Surveys:
         now = self._clock.now()
         asked = 0
         with self._uow_factory() as uow:
-            for order in orders_since(uow, tenant, now - timedelta(days=30)):
+            for order in orders_since(uow, tenant, now - _OLDEST_ORDER):
                 rated = order.state is WorkOrderState.DONE and order.kind in _RATED
-                recent = order.done_at is not None and now - order.done_at <= _RATE_BACK
+                recent = (
+                    order.done_at is not None
+                    and now - order.done_at <= self._policy.relations.surveys.rate_back
+                )
                 if rated and recent and order.customer_id is not None:
                     asked += self._ask(uow, tenant, order.customer_id, f"visit:{order.work_order_id}", now)
             uow.commit()

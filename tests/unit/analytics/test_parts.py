@@ -24,6 +24,7 @@ _POLICY = ReplenishmentPolicy(
     delivery_days=2.0,
     raise_at_days_left=7.0,
     clear_at_days_left=14.0,
+    watch_days_left=14,
     stock_out_cost=100.0,
     early_waste_cost_per_day=1.0,
 )
