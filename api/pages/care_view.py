@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from api.access import CARE, MONEY, Principal
+from api.documents.money_papers import money
 from api.pages.supply_view import Words
 from api.services import ApiServices
 from crm_core.agreements.credit import valid_assessment
@@ -56,6 +57,7 @@ class TaskRow:
     customer: str
     outcomes: list[tuple[str, str]]
     reasons: list[tuple[str, str]]
+    device: str = ""  # whose page shows what the task is about
 
 
 def word(words: Words, family: str, value: str) -> str:
@@ -105,11 +107,8 @@ def class_row(words: Words, row: CustomerClass) -> ClassRow:
 
 def task_row(words: Words, task: Task, names: Mapping[CustomerId, str]) -> TaskRow:
     """Return a task in words."""
-    detail = " · ".join(
-        f"{word(words, 'detail', name)} {word(words, 'value', value)}"
-        for name, value in task.detail.items()
-        if value and name != "class"
-    )
+    said = (_detail_words(words, name, value) for name, value in task.detail.items() if value)
+    detail = " · ".join(each for each in said if each)
     lost = task.kind in ("renewal", "renewal_visit")
     return TaskRow(
         task=task,
@@ -118,7 +117,34 @@ def task_row(words: Words, task: Task, names: Mapping[CustomerId, str]) -> TaskR
         customer=names.get(task.customer_id, task.customer_id),
         outcomes=[(each, word(words, "outcome", each)) for each in OUTCOMES.get(task.kind, ())],
         reasons=[(each, word(words, "why", each)) for each in LOSS_REASONS] if lost else [],
+        device=task.detail.get("device_id") or task.detail.get("device", ""),
     )
+
+
+_MONEY_DETAIL: Final = frozenset({"outstanding", "interest", "amount"})
+#: Families of texts in which the value of a detail stands; the others are values of customers' classes.
+_DETAIL_FAMILIES: Final = {
+    "finding": "foresight.kind.{value}", "treatment": "figures.word.{value}", "title": "care.title.{value}",
+}  # fmt: skip
+
+
+def _detail_words(words: Words, name: str, value: str) -> str:
+    """Return one detail of a task in words; empty where the task's name says it already."""
+    if name in ("class", "device", "device_id"):
+        return ""  # the name of the task says the one, a link leads to the other
+    label = word(words, "detail", name)
+    if name in _MONEY_DETAIL:
+        return f"{label} {money(Decimal(value))}"
+    if name == "asked":
+        kind, _, what = value.partition(":")
+        return (
+            words.text(f"care.asked.{kind}", what=what) if kind in ("visit", "month") else f"{label} {value}"
+        )
+    if name in _DETAIL_FAMILIES:
+        key = _DETAIL_FAMILIES[name].format(value=value)
+        text = words.text(key)
+        return f"{label}: {value.replace('_', ' ') if text == key else text}"
+    return f"{label} {word(words, 'value', value)}"
 
 
 def customer_context(

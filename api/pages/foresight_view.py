@@ -93,6 +93,8 @@ def likely(words: Words, low: int, mid: int, high: int) -> str:
     number = words.formats.number
     if low == mid == high:
         return words.text("foresight.surely", mid=number(mid))
+    if mid == 0:
+        return words.text("foresight.rather_none", high=number(high))
     return words.text("foresight.likely", mid=number(mid), low=number(low), high=number(high))
 
 

@@ -122,7 +122,7 @@ def version_rows(
 ) -> list[VersionRow]:
     """Return the versions, the newest first, with who wrote each of them."""
     noted = uow.trust.newest_events(tenant, kind="policy", limit=500)
-    authors = {event.object_id: event for event in noted}
+    authors = {event.object_id: event for event in noted if event.actor.startswith("user:")}
     rows = []
     for version in reversed(versions):
         event = authors.get(version.version)

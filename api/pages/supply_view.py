@@ -82,7 +82,8 @@ def supply_name(words: Words, kind: str | None, colour: str | None, stated: str 
     if kind is None or kind == "other":
         return stated or words.t("supply.unnamed")
     if colour is None:
-        return words.term("kind", kind)
+        name = words.term("kind", kind)
+        return name[:1].upper() + name[1:]
     return words.t("supply.named", colour=words.term("colour", colour), kind=words.term("kind", kind))
 
 
