@@ -62,7 +62,7 @@ def report(request: Request, principal: Customer, form: Form) -> Response:
     except Conflict as error:
         failure, status = failure_of(request, principal, error)
         return _page(request, principal, failure, status, chosen=bundle.device.device_id)
-    return RedirectResponse(f"/my?reported={opened.ticket_id}#tickets", 303)
+    return RedirectResponse(f"/my?reported={opened.ticket_id}#told", 303)
 
 
 def _page(

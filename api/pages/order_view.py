@@ -156,6 +156,7 @@ def order_context(
         "care": _care(uow, order),
         "parts": [_part(words, part) for part in order.parts],
         "seen": reading.polled_at if reading else None,
+        "meter_href": f"/meters/{order.device_id}" if _is_silent(services, reading) else None,
         "troubles": troubles_of(words, reading),
         "levels": _levels(words, reading, tickets),
         "remark": note_text(order.note, words.messages, words.language),
@@ -186,6 +187,12 @@ def _nearby(words: Words, near: Nearby) -> dict[str, str]:
         part = words.term("component", near.component or "device")
         what = told.text(language, "jobs.near_risk", risk=words.formats.percent(near.p_fail_14d), part=part)
     return {"what": what, "device": near.device_id, "href": href}
+
+
+def _is_silent(services: ApiServices, reading: DeviceReading | None) -> bool:
+    """Return True if the device is so long off line that its meter is read off by people."""
+    silent_after = services.policy.billing.meters.silent_after
+    return reading is None or services.clock.now() - reading.polled_at > silent_after
 
 
 def _care(uow: UnitOfWork, order: WorkOrder) -> MaintenancePlan | None:

@@ -11,7 +11,7 @@ from typing import Final
 
 from crm_core.billing.counts import Counts
 from crm_core.billing.plausible import Expected, Known, doubts_of, expected_count
-from crm_core.domain.billing import MeterPoint
+from crm_core.domain.billing import MeterPoint, Quality
 from crm_core.domain.errors import Conflict, InvalidValue, NotFound
 from crm_core.domain.fieldwork import AttachmentKind
 from crm_core.domain.fleet import Device
@@ -104,7 +104,7 @@ class StatementDesk:
             counts = self._counts(rows)
             if not self._offline(counts, device, stated.read_at):
                 raise Conflict(f"device {stated.device_id} tells its counter itself")
-            known = self._known(counts, made)
+            known = self._known(counts, made, _installed(uow, made))
             made = _in_parts(made, known.before)
             billing = self._policy.billing
             doubts = doubts_of(made.point, known, billing.meters, billing.statements)
@@ -215,10 +215,26 @@ class StatementDesk:
         before, _ = counts.read_around(device.tenant, device.device_id, at)
         return before is None or at - before.at > self._policy.billing.meters.silent_after
 
-    def _known(self, counts: Counts, made: MeterStatement) -> Known:
+    def _known(self, counts: Counts, made: MeterStatement, start: MeterPoint | None) -> Known:
         before, after = counts.around(made.tenant, made.device_id, made.read_at)
-        rate = None if before is None else counts.pages_a_day(made.tenant, made.device_id, before.at)
+        if before is None or (start is not None and before.at < start.at):
+            before = start
+        rate = None if before is None else counts.pages_a_day(made.tenant, made.device_id, before.at, start)
         return Known(before=before, after=after, pages_a_day=None if rate is None else sum(rate))
+
+
+def _installed(uow: UnitOfWork, made: MeterStatement) -> MeterPoint | None:
+    """Return the count noted when the device came to where it stands, the latest before the statement."""
+    noted = [(row.from_instant, row.start_count) for row in uow.devices.periods(made.tenant, made.device_id)]
+    for agreement in uow.agreements.contracts.of_device(made.tenant, made.device_id):
+        noted += [
+            (row.from_at, row.start_count) for row in agreement.stays if row.device_id == made.device_id
+        ]
+    counts = [(at, count) for at, count in noted if count is not None and at <= made.read_at]
+    if not counts:
+        return None
+    at, count = max(counts)
+    return MeterPoint(at=at, total=count, quality=Quality.STATED)
 
 
 def _in_parts(made: MeterStatement, before: MeterPoint | None) -> MeterStatement:

@@ -30,7 +30,7 @@ def test_a_reported_fault_shows_with_the_promised_time(world, browser):
     before = len(reported(world))
     answer = sent(browser("customer"))
     (ticket, *_) = reported(world)
-    told = f"/my?reported={ticket.ticket_id}#tickets"
+    told = f"/my?reported={ticket.ticket_id}#told"
     assert (answer.status_code, answer.headers["Location"]) == (303, told)
     page = browser("customer").get(told.partition("#")[0]).text
     assert f"Your report has the number T-{ticket.ticket_id:06d}" in page
