@@ -46,6 +46,7 @@ def new_session(request: Request, user: User) -> Session:
         token = issue_token(
             uow, user, purpose="session", now=now, expires_at=now + services.settings.session_lifetime
         )
+        uow.accounts.note_sign_in(user.tenant, user.user_id, now)
         uow.commit()
     principal = principal_of_token(services, token, by_cookie=True)
     if principal is None:  # deactivated between the two transactions

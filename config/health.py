@@ -12,6 +12,7 @@ from collector.mqtt.connection import MqttConnection
 from collector.outbox import SHED_TALLY as LINES_SHED
 from collector.stores.maintenance import status
 from config.backup import LOG
+from config.health_accounts import examine_accounts
 from config.health_findings import Finding, Verdict
 from config.health_planning import examine_planning
 from config.health_security import (
@@ -27,7 +28,6 @@ from config.wiring.core import Core
 from config.wiring.telemetry import Telemetry
 from crm_core.domain.errors import DrumbeatError
 from crm_core.domain.fleet import OwnerState, Transport
-from crm_core.domain.service import Role
 
 BACKUP_AGE: Final = timedelta(days=2)
 SILENCE: Final = timedelta(hours=24)
@@ -56,7 +56,7 @@ def examine(
     yield from examine_libraries(installed_libraries(), now.date())
     yield from examine_certificate(settings.api, now)
     yield Finding("crm", Verdict.OK, "the CRM database answers and has the newest schema")
-    yield from _people(core)
+    yield from examine_accounts(core, now)
     yield from _calendar(core, now)
     yield _backup_age(settings, now)
     yield from examine_trust(core, now)
@@ -127,31 +127,6 @@ def _folder(settings: Settings) -> Iterator[Finding]:
     verdict = Verdict.OK if share >= LOW_DISK_SHARE else Verdict.WARNING
     advice = "" if verdict is Verdict.OK else "free space, or lower telemetry.retention_days"
     yield Finding("disk", verdict, f"{share:.0%} of the disk is free", advice)
-
-
-def _people(core: Core) -> Iterator[Finding]:
-    with core.uow_factory() as uow:
-        people = uow.users.all(core.tenant)
-        technicians = {each.technician_id for each in uow.technicians.all(core.tenant) if each.active}
-    if not any(user.active and user.role is Role.ADMIN for user in people):
-        yield Finding(
-            "accounts",
-            Verdict.WARNING,
-            "nobody signs in as administrator",
-            "drumbeat user add NAME --role admin",
-        )
-    else:
-        yield Finding("accounts", Verdict.OK, f"{sum(user.active for user in people)} people may sign in")
-    orphans = [
-        user.name
-        for user in people
-        if user.active and user.technician_id and user.technician_id not in technicians
-    ]
-    if orphans:
-        yield Finding(
-            "stale accounts", Verdict.WARNING, f"accounts of technicians who are not active: {', '.join(sorted(orphans))}",
-            "drumbeat user disable NAME",
-        )  # fmt: skip
 
 
 def _calendar(core: Core, now: datetime) -> Iterator[Finding]:

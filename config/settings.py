@@ -177,6 +177,7 @@ class Api(_Section):
     sign_in_attempts: Annotated[int, Field(ge=3, le=1000)]
     sign_in_window_minutes: Annotated[int, Field(ge=1, le=1440)]
     lock_out_minutes: Annotated[int, Field(ge=1, le=1440)]
+    stale_account_days: Annotated[int, Field(ge=1, le=3660)]
     job_link_hours: Annotated[int, Field(ge=0, le=168)]
     requests_per_minute: Annotated[int, Field(ge=0, le=10_000_000)]
     requests_per_minute_anonymous: Annotated[int, Field(ge=0, le=10_000_000)]

@@ -1,6 +1,6 @@
 """The port of what guards the way in; it holds across processes and restarts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -17,6 +17,14 @@ class AccountsRepository(Protocol):
 
     def save_sign_in_record(self, record: SignInRecord) -> None:
         """Replace the record; one without failures and lock is forgotten."""
+        ...
+
+    def note_sign_in(self, tenant: TenantId, user_id: str, at: datetime) -> None:
+        """Keep that somebody signed in; only the newest time of each person is kept."""
+        ...
+
+    def last_sign_ins(self, tenant: TenantId) -> Mapping[str, datetime]:
+        """Return when each person last signed in, by user id; who never did is absent."""
         ...
 
     def add_alarm(self, alarm: SignInAlarm) -> SignInAlarm:

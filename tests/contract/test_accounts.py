@@ -102,3 +102,18 @@ def test_accounts_keep_their_customer_and_tokens_are_listed(uow_factory, custome
         assert uow.users.get(DEFAULT_TENANT, "u-1") == user
         assert list(uow.users.tokens(DEFAULT_TENANT, "api")) == tokens[:2]
         assert list(uow.users.tokens(TenantId("rival"), "api")) == []
+
+
+def test_the_newest_sign_in_of_each_person_is_kept(uow_factory):
+    with uow_factory() as uow:
+        for tenant, user, at in (
+            (DEFAULT_TENANT, "li", LONG_AGO),
+            (DEFAULT_TENANT, "li", NOW),
+            (DEFAULT_TENANT, "wang", LONG_AGO),
+            (TenantId("rival"), "li", LONG_AGO),
+        ):
+            uow.accounts.note_sign_in(tenant, user, at)
+        uow.commit()
+    with uow_factory() as uow:
+        assert uow.accounts.last_sign_ins(DEFAULT_TENANT) == {"li": NOW, "wang": LONG_AGO}
+        assert uow.accounts.last_sign_ins(TenantId("none")) == {}

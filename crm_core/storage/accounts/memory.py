@@ -1,6 +1,6 @@
 """What guards the way in, in memory, with the promises of the database (`ports.AccountsRepository`)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -16,6 +16,7 @@ class MemoryAccountsRepository:
         self._records: Table[SignInRecord] = Table(journal)
         self._alarms: Table[SignInAlarm] = Table(journal)
         self._answers: Table[StoredAnswer] = Table(journal)
+        self._sign_ins: Table[datetime] = Table(journal)
         self._last_alarm = 0
 
     def sign_in_record(self, kind: str, subject: str) -> SignInRecord:
@@ -27,6 +28,12 @@ class MemoryAccountsRepository:
             self._records.put(key, record)
         elif key in self._records.rows:
             self._records.drop(key)
+
+    def note_sign_in(self, tenant: TenantId, user_id: str, at: datetime) -> None:
+        self._sign_ins.put((tenant, user_id), at)
+
+    def last_sign_ins(self, tenant: TenantId) -> Mapping[str, datetime]:
+        return {user_id: at for (owner, user_id), at in self._sign_ins.rows.items() if owner == tenant}
 
     def add_alarm(self, alarm: SignInAlarm) -> SignInAlarm:
         self._last_alarm += 1

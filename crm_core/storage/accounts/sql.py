@@ -1,6 +1,6 @@
 """What guards the way in, over the CRM database (`ports.AccountsRepository`)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from crm_core.domain.accounts import SignInAlarm, SignInRecord, StoredAnswer
 from crm_core.domain.identity import TenantId
-from crm_core.storage.accounts.tables import sign_in_alarms, sign_in_records, stored_answers
+from crm_core.storage.accounts.tables import sign_in_alarms, sign_in_records, sign_ins, stored_answers
 from crm_core.storage.rows import entity_of, row_of
 from crm_core.storage.tables import insert_once, upsert
 
@@ -35,6 +35,13 @@ class SqlAccountsRepository:
             return
         newest = max((*record.failures, *((record.locked_until,) if record.locked_until else ())))
         upsert(self._connection, table, row_of(record, changed_at=newest))
+
+    def note_sign_in(self, tenant: TenantId, user_id: str, at: datetime) -> None:
+        upsert(self._connection, sign_ins, {"tenant": tenant, "user_id": user_id, "at": at})
+
+    def last_sign_ins(self, tenant: TenantId) -> Mapping[str, datetime]:
+        query = select(sign_ins.c.user_id, sign_ins.c.at).where(sign_ins.c.tenant == tenant)
+        return dict(self._connection.execute(query).tuples().all())
 
     def add_alarm(self, alarm: SignInAlarm) -> SignInAlarm:
         row = row_of(alarm)

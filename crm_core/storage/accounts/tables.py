@@ -63,6 +63,15 @@ sign_in_records = Table(
     Index("ix_sign_in_records_changed", "changed_at"),
 )
 
+sign_ins = Table(
+    "sign_ins",
+    metadata,
+    tenant_column(),
+    Column("user_id", ID),
+    Column("at", Instant, nullable=False),
+    PrimaryKeyConstraint("tenant", "user_id"),
+)
+
 sign_in_alarms = Table(
     "sign_in_alarms",
     metadata,

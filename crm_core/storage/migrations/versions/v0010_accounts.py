@@ -26,6 +26,13 @@ def upgrade() -> None:
     )
     op.create_index("ix_sign_in_records_changed", "sign_in_records", ["changed_at"])
     op.create_table(
+        "sign_ins",
+        sa.Column("tenant", sa.String(length=64), nullable=False),
+        sa.Column("user_id", sa.String(length=64), nullable=False),
+        sa.Column("at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "user_id", name=op.f("pk_sign_ins")),
+    )
+    op.create_table(
         "sign_in_alarms",
         sa.Column(
             "alarm_id",
@@ -59,6 +66,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("stored_answers")
     op.drop_table("sign_in_alarms")
+    op.drop_table("sign_ins")
     op.drop_table("sign_in_records")
     op.drop_index("ix_tickets_changed", "tickets")
     op.drop_column("users", "customer_id")
