@@ -24,9 +24,16 @@ from crm_core.domain.errors import InvalidConfiguration, InvalidValue, StoreUnav
 from crm_core.domain.service import Signal
 from crm_core.ports import Clock, SignalInbox
 
+#: Refused lines that are kept to be looked at; beyond it the oldest go, with a count.
+PARKED_LINES: Final = 10_000
+PARKED_SHED_TALLY: Final = "parked_shed"
 TORN: Final = "the checksum does not fit: the record was torn or the disk is failing"
 SHED_TALLY: Final = "lines_shed"
 _QUALIFIED: Final = ", ".join(f"y.{name.strip()}" for name in ROLLUP_COLUMNS.split(","))
+
+
+#: Why a part of a record was refused, and the part.
+Refused = tuple[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +74,40 @@ class Outbox:
                 self.park(topic, number, ((TORN, body),))
         return whole
 
-    def delivered(self, record_ids: Sequence[int]) -> None:
-        """Delete records that have arrived."""
+    def delivered(self, record_ids: Sequence[int], refused: Sequence[Refused] = ()) -> None:
+        """Delete records that have arrived; the lines of them that were refused are put aside in the same moment."""
         numbers = [(number,) for number in record_ids]
-        self._store.transaction(lambda db: db.executemany("DELETE FROM outbox WHERE id = ?", numbers))
-
-    def park(self, topic: str, record_id: int, parts: Sequence[tuple[str, bytes]]) -> None:
-        """Put parts (reason, body) of a record aside and delete the record."""
-        now_ms = at_ms(self._clock.now())
 
         def work(db: sqlite3.Connection) -> None:
-            db.executemany(
-                "INSERT INTO parked (topic, at_ms, reason, body) VALUES (?, ?, ?, ?)",
-                [(topic, now_ms, reason[:500], body) for reason, body in parts],
-            )
+            self._put_aside(db, LINES_TOPIC, refused)
+            db.executemany("DELETE FROM outbox WHERE id = ?", numbers)
+
+        self._store.transaction(work)
+
+    def park(self, topic: str, record_id: int, parts: Sequence[Refused]) -> None:
+        """Put parts of a record aside and delete the record."""
+
+        def work(db: sqlite3.Connection) -> None:
+            self._put_aside(db, topic, parts)
             db.execute("DELETE FROM outbox WHERE id = ?", (record_id,))
 
         self._store.transaction(work)
+
+    def _put_aside(self, db: sqlite3.Connection, topic: str, parts: Sequence[Refused]) -> None:
+        """Keep parts with their reasons; a server that refuses everything must not fill the disk with them."""
+        if not parts:
+            return
+        now_ms = at_ms(self._clock.now())
+        db.executemany(
+            "INSERT INTO parked (topic, at_ms, reason, body) VALUES (?, ?, ?, ?)",
+            [(topic, now_ms, reason[:500], body) for reason, body in parts],
+        )
+        gone = db.execute(
+            "DELETE FROM parked WHERE topic = ?1 AND id <= (SELECT id FROM parked WHERE topic = ?1 "
+            "ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+            (LINES_TOPIC, PARKED_LINES),
+        ).rowcount
+        _count(db, PARKED_SHED_TALLY, gone)
 
     def parked(self, limit: int = 100) -> Sequence[ParkedRecord]:
         """Return parked records, newest first."""
@@ -118,12 +142,7 @@ class Outbox:
                 "ORDER BY id DESC LIMIT 1 OFFSET ?2), 0)",
                 (LINES_TOPIC, keep),
             ).rowcount
-            if gone:
-                db.execute(
-                    "INSERT INTO tally (name, count) VALUES (?1, ?2) "
-                    "ON CONFLICT (name) DO UPDATE SET count = count + ?2",
-                    (SHED_TALLY, gone),
-                )
+            _count(db, SHED_TALLY, gone)
             return gone
 
         return self._store.transaction(work)
@@ -146,12 +165,21 @@ class Outbox:
                 lines.extend(daily_lines(tenant, device_id, day, rollup, jams))
         return WaitingDays(lines, [row[:3] for row in rows])
 
-    def days_delivered(self, places: Sequence[tuple[int, int, int]]) -> None:
-        """Forget days that arrived, unless they changed again meanwhile."""
-        self._store.transaction(
-            lambda db: db.executemany(
-                "DELETE FROM daily_waiting WHERE device = ? AND day = ? AND stamp = ?", places
-            )
+    def days_delivered(self, places: Sequence[tuple[int, int, int]], refused: Sequence[Refused] = ()) -> None:
+        """Forget days that arrived, unless they changed again meanwhile; put their refused lines aside."""
+
+        def work(db: sqlite3.Connection) -> None:
+            self._put_aside(db, LINES_TOPIC, refused)
+            db.executemany("DELETE FROM daily_waiting WHERE device = ? AND day = ? AND stamp = ?", places)
+
+        self._store.transaction(work)
+
+
+def _count(db: sqlite3.Connection, tally: str, number: int) -> None:
+    if number > 0:
+        db.execute(
+            "INSERT INTO tally (name, count) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET count = count + ?2",
+            (tally, number),
         )
 
 
@@ -278,24 +306,28 @@ class InfluxForwarder:
                 )
                 continue
             numbers.append(record.record_id)
-        for start in range(0, len(lines), self._body_lines):
-            self._write(lines[start : start + self._body_lines])
+        refused = self._write_all(lines)
         if numbers:
-            self._outbox.delivered(numbers)
+            self._outbox.delivered(numbers, refused)
 
-    def _write(self, lines: Sequence[str]) -> None:
+    def _send_days(self) -> None:
+        while days := self._outbox.waiting_days(self._body_lines // 8):
+            self._outbox.days_delivered(days.places, self._write_all(days.lines))
+
+    def _write_all(self, lines: Sequence[str]) -> list[Refused]:
+        """Write lines body by body; return those that were refused. Nothing of them is lost if a later body fails."""
+        refused: list[Refused] = []
+        for start in range(0, len(lines), self._body_lines):
+            refused += self._write(lines[start : start + self._body_lines])
+        return refused
+
+    def _write(self, lines: Sequence[str]) -> list[Refused]:
+        """Write one body; halve a refused one until the bad lines stand alone, and return them."""
         try:
             self._sink.write(lines)
         except InvalidValue as error:
             if len(lines) == 1:
-                self._outbox.park(LINES_TOPIC, 0, ((str(error), lines[0].encode()),))
-                return
+                return [(str(error), lines[0].encode())]
             middle = len(lines) // 2
-            self._write(lines[:middle])
-            self._write(lines[middle:])
-
-    def _send_days(self) -> None:
-        while days := self._outbox.waiting_days(self._body_lines // 8):
-            for start in range(0, len(days.lines), self._body_lines):
-                self._write(days.lines[start : start + self._body_lines])
-            self._outbox.days_delivered(days.places)
+            return [*self._write(lines[:middle]), *self._write(lines[middle:])]
+        return []

@@ -113,10 +113,14 @@ class InfluxServer:
         if not self._prepared:
             self.prepare()  # the server was away when we started
         body = "\n".join(lines).encode()
-        if self.capabilities().write == "/write":
-            self._write_old(body)
-        else:
-            self._write_client(body)
+        try:
+            if self.capabilities().write == "/write":
+                self._write_old(body)
+            else:
+                self._write_client(body)
+        except InvalidConfiguration:  # the database is gone, or another server stands there now
+            self._prepared, self._capabilities = False, None
+            raise
 
     def close(self) -> None:
         self._writer.close()
@@ -139,7 +143,7 @@ class InfluxServer:
         if self.endpoint.retention_policy:
             parameters["rp"] = self.endpoint.retention_policy
         response = self.queries.call(
-            "POST", "/write", parameters, body=body, allow=frozenset({400, 413, 422})
+            "POST", "/write", parameters, body=body, allow=frozenset({400, 404, 413, 422})
         )
         if response.status >= 300:
             _judge(response.status, response.data[:500].decode("utf-8", "replace"), self.endpoint.url)

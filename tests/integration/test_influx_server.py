@@ -95,6 +95,23 @@ def test_only_the_line_that_the_server_cannot_take_is_parked(daemon: InfluxDaemo
     assert waiting == 0
 
 
+def test_a_database_that_somebody_dropped_is_made_again(daemon: InfluxDaemon) -> None:
+    place = daemon.endpoint("dropped")
+    server = InfluxServer(place)
+    server.write([LINE])
+    if daemon.version < (2, 0):
+        server.queries.command("DROP DATABASE dropped")
+    else:
+        listed = server.queries.call("GET", "/api/v2/buckets", {"org": place.org, "name": place.bucket})
+        (bucket,) = msgspec.json.decode(listed.data)["buckets"]
+        server.queries.call("DELETE", f"/api/v2/buckets/{bucket['id']}", {})
+    with pytest.raises(InvalidConfiguration, match="bucket"):
+        server.write([LINE])
+    server.write([LINE])
+    assert [row.values[1] for row in server.queries.rows("SELECT warm FROM room")] == [21]
+    server.close()
+
+
 def test_a_line_that_is_no_line_is_refused(daemon: InfluxDaemon) -> None:
     place = daemon.endpoint("broken")
     with pytest.raises(LinesRefused):

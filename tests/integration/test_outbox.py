@@ -130,6 +130,47 @@ def test_only_the_refused_line_is_parked(open_store: OpenStore, clock: VirtualCl
     assert outbox.waiting() == outbox.waiting(SIGNAL_TOPIC)
 
 
+def test_a_refused_line_is_parked_once_however_often_its_record_is_sent(
+    open_store: OpenStore, clock: VirtualClock
+) -> None:
+    """The server goes away between two bodies of one record: the whole is sent again, the bad line counts once."""
+    store, server = open_store(), Server()
+    land(store, clock, 8)
+    server.bad, outbox = "seq=1i", Outbox(store, clock)
+    forwarder = InfluxForwarder(outbox, server, body_lines=4, retry_seconds=0.0)
+    good = server.write
+
+    def fails_later(lines: Sequence[str]) -> None:
+        server.away = any("seq=5i" in line for line in lines)
+        good(lines)
+
+    server.write = fails_later  # type: ignore[method-assign]  # a server that goes away half-way
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable):
+            forwarder.drain()
+    assert outbox.parked() == []
+    server.write, server.away = good, False  # type: ignore[method-assign]  # and is back
+    forwarder.drain()
+    (parked,) = outbox.parked()
+    assert b"seq=1i" in parked.body
+    assert outbox.waiting(LINES_TOPIC) == 0
+
+
+def test_a_server_that_refuses_everything_does_not_fill_the_disk(
+    open_store: OpenStore, clock: VirtualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collector.outbox.PARKED_LINES", 5)
+    store, server = open_store(), Server()
+    server.bad, outbox = "printer_reading", Outbox(store, clock)
+    land(store, clock, 12)
+    InfluxForwarder(outbox, server).drain()
+    kept = [one.body for one in outbox.parked()]
+    assert [b"seq=%di" % n in body for n, body in zip(range(12, 7, -1), kept, strict=True)] == [True] * 5
+    with sqlite3.connect(tmp_path / "t.sqlite") as other:
+        assert other.execute("SELECT count FROM tally WHERE name = 'parked_shed'").fetchone() == (7,)
+    other.close()
+
+
 def test_after_an_outage_live_lines_go_first_and_all_arrive(
     open_store: OpenStore, clock: VirtualClock
 ) -> None:
