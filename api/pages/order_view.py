@@ -14,6 +14,7 @@ from api.pages import charts
 from api.pages.device_view import troubles_of
 from api.pages.supply_view import Words, level_words, percent_now, supply_name, tone_of
 from api.pages.ticket_view import place_of
+from api.pages.used_parts import van_parts
 from api.service_lists import ACTIVE_ORDERS, list_orders
 from api.services import ApiServices
 from api.wording import guide_steps, note_text, ticket_title
@@ -226,6 +227,7 @@ def _evidence(
         ],
         "causes": list(dict.fromkeys(("unknown", *causes))),
         "visit_cause": record.cause,
+        "van": van_parts(uow, order, record, words) if may_note else [],
         "installs": order.kind is WorkOrderKind.INSTALLATION,
         "files": uow.fieldwork.attachments.where(order.tenant, work_order_id=order.work_order_id),
     }

@@ -56,6 +56,13 @@ function notes(form) {
   if (fields.get("labour")) body.labour_minutes = Number(fields.get("labour"));
   if (lines(fields.get("empties")).length) body.empties = lines(fields.get("empties"));
   if (lines(fields.get("trained")).length) body.trained = lines(fields.get("trained"));
+  const counted = [...form.querySelectorAll("input[data-kind]")].filter((input) => input.value);
+  if (counted.length) {
+    body.parts = counted.filter((input) => Number(input.value)).map(({ dataset, value }) => ({
+      kind: dataset.kind, colour: dataset.colour || null, part_number: dataset.number || null,
+      quantity: Number(value), unit_price: dataset.price, consumable: dataset.consumable === "yes",
+    }));
+  }
   if (fields.get("signed_by")) body.signed_by = fields.get("signed_by");
   return body;
 }

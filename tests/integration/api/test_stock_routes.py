@@ -4,6 +4,7 @@ import pytest
 
 from crm_core.domain.fleet import OwnerState
 from crm_core.domain.stock import StockPlace
+from crm_core.ports import WorkOrderFilter
 from tests.integration.api.stock import WAREHOUSE
 
 PAGES = ("/stock", "/stock/moves", "/stock/swaps", "/stock/loans")
@@ -124,3 +125,15 @@ def test_a_stand_by_machine_is_kept_from_the_page(client, browser, world):
     assert 'name="device_id"' in page.get("/stock/loans").text
     kept = page.post("/stock/entries/stand_by", data=fields, follow_redirects=True)
     assert "c3525-01" in kept.text
+
+
+def test_the_page_of_a_visit_offers_what_lies_in_the_van(world, browser):
+    with world.services.read_uow_factory() as uow:
+        order = next(
+            each
+            for each in uow.work_orders.list("default", WorkOrderFilter(limit=50))
+            if each.technician_id == "li"
+        )
+    shown = browser("tech-li").get(f"/work-orders/{order.work_order_id}").text
+    assert 'data-kind="toner"' in shown
+    assert 'max="3"' in shown
