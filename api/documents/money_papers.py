@@ -22,11 +22,11 @@ def invoice_paper(services: ApiServices, invoice: Invoice, customer: Customer | 
     """Return an invoice with every line, what is open, and the readings behind its pages."""
     messages, language = services.messages, words.language
     lines = [(messages.unpacked(language, line.text), money(line.amount)) for line in invoice.lines]
-    lines.append((_t(words, "total"), f"{invoice.currency} {money(invoice.total)}"))
+    totals = [(_t(words, "total"), f"{invoice.currency} {money(invoice.total)}")]
     if invoice.paid or invoice.credited:
-        lines.append((_t(words, "outstanding"), f"{invoice.currency} {money(invoice.outstanding)}"))
+        totals.append((_t(words, "outstanding"), f"{invoice.currency} {money(invoice.outstanding)}"))
     parts = [(part.due_on.isoformat(), money(part.amount)) for part in invoice.instalments]
-    sections = [Section(heading=_t(words, "lines"), amounts=lines)]
+    sections = [Section(heading=_t(words, "lines"), amounts=lines, totals=totals)]
     if parts:
         sections.append(Section(heading=_t(words, "instalments"), amounts=parts))
     if invoice.usage:
@@ -63,8 +63,8 @@ def usage_lines(used: DeviceUsage, words: Words) -> list[str]:
             "billing.evidence.device",
             device=used.device_id,
             month=f"{used.month:%Y-%m}",
-            mono=used.mono,
-            colour=used.colour,
+            mono=words.formats.number(used.mono),
+            colour=words.formats.number(used.colour),
         )
     ]
     for row in used.segments:
@@ -75,7 +75,7 @@ def usage_lines(used: DeviceUsage, words: Words) -> list[str]:
                 "billing.evidence.segment",
                 opening=_point(row.opening, words),
                 closing=_point(row.closing, words),
-                pages=row.mono + row.colour,
+                pages=words.formats.number(row.mono + row.colour),
                 flag=flag,
             )
         )
@@ -131,7 +131,11 @@ def contract_paper(
         for line in terms.lines
     ]
     consents = [
-        f"{row.given_by} · {row.given_at.date()} · {row.channel} · {row.document}"
+        " · ".join(
+            filter(
+                None, (_giver(row.given_by, customer), str(row.given_at.date()), row.channel, row.document)
+            )
+        )
         for row in agreement.consents
     ]
     sections = [Section(heading=_t(words, "contract_lines"), lines=lines)]
@@ -146,18 +150,32 @@ def contract_paper(
         link=f"{services.settings.public_url}/contracts/{agreement.contract_id}",
         facts=[
             (_t(words, "customer"), customer.name if customer else agreement.customer_id),
-            (_t(words, "period"), f"{terms.starts_on} – {agreement.last_day}"),
+            (_t(words, "term"), f"{terms.starts_on} – {agreement.last_day}"),
             (_t(words, "deposit"), f"CNY {money(terms.deposit)}"),
             (
                 _t(words, "cycle"),
                 messages.text(language, "billing.contract.months", months=terms.payment_cycle_months),
             ),
-            (_t(words, "terms"), f"{terms.template} {terms.template_version} · {terms.version}"),
+            (
+                _t(words, "terms"),
+                messages.text(
+                    language,
+                    "billing.contract.terms",
+                    template=terms.template,
+                    edition=terms.template_version,
+                    version=terms.version,
+                ),
+            ),
             (_t(words, "policy"), terms.policy_version),
         ],
         sections=sections,
         foot=words.t("paper.made", at=words.formats.stamp(services.clock.now())),
     )
+
+
+def _giver(name: str, customer: Customer | None) -> str:
+    """Return who agreed: the customer by name instead of by its id."""
+    return customer.name if customer is not None and name == customer.customer_id else name
 
 
 def price_list_paper(
@@ -190,4 +208,5 @@ def _point(point: MeterPoint, words: Words) -> str:
     if point.quality is Quality.STATED and source is not None:
         text = f"billing.quality.stated_{source}"
     quality = words.messages.text(words.language, text, on=words.formats.day(point.at))
-    return f"{point.total if point.total is not None else '?'} ({words.formats.stamp(point.at)}, {quality})"
+    total = words.formats.number(point.total) if point.total is not None else "?"
+    return f"{total} ({words.formats.stamp(point.at)}, {quality})"

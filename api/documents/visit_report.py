@@ -8,7 +8,7 @@ from api.pages.order_view import what_of
 from api.pages.supply_view import Words
 from api.pages.ticket_view import place_of
 from api.services import ApiServices
-from api.wording import ticket_title
+from api.wording import note_text, ticket_title
 from crm_core.domain.fieldwork import Attachment, AttachmentKind, VisitRecord
 from crm_core.domain.identity import work_order_number
 from crm_core.domain.service import WorkOrder
@@ -82,7 +82,8 @@ def _sections(
     names: Mapping[str, str],
 ) -> list[Section]:
     outcome = words.t(f"outcome.{order.outcome}") if order.outcome else None
-    found = [outcome, _cause_words(words, order.confirmed_cause), order.note]
+    said = note_text(order.note, words.messages, words.language) if order.note else ""
+    found = [outcome, _cause_words(words, order.confirmed_cause), said]
     parts = [
         f"{part.quantity} × {words.term('kind', part.kind)} {part.part_number or ''} {part.serial or ''}".strip()
         for part in visit.parts
@@ -111,6 +112,6 @@ def _sections(
             (f"{words.messages.unpacked(words.language, line.text)} · {line.formula}", money(line.amount))
             for line in visit.price.lines
         ]
-        total = (words.t("visit.total"), money(visit.price.total))
-        shown.append(Section(heading=words.t("visit.cost"), amounts=[*lines, total]))
+        total = (words.t("visit.total"), f"CNY {money(visit.price.total)}")
+        shown.append(Section(heading=words.t("visit.cost"), amounts=lines, totals=[total]))
     return shown

@@ -36,13 +36,17 @@ _LINE: Final = HexColor("#c9cec9")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A heading with lines; `numbered` for steps, `blank_lines` for room to write, `amounts` stand at the right."""
+    """A heading with lines; `numbered` for steps, `blank_lines` for room to write.
+
+    `amounts` stand at the right, `totals` larger below a line.
+    """
 
     heading: str
     lines: Sequence[str] = ()
     numbered: bool = False
     blank_lines: int = 0
     amounts: Sequence[tuple[str, str]] = ()
+    totals: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,15 +112,17 @@ class _Sheet:
     def facts(self) -> None:
         """Draw labels and values in two columns."""
         self._rule()
+        widths = (pdfmetrics.stringWidth(label, self._font, 10.5) for label, _ in self._paper.facts)
+        column = min(max(34 * mm, max(widths, default=0.0) + 5 * mm), 80 * mm)
         for label, value in self._paper.facts:
-            lines = self._wrapped(value, 10.5, _RIGHT - _LEFT - 34 * mm)
+            lines = self._wrapped(value, 10.5, _RIGHT - _LEFT - column)
             self._room(len(lines) * 5.4 * mm)
             self._canvas.setFont(self._font, 10.5)
             self._canvas.setFillColor(_QUIET)
             self._canvas.drawString(_LEFT, self._y, label)
             for line in lines:
                 self._canvas.setFillColor(_INK)
-                self._canvas.drawString(_LEFT + 34 * mm, self._y, line)
+                self._canvas.drawString(_LEFT + column, self._y, line)
                 self._y -= 5.4 * mm
 
     def section(self, section: Section) -> None:
@@ -137,6 +143,7 @@ class _Sheet:
                 self._y -= 5.4 * mm
         for text, amount in section.amounts:
             self._amount(text, amount)
+        self._totals(section.totals)
         for _ in range(section.blank_lines):
             self._room(9 * mm)
             self._y -= 6 * mm
@@ -144,11 +151,23 @@ class _Sheet:
             self._canvas.line(_LEFT, self._y, _RIGHT, self._y)
             self._y -= 3 * mm
 
-    def _amount(self, text: str, amount: str) -> None:
+    def _totals(self, rows: Sequence[tuple[str, str]]) -> None:
+        """Draw what the amounts come to: larger, below a line, together on one page."""
+        if not rows:
+            return
+        self._room((len(rows) * 6.4 + 4) * mm)
+        self._canvas.setStrokeColor(_INK)
+        self._canvas.line(_LEFT, self._y + 2 * mm, _RIGHT, self._y + 2 * mm)
+        self._y -= 3 * mm
+        for text, amount in rows:
+            self._amount(text, amount, size=12.5)
+            self._y -= 1 * mm
+
+    def _amount(self, text: str, amount: str, *, size: float = 10.5) -> None:
         """Draw a text with an amount at the right edge."""
-        wrapped = self._wrapped(text, 10.5, _RIGHT - _LEFT - 36 * mm)
+        wrapped = self._wrapped(text, size, _RIGHT - _LEFT - 36 * mm)
         self._room(len(wrapped) * 5.4 * mm)
-        self._canvas.setFont(self._font, 10.5)
+        self._canvas.setFont(self._font, size)
         self._canvas.setFillColor(_INK)
         self._canvas.drawRightString(_RIGHT, self._y, amount)
         for part in wrapped:
@@ -178,7 +197,10 @@ class _Sheet:
             return
         self._foot()
         self._canvas.showPage()
-        self._y = _HEIGHT - 20 * mm
+        self._canvas.setFont(self._font, 8.5)
+        self._canvas.setFillColor(_QUIET)
+        self._canvas.drawString(_LEFT, _HEIGHT - 14 * mm, f"{self._paper.number} · {self._paper.title}"[:110])
+        self._y = _HEIGHT - 24 * mm
 
     def _foot(self) -> None:
         self._canvas.setFont(self._font, 8.5)

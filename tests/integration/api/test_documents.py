@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 from openpyxl import load_workbook
+from pypdf import PdfReader
 
 from api.documents.tables import as_csv, as_xlsx
 from api.documents.work_order import Paper, Section, render
@@ -94,6 +95,23 @@ def long_paper():
         ],
         foot="打印于 10:30",
     )
+
+
+def test_totals_and_wide_labels_have_room():
+    """A long label never runs into its value, and totals stand below their line on one page."""
+    amounts = [(f"line {n}", "1.00") for n in range(60)]
+    body = render(
+        replace(
+            long_paper(),
+            facts=[("Number of the payment at the bank of the customer", "transfer-DEP-2026-000012")],
+            sections=[Section(heading="Lines", amounts=amounts, totals=[("Total", "CNY 60.00"), ("Still open", "CNY 0.00")])],
+        )
+    )  # fmt: skip
+    pages = [page.extract_text() for page in PdfReader(io.BytesIO(body)).pages]
+    assert len(pages) == 2
+    assert "Total" in pages[1]
+    assert "Still open" in pages[1]
+    assert pages[1].lstrip().startswith("W-000001")
 
 
 def test_long_paper_goes_over_pages_and_is_quick(capsys):
