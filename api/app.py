@@ -187,7 +187,7 @@ def create_app(services: ApiServices) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
-    metrics = HttpMetrics(services.metrics)
+    metrics = HttpMetrics(services.metrics, services.settings.figures_folder)
     app.state.sign_in_guard = SignInGuard(
         services.uow_factory, services.clock, services.settings.sign_in, metrics.sign_in_locked
     )

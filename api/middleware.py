@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -39,9 +40,15 @@ FRAME_HEADERS: Final = {
 
 
 class HttpMetrics:
-    """The figures of the HTTP side: `drumbeat_http_requests_total` and `drumbeat_http_request_seconds`."""
+    """The figures of the HTTP side: `drumbeat_http_requests_total` and `drumbeat_http_request_seconds`.
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    With a `folder` several workers count into it, and `registry` tells the sum of all of them.
+    """
+
+    def __init__(self, registry: CollectorRegistry | None, folder: str = "") -> None:
+        if folder:
+            MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]  # the library gives it no types
+            registry = None
         self.requests = Counter(
             "drumbeat_http_requests", "HTTP requests by route template, method and status", ("route", "method", "status"), registry=registry
         )  # fmt: skip

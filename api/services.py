@@ -121,6 +121,7 @@ class ApiSettings:
     )  # of the link in a work order's QR code; zero: no such links
     private_webhooks: bool = False  # webhooks may call private networks and plain http
     tenant: TenantId = DEFAULT_TENANT  # whose people sign in at the form
+    figures_folder: str = ""  # where several workers count HTTP together; empty: this process counts alone
     sign_in_hint: tuple[
         tuple[str, str], ...
     ] = ()  # demo only: (name, password) pairs shown on the sign-in page

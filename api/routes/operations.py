@@ -71,5 +71,5 @@ def readyz(request: Request, _rule: Annotated[None, Depends(Public("probes have 
 def metrics(
     request: Request, _rule: Annotated[None, Depends(Public("figures name no person or device"))]
 ) -> Response:
-    """Return all metrics of this process in Prometheus' text format."""
+    """Return all metrics in Prometheus' text format; those of HTTP are sums over all workers."""
     return Response(generate_latest(services_of(request).metrics), media_type=CONTENT_TYPE_LATEST)

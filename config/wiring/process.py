@@ -39,6 +39,7 @@ from config.wiring.collector_process import TIMERS, collecting_side
 from config.wiring.core import Core, open_core
 from config.wiring.customers import customers_of, schedule_customers
 from config.wiring.serving import HttpServer, build_api
+from config.wiring.shared_figures import SharedFigures
 from config.wiring.telemetry import Telemetry, open_telemetry
 from config.wiring.telling import telling_figures
 from config.wiring.trusting import schedule_trust, watch_policy
@@ -104,9 +105,12 @@ def build_process(
         parts += _collecting(process)
     if Shape.ANALYTICS in shape:
         parts += _analysing(process)
+    several = shape is Shape.API and listener is None and settings.api.workers > 1
+    if several:
+        parts.append(NamedPart("shared figures", lambda: None, SharedFigures().close))
     if Shape.API in shape:
         parts += _serving(process, sign_in_hint, listener)
-    if shape is Shape.API and listener is None and settings.api.workers > 1 and process.http is not None:
+    if several and process.http is not None:
         pool = WorkerPool(settings.api.workers - 1, settings, process.http.listener, serve_worker)
         parts.append(NamedPart("API workers", pool.start, pool.stop))
     parts.append(NamedPart(TIMERS, supervisor.start, supervisor.stop))

@@ -26,6 +26,7 @@ from config.wiring.core import Core, open_lock
 from config.wiring.customers import customers_of
 from config.wiring.dead_letters import DeadLetterDesk
 from config.wiring.exchanging import build_exchange
+from config.wiring.shared_figures import figures_folder
 from config.wiring.telemetry import Telemetry
 from crm_core.billing.services import build_money
 from crm_core.domain.errors import InvalidConfiguration
@@ -113,6 +114,7 @@ def _api_settings(
         private_webhooks=settings.notices.private_webhooks,
         oidc=OidcSettings(**settings.oidc.model_dump()) if settings.oidc.issuer else None,
         tenant=TenantId(settings.general.tenant),
+        figures_folder=figures_folder() if settings.api.workers > 1 else "",
         sign_in_hint=sign_in_hint,
     )
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -110,25 +111,56 @@ def until(condition, seconds=60.0):
         time.sleep(0.1)
 
 
-@pytest.mark.heavy
-def test_several_processes_serve_one_port_and_a_dead_one_is_replaced(tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+@contextmanager
+def two_workers(folder, port):
+    """Run `drumbeat api` with two workers; yield its process once both are there."""
     environment = os.environ | {
-        "DRUMBEAT_GENERAL_DATA_DIR": str(tmp_path),
+        "DRUMBEAT_GENERAL_DATA_DIR": str(folder),
         "DRUMBEAT_API_WORKERS": "2",
         "DRUMBEAT_API_PORT": str(port),
     }
     process = subprocess.Popen([sys.executable, "drumbeat.py", "api"], cwd=ROOT, env=environment)
     try:
         until(lambda: answered(port) and len(children(process.pid)) == 1)
+        yield process
+    finally:
+        process.terminate()
+        assert process.wait(40) == 0
+
+
+@pytest.mark.heavy
+def test_several_processes_serve_one_port_and_a_dead_one_is_replaced(tmp_path, free_port):
+    port = free_port()
+    with two_workers(tmp_path, port) as process:
         (worker,) = children(process.pid)
         os.kill(worker, signal.SIGKILL)
         until(lambda: len(children(process.pid) - {worker}) == 1)
         assert answered(port)
         (worker,) = children(process.pid) - {worker}
-    finally:
-        process.terminate()
-        assert process.wait(40) == 0
     assert not Path(f"/proc/{worker}").exists()
     assert not answered(port)
+
+
+def health_checks(port):
+    """Return how many checks of health the worker that happens to answer knows of."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+        told = answer.read().decode()
+    line = next(
+        row
+        for row in told.splitlines()
+        if row.startswith("drumbeat_http_requests_total{") and "/healthz" in row
+    )
+    return float(line.split()[-1])
+
+
+@pytest.mark.heavy
+def test_whichever_worker_is_asked_tells_the_figures_of_both(tmp_path, free_port):
+    port = free_port()
+    with two_workers(tmp_path, port) as process:
+        before = health_checks(port)
+        assert all(answered(port) for _ in range(40))
+        until(lambda: health_checks(port) == before + 40)  # an answer is counted after it was sent
+        assert {health_checks(port) for _ in range(20)} == {before + 40}
+        (worker,) = children(process.pid)
+        os.kill(worker, signal.SIGKILL)
+        assert health_checks(port) >= before + 40  # what it counted stays
