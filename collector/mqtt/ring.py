@@ -1,9 +1,11 @@
 """The edge agent's memory: readings that no mark covers yet, durable, bounded, oldest first out when it is full.
 
 One SQLite file; its boot id lives as long as the file, so a restart of the agent goes on counting. A record carries a
-checksum; a torn one is skipped and counted, and its number is given up.
+checksum; a torn one is skipped and counted, and its number is given up. A file that is older than what was sent from it
+(a restored image, a disk that lied about writing) is noticed by the first mark, and numbering goes on behind it.
 """
 
+import logging
 import secrets
 import sqlite3
 import threading
@@ -19,7 +21,7 @@ import msgspec
 from collector.stores.sqlite_schema import connect, migrate
 from crm_core.domain.errors import StoreUnavailable
 from crm_core.domain.telemetry import DeviceReading
-from crm_core.domain.wire import encode_reading
+from crm_core.domain.wire import decode_reading, encode_reading
 
 _SCHEMA: Final = (
     (
@@ -33,6 +35,10 @@ _SCHEMA: Final = (
 )
 #: 500 devices every 5 minutes for 72 hours are 432,000 readings, of about 700 bytes each.
 DEFAULT_CAPACITY: Final = 1_000_000
+#: How far behind a mark numbers may have arrived out of order.
+_OUT_OF_ORDER: Final = 10_000
+_MAX_SEQ: Final = 2**53
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +65,9 @@ class EdgeRing:
             if db.execute("SELECT 1 FROM life").fetchone() is None:
                 db.execute("INSERT INTO life VALUES (?, 0, 0)", (secrets.token_hex(8),))
             (self.boot_id,) = db.execute("SELECT boot_id FROM life").fetchone()
-            (count,) = db.execute("SELECT count(*) FROM reading").fetchone()
+            (count, last) = db.execute("SELECT count(*), coalesce(max(id), 0) FROM reading").fetchone()
         self._count = int(count)
+        self._found_up_to = int(last)  # records above it are of this process
 
     def append(self, readings: Sequence[DeviceReading]) -> None:
         """Keep readings, numbered by device; durable on return. A full ring sheds its oldest first."""
@@ -104,9 +111,12 @@ class EdgeRing:
 
     def cover(self, device_id: str, boot_id: str, seq: int) -> Sequence[int]:
         """Forget what a mark of this ring's boot covers; return the record ids."""
-        if boot_id != self.boot_id:
+        if boot_id != self.boot_id or seq > _MAX_SEQ:
             return ()
         with self._transaction() as db:
+            known = db.execute("SELECT last_seq FROM device WHERE device_id = ?", (device_id,)).fetchone()
+            if known is None or seq > known[0]:
+                self._go_on_behind(db, device_id, seq)
             gone = db.execute(
                 "DELETE FROM reading WHERE device_id = ? AND seq <= ? RETURNING id", (device_id, seq)
             ).fetchall()
@@ -132,6 +142,31 @@ class EdgeRing:
         ).rowcount
         db.execute("UPDATE life SET shed = shed + ?", (gone,))
         return int(gone)
+
+    def _go_on_behind(self, db: sqlite3.Connection, device_id: str, mark: int) -> None:
+        """Go on behind a mark that this file never reached: under lower numbers new readings would pass for repeats.
+
+        What this process has kept gets new numbers; what the file held before it started is what the mark covers.
+        """
+        _log.warning(
+            "the ring is older than what %s sent from it: its numbers go on behind %d", device_id, mark
+        )
+        rows = db.execute(
+            "SELECT id, crc, body FROM reading WHERE device_id = ? AND id > ? ORDER BY id",
+            (device_id, self._found_up_to),
+        ).fetchall()
+        seq = mark + _OUT_OF_ORDER
+        for record_id, crc, body in rows:
+            if zlib.crc32(body) != crc:
+                continue
+            seq += 1
+            numbered = msgspec.structs.replace(decode_reading(zlib.decompress(body)), seq=seq)
+            packed = zlib.compress(encode_reading(numbered))
+            db.execute(
+                "UPDATE reading SET seq = ?, crc = ?, body = ? WHERE id = ?",
+                (seq, zlib.crc32(packed), packed, record_id),
+            )
+        db.execute("INSERT OR REPLACE INTO device (device_id, last_seq) VALUES (?, ?)", (device_id, seq))
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -105,6 +105,30 @@ def test_what_was_kept_without_a_network_arrives_later(port: int, store: MoodySt
     assert store.stats(TENANT).readings == 300
 
 
+def test_a_ring_from_an_older_image_loses_nothing_new(port: int, store: MoodyStore, tmp_path: Path) -> None:
+    """Numbers 6 to 20 were sent and covered, then the disk goes back to 5: what is read now must not pass for repeats."""
+    file, listener = tmp_path / "ring.sqlite", make_listener(port, store)
+    listener.start()
+    listener.connection.wait_connected(20)
+
+    def live(*minutes: int) -> None:
+        ring = EdgeRing(file)
+        agent = make_agent(ring, port, resend_seconds=0.2)
+        agent.start()
+        agent.offer([reading("d1", minutes=minute, pages=1000 + minute) for minute in minutes])
+        wait_until_empty(ring)
+        agent.stop()
+        ring.close()
+
+    live(*range(5))
+    image = file.read_bytes()
+    live(*range(5, 20))
+    file.write_bytes(image)
+    live(*range(20, 25))
+    listener.stop()
+    assert len(store.readings(TENANT, DeviceId("d1"), *FAR)) == 25
+
+
 def test_what_a_broker_took_before_anybody_listened_comes_again(store: MoodyStore, tmp_path: Path) -> None:
     """A broker acknowledges what nobody has subscribed to yet and drops it; the agent does not believe it."""
     broker = EmbeddedBroker(port=0)
