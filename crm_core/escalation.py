@@ -6,9 +6,10 @@ a ticket and each step.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Final
 
 from crm_core.domain.identity import TenantId, TicketId, ticket_number
@@ -24,10 +25,10 @@ from crm_core.domain.service import (
     TicketState,
     User,
 )
-from crm_core.domain.sla import EscalationStep, Promise
+from crm_core.domain.sla import BusinessCalendar, EscalationStep, Promise
 from crm_core.notices.addressing import Addressing
 from crm_core.ports import Changes, Clock, TicketFilter, Timer, UnitOfWork, UnitOfWorkFactory
-from crm_core.sla import due_instant, recomputed
+from crm_core.sla import Pause, due_instant, recomputed
 from crm_core.ticket_states import MACHINE, PAUSING, pauses_of
 
 WAKE: Final = "escalation"  # the name under which the timer wakes this work
@@ -57,19 +58,23 @@ class EscalationReport:
 def moments(clock: SlaClock, ticket: Ticket, sla: SlaPolicy) -> dict[EscalationStep, datetime]:
     """Return when each step of an open clock is reached. Pure; business time and pauses count as for the due time."""
     calendar, pauses = sla.calendar_named(clock.calendar), pauses_of(ticket)
-    return {
-        step: due_instant(
-            calendar,
-            clock.started_at,
-            Promise(
-                kind=clock.kind,
-                duration=timedelta(seconds=clock.duration_seconds * share),
-                business_hours=clock.business_hours,
-            ),
-            pauses,
-        )
-        for step, share in sla.escalation.items()
-    }
+    return {step: _moment(calendar, clock, share, pauses) for step, share in sla.escalation.items()}
+
+
+def _moment(calendar: BusinessCalendar, clock: SlaClock, share: float, pauses: tuple[Pause, ...]) -> datetime:
+    duration = timedelta(seconds=clock.duration_seconds * share)
+    promise = Promise(kind=clock.kind, duration=duration, business_hours=clock.business_hours)
+    return due_instant(calendar, clock.started_at, promise, pauses)
+
+
+def untold(
+    clock: SlaClock, ticket: Ticket, sla: SlaPolicy, told: ToldSteps
+) -> Iterator[tuple[EscalationStep, datetime]]:
+    """Yield the steps of an open clock that nobody was told of with their moments, the earliest first. Pure."""
+    calendar, pauses = sla.calendar_named(clock.calendar), pauses_of(ticket)
+    for share, step in sorted((share, step) for step, share in sla.escalation.items()):
+        if (clock.kind, step) not in told:
+            yield step, _moment(calendar, clock, share, pauses)
 
 
 def running(ticket: Ticket) -> tuple[SlaClock, ...]:
@@ -96,7 +101,8 @@ class EscalationSchedule:
 
     def __call__(self, uow: UnitOfWork, changes: Changes) -> None:
         """Schedule the tickets that a transaction wrote."""
-        self.schedule(uow, changes.tickets.values())
+        if changes.tickets:
+            self.schedule(uow, changes.tickets.values())
 
     def schedule(self, uow: UnitOfWork, tickets: Iterable[Ticket]) -> None:
         """Keep the next step of each ticket, or that it has none; what was told is read for all tickets at once."""
@@ -109,13 +115,14 @@ class EscalationSchedule:
             uow.notices.schedule_escalations(tenant, due)
 
     def _next_at(self, ticket: Ticket, told: ToldSteps) -> datetime | None:
-        ahead = [
-            at
-            for clock in running(ticket)
-            for step, at in moments(clock, ticket, self._policy.sla).items()
-            if (clock.kind, step) not in told
-        ]
-        return min(ahead, default=None)
+        return min(
+            (
+                at
+                for clock in running(ticket)
+                for _, at in islice(untold(clock, ticket, self._policy.sla, told), 1)
+            ),
+            default=None,
+        )
 
 
 class Escalation:
@@ -196,9 +203,10 @@ class Escalation:
         ticket = uow.tickets.get(tenant, ticket_id)
         told = uow.notices.told_steps(tenant, [ticket_id]).get(ticket_id, ())
         for clock in running(ticket):
-            for step, at in moments(clock, ticket, self._policy.sla).items():
-                if at <= now and (clock.kind, step) not in told:
-                    report.told += self._tell_step(uow, ticket, clock, step, at, now)
+            for step, at in untold(clock, ticket, self._policy.sla, told):
+                if at > now:
+                    break
+                report.told += self._tell_step(uow, ticket, clock, step, at, now)
         return ticket
 
     def _tell_step(

@@ -8,6 +8,7 @@ what is reserved there.
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, NewType
 
 from crm_core.domain.errors import InvalidValue
@@ -61,6 +62,7 @@ def parse_place(text: str) -> PlaceKey:
         ) from None
 
 
+@lru_cache(maxsize=4096)  # asked for each balance of each look at the books
 def kind_of_place(place: PlaceKey) -> PlaceKind:
     """Return the kind of a place."""
     return PlaceKind(place.partition(":")[0])

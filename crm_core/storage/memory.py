@@ -302,6 +302,8 @@ class _State:
         self.billing = MemoryBillingRepository(self.journal)
         self.trust = MemoryTrustRepository(self.journal)
         self.quality = MemoryQualityRepository(self.journal)
+        own = {"lock", "journal", "changes"}
+        self.repositories = {name: each for name, each in vars(self).items() if name not in own}
 
 
 class MemoryUnitOfWork:
@@ -332,27 +334,7 @@ class MemoryUnitOfWork:
     def __init__(self, state: _State, listeners: Sequence[CommitListener] = ()) -> None:
         self._state = state
         self._listeners = listeners
-        self.customers = state.customers
-        self.sites = state.sites
-        self.contracts = state.contracts
-        self.devices = state.devices
-        self.technicians = state.technicians
-        self.tickets = state.tickets
-        self.work_orders = state.work_orders
-        self.signals = state.signals
-        self.incidents = state.incidents
-        self.forecasts = state.forecasts
-        self.users = state.users
-        self.leases = state.leases
-        self.accounts = state.accounts
-        self.stock = state.stock
-        self.notices = state.notices
-        self.fieldwork = state.fieldwork
-        self.relations = state.relations
-        self.agreements = state.agreements
-        self.billing = state.billing
-        self.trust = state.trust
-        self.quality = state.quality
+        vars(self).update(state.repositories)
 
     def __enter__(self) -> Self:
         self._state.lock.acquire()

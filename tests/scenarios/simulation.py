@@ -75,7 +75,8 @@ class Simulation(Promises):
         self.telling: Telling | None = None
         if telling or (telling is None and seed % 4 == 0):
             self.telling = Telling(seed, self.store, self._crashing, self.clock, self._at)
-        self._checked = {}
+        self.latest = {}
+        self._checked, self._open, self._news = {}, {}, True
         self._set_up()
 
     def _crashing(self) -> Any:
@@ -92,6 +93,7 @@ class Simulation(Promises):
 
     def _set_up(self) -> None:
         self.store.on_commit(VisitParts(self.clock))
+        self.store.on_commit(self.note)
         with self.store() as uow:
             uow.customers.save(a_customer())
             uow.sites.save(a_site())
@@ -155,6 +157,7 @@ class Simulation(Promises):
             return
         fault.start = self.clock.now()
         self.faults.append(fault)
+        self.latest[f"{fault.device_id}:{fault.cause}"] = fault
         self.active[fault.device_id][fault.cause] = fault
         if fault.lasts is not None:
             self._at(self.clock.now() + fault.lasts, "over", fault)

@@ -1,6 +1,6 @@
 """What the service desk promises, as checks over a simulation: at every tick, and for each fault over the whole run."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from typing import Any
 from crm_core.domain.errors import Conflict, DrumbeatError
 from crm_core.domain.service import OPEN_STATES, ClockKind, Ticket, TicketLevel, TicketState
 from crm_core.domain.stock import is_external
-from crm_core.ports import TicketFilter, UnitOfWorkFactory
+from crm_core.ports import Changes, TicketFilter, UnitOfWorkFactory
 from crm_core.sla import recomputed
 from crm_core.ticket_states import PAUSING, Move, last_event, pauses_of
 from tests.builders import TENANT, ManualClock
@@ -81,8 +81,11 @@ class Promises:
     clock: ManualClock
     store: UnitOfWorkFactory
     faults: list[Fault]
+    latest: dict[str, Fault]  # of each device and cause
     active: dict[str, dict[str, Fault]]
     end: datetime
+    _news: bool
+    _open: dict[str, Ticket]  # by what they are about, as of the last look
     _checked: dict[int, Ticket]
     _agenda: list[tuple[datetime, int, str, Any]]
 
@@ -97,25 +100,31 @@ class Promises:
     def check(self) -> None:
         """State what must hold at any time."""
         now = self.clock.now()
+        if self._news:
+            self._look_at_tickets()
+        for key, fault in self.latest.items():
+            if fault.end is None and now - fault.start > COVERED_WITHIN:
+                self._check_covered(fault, self._open.get(key))
+            elif fault.end is not None and key in self._open and now - fault.end > GONE_WITHIN:
+                self._check_gone(self._open[key])
+        self._check_stock()
+
+    def _look_at_tickets(self) -> None:
+        """Read all tickets from the store; without a commit that changed one they say what they said."""
+        self._news = False
         tickets = self.tickets()
         open_ones = [ticket for ticket in tickets if ticket.state in OPEN_STATES]
-        keys = [ticket.dedup_key for ticket in open_ones]
-        if len(keys) != len(set(keys)):
+        self._open = {ticket.dedup_key: ticket for ticket in open_ones}
+        if len(open_ones) != len(self._open):
             raise Broken("two open tickets for one cause")
-        by_key = dict(zip(keys, open_ones, strict=True))
-        latest = {f"{fault.device_id}:{fault.cause}": fault for fault in self.faults}
-        for key, fault in latest.items():
-            if fault.end is None and now - fault.start > COVERED_WITHIN:
-                self._check_covered(fault, by_key.get(key))
-            elif fault.end is not None and now - fault.end > GONE_WITHIN:
-                self._check_gone(by_key.get(key))
         for ticket in tickets:
-            if (
-                self._checked.get(ticket.ticket_id) is not ticket
-            ):  # entities are frozen: the same one says the same
+            if self._checked.get(ticket.ticket_id) is not ticket:  # frozen: the same one says the same
                 self._check_ticket(ticket)
                 self._checked[ticket.ticket_id] = ticket
-        self._check_stock()
+
+    def note(self, _uow: object, changes: Changes) -> None:
+        """Hear of what a transaction is about to change (a commit listener)."""
+        self._news = self._news or bool(changes.tickets)
 
     def _check_stock(self) -> None:
         """State that books balance, that nothing owes, and that what is reserved is what was promised."""
@@ -124,8 +133,11 @@ class Promises:
             promises = uow.stock.reservations(TENANT)
         if sum(row.quantity for row in rows):
             raise Broken("the books of stock do not balance")
+        promised = Counter[str]()
+        for each in promises:
+            promised[each.place] += each.quantity
         for row in rows:
-            if row.reserved != sum(each.quantity for each in promises if each.place == row.place):
+            if row.reserved != promised[row.place]:
                 raise Broken("what is reserved differs from the promises")
             if not is_external(row.place) and row.quantity < row.reserved:
                 raise Broken(f"{row.place} holds less than nothing, or less than is promised")
@@ -152,9 +164,9 @@ class Promises:
         if ticket.state is TicketState.RESOLVED_UNVERIFIED and now - ticket.changed_at > GONE_WITHIN:
             raise Broken("a failed repair was not noticed")
 
-    def _check_gone(self, ticket: Ticket | None) -> None:
+    def _check_gone(self, ticket: Ticket) -> None:
         idle = {TicketState.NEW, TicketState.HELD, TicketState.TRIAGED, TicketState.SCHEDULED}
-        if ticket is None or self.clock.now() - ticket.changed_at < GONE_WITHIN:
+        if self.clock.now() - ticket.changed_at < GONE_WITHIN:
             return
         if ticket.state in idle | {TicketState.RESOLVED_UNVERIFIED}:
             raise Broken(f"the cause is gone and the ticket is still {ticket.state}")

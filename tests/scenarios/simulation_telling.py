@@ -26,7 +26,7 @@ from crm_core.notices.delivery import Deliverer
 from crm_core.ports import Changes, UnitOfWork, UnitOfWorkFactory
 from crm_core.sla import due_instant
 from crm_core.storage.memory import MemoryUnitOfWorkFactory
-from crm_core.ticket_states import pauses_of
+from crm_core.ticket_states import Move, last_event, pauses_of
 from tests.builders import TENANT, ManualClock, a_customer, a_technician
 from tests.scenarios.simulation_checks import POLICY, Broken, Crash
 
@@ -216,7 +216,8 @@ class Telling:
             if any(pause.start < note.told_at < pause.end for pause in pauses_of(ticket)):
                 raise Broken(f"{note.step} of {note.clock} was told while the customer was waited for")
         told = {(note.clock, note.step) for note in steps}
-        for clock in ticket.clocks:
+        was_held = last_event(ticket, Move.SUPPRESS) is not None and last_event(ticket, Move.RELEASE) is None
+        for clock in () if was_held else ticket.clocks:  # those of a held ticket begin with its release
             until = clock.met_at or (end if clock in running(ticket) else ticket.raised_at)
             for step, at in moments(clock, ticket, POLICY.sla).items():
                 if at < until - LATE and ticket.changed_at < end - LATE and (clock.kind, step) not in told:

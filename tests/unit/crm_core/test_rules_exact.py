@@ -238,7 +238,7 @@ def test_what_people_decided(uow, state, actors, since, decided):
     )
     ticket = uow.tickets.open_unless_covered(a_ticket(state=state, events=events))
     track = a_track(ticket_id=ticket.ticket_id, last_seen=T0 + since)
-    assert was_decided(uow, track, HOUR) is decided
+    assert was_decided(uow, track, HOUR, timedelta(days=90)) is decided
     assert was_decided(uow, replace(track, ticket_id=None), HOUR) is False
 
 
