@@ -41,7 +41,7 @@ class SqlAccountsRepository:
 
     def last_sign_ins(self, tenant: TenantId) -> Mapping[str, datetime]:
         query = select(sign_ins.c.user_id, sign_ins.c.at).where(sign_ins.c.tenant == tenant)
-        return dict(self._connection.execute(query).tuples().all())
+        return {row.user_id: row.at for row in self._connection.execute(query)}
 
     def add_alarm(self, alarm: SignInAlarm) -> SignInAlarm:
         row = row_of(alarm)
