@@ -224,7 +224,7 @@ def test_any_supply_is_covered_only_by_an_open_supply_ticket_of_the_same_device(
     ("state", "actors", "since", "decided"),
     [
         (TicketState.CANCELLED, (MACHINE, "li"), HOUR, True),
-        (TicketState.MERGED, ("li", MACHINE), HOUR, False),  # a campaign took it over
+        (TicketState.MERGED, ("li", "li", MACHINE), HOUR, False),  # a campaign took it over
         (TicketState.RESOLVED, ("li",), HOUR - MINUTE, True),
         (TicketState.RESOLVED, ("li",), HOUR, False),
         (TicketState.CLOSED, ("li",), MINUTE, False),
@@ -239,7 +239,7 @@ def test_what_people_decided(uow, state, actors, since, decided):
     ticket = uow.tickets.open_unless_covered(a_ticket(state=state, events=events))
     track = a_track(ticket_id=ticket.ticket_id, last_seen=T0 + since)
     assert was_decided(uow, track, HOUR, timedelta(days=90)) is decided
-    assert was_decided(uow, replace(track, ticket_id=None), HOUR) is False
+    assert was_decided(uow, replace(track, ticket_id=None), HOUR, timedelta(days=90)) is False
 
 
 def test_a_ticket_takes_only_news_and_only_so_many():
