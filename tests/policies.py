@@ -125,6 +125,23 @@ def a_quality_policy() -> QualityPolicy:
     )
 
 
+def a_dispatch_policy() -> DispatchPolicy:
+    """Return minutes on site by kind, 25 km/h and the firm's hours."""
+    return DispatchPolicy(
+        minutes_on_site={
+            "supply": 15,
+            "repair": 60,
+            "installation": 90,
+            "removal": 45,
+            "inspection": 25,
+            "maintenance": 40,
+        },
+        travel_speed_kmh=25,
+        day_starts_minutes=540,
+        day_ends_minutes=1080,
+    )
+
+
 def a_policy(triage: TriagePolicy | None = None, calendar: BusinessCalendar | None = None) -> PolicyBook:
     """Return the rental firm's figures: 30 min / 1 h / 2 h first response, 8 h / 24 h / 48 h restore."""
     return PolicyBook(
@@ -180,19 +197,7 @@ def a_policy(triage: TriagePolicy | None = None, calendar: BusinessCalendar | No
             breakdown_cost=800,
             visit_cost=280,
         ),
-        dispatch=DispatchPolicy(
-            minutes_on_site={
-                "supply": 15,
-                "repair": 60,
-                "installation": 90,
-                "removal": 45,
-                "inspection": 25,
-                "maintenance": 40,
-            },
-            travel_speed_kmh=25,
-            day_starts_minutes=540,
-            day_ends_minutes=1080,
-        ),
+        dispatch=a_dispatch_policy(),
         stock=a_stock_policy(),
         notices=a_notices_policy(),
         fieldwork=a_fieldwork_policy(),
