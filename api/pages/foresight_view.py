@@ -170,7 +170,9 @@ def ticket_forecast(uow: UnitOfWork, ticket: Ticket, words: Words) -> dict[str, 
     if isinstance(risk, int | float):
         said = words.messages.text(words.language, "foresight.ticket_chance_value", percent=f"{risk:g}")
         rows.append((_say(words, "ticket_chance"), said))
-    origin = origin_words(words, basis, float(age) if isinstance(age, int | float) else None, model)
+    told = detail.get("as_of")
+    as_of = date.fromisoformat(told) if isinstance(told, str) else ticket.raised_at.date()
+    origin = origin_words(words, basis, float(age) if isinstance(age, int | float) else None, model, as_of)
     rows.append((_say(words, "ticket_origin"), origin))
     return {"rows": rows, "reasons": _present_reasons(uow, ticket, words)}
 

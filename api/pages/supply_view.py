@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
 from markupsafe import Markup
@@ -209,14 +210,15 @@ def basis_of(words: Words, forecast: SupplyForecast | None) -> str | None:
 
 def origin_of(words: Words, origin: Provenance) -> str:
     """Return what a forecast rests on, how old its data is and which model made it."""
-    return origin_words(words, origin.basis.value, origin.age_of_data_days, origin.model)
+    return origin_words(words, origin.basis.value, origin.age_of_data_days, origin.model, origin.as_of)
 
 
-def origin_words(words: Words, basis: str, age_days: float | None, model: str) -> str:
-    """Return the same from single facts, as a ticket keeps them."""
+def origin_words(words: Words, basis: str, age_days: float | None, model: str, as_of: date) -> str:
+    """Return the same from single facts, as a ticket keeps them; the age is that on the day of the forecast, which is named."""
     said = words.t(f"basis.{basis}")
     if age_days is not None:
-        said = words.t("basis.with_age", basis=said, age=words.formats.number(max(age_days, 0.0), 1))
+        age = words.formats.number(max(age_days, 0.0), 1)
+        said = words.t("basis.with_age", basis=said, age=age, day=words.formats.day(as_of))
     return words.messages.text(words.language, "foresight.made_by", basis=said, model=model)
 
 
