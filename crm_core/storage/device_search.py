@@ -1,5 +1,6 @@
 """Which devices a filter has, as conditions of a query and as a test of one in memory; and where devices stood when."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -71,6 +72,11 @@ def fits(bundle: DeviceBundle, which: DeviceFilter) -> bool:
         and (which.owner_states is None or device.owner_state in which.owner_states)
         and (not which.q or which.q.lower() in _text_of(bundle))
     )
+
+
+def fitting(bundles: Iterable[DeviceBundle], which: DeviceFilter) -> list[DeviceBundle]:
+    """Return the devices of the filter."""
+    return [each for each in bundles if fits(each, which)]
 
 
 def _text_of(bundle: DeviceBundle) -> str:

@@ -15,7 +15,7 @@ from crm_core.domain.service import (
     WorkOrderState,
 )
 from crm_core.ports import Changes, DeviceFilter, DevicePlace, FleetRow, TicketFilter, WorkOrderFilter
-from crm_core.storage.device_search import fits, fleet_row
+from crm_core.storage.device_search import fitting, fleet_row
 
 Entity = TypeVar("Entity")
 Key = tuple[Any, ...]
@@ -155,17 +155,14 @@ class MemoryDevices(MemoryRepository[Device]):
         return [self.bundle(tenant, device.device_id) for device in self.all(tenant)]
 
     def search(self, tenant: TenantId, which: DeviceFilter) -> Sequence[DeviceBundle]:
-        found = [each for each in self._fitting(tenant, which) if each.device.device_id > which.after]
+        found = [each for each in fitting(self.bundles(tenant), which) if each.device.device_id > which.after]
         return sorted(found, key=lambda each: each.device.device_id)[: which.limit]
 
     def matching(self, tenant: TenantId, which: DeviceFilter) -> int:
-        return len(self._fitting(tenant, which))
+        return len(fitting(self.bundles(tenant), which))
 
     def fleet(self, tenant: TenantId, which: DeviceFilter, registered_by: datetime) -> Sequence[FleetRow]:
-        return [fleet_row(each.device, registered_by) for each in self._fitting(tenant, which)]
-
-    def _fitting(self, tenant: TenantId, which: DeviceFilter) -> list[DeviceBundle]:
-        return [each for each in self.bundles(tenant) if fits(each, which)]
+        return [fleet_row(each.device, registered_by) for each in fitting(self.bundles(tenant), which)]
 
     def number_of_model(self, tenant: TenantId, model_id: str) -> int:
         return self.matching(tenant, DeviceFilter(model_id=model_id))
@@ -367,12 +364,10 @@ class MemoryWorkOrders(MemoryVersioned[WorkOrder]):
         return self._changes.note_order(made)
 
     def list(self, tenant: TenantId, which: WorkOrderFilter) -> Sequence[WorkOrder]:
-        states = which.states
-        rows = (
-            list(self._newest_first(tenant))
-            if states is None
-            else [each for state in states for each in self._table.by("state", (tenant, state))]
-        )
+        if which.states is None:
+            rows = list(self._newest_first(tenant))
+        else:
+            rows = [each for state in which.states for each in self._table.by("state", (tenant, state))]
         found = sorted(rows, key=lambda each: -each.work_order_id)
         return [each for each in found if self._fits(each, which)][: which.limit]
 

@@ -38,7 +38,7 @@ def test_library_with_a_known_hole_is_named_with_its_advisory(version, hole):
 
 def test_list_that_nobody_has_looked_through_for_long_says_so():
     (found,) = verdicts({}, date(2027, 9, 1))
-    assert found == (Verdict.WARNING, "the list of known holes is of 2026-11-22")
+    assert found == (Verdict.WARNING, "the list of known holes is of 2026-11-23")
 
 
 def test_this_installation_has_no_known_hole():
