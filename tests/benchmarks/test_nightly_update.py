@@ -3,7 +3,9 @@
 `make bench` runs 5,000 devices; `make soak` 100,000, the figure of docs/benchmarks.md (bar: 60 s end to end on one core).
 """
 
+import resource
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -53,8 +55,19 @@ def _reading(number: int, day: int) -> Landing:
     )  # fmt: skip
 
 
-def _night(folder: Path, devices: int) -> tuple[float, float, int]:
-    """Return seconds by the clock and of CPU of a night with one new day, and how many forecasts it saved."""
+@dataclass(frozen=True, slots=True)
+class _Night:
+    """Seconds by the clock and of CPU of a night with one new day, what it saved, and the night after a restart."""
+
+    wall: float
+    processor: float
+    forecasts: int
+    restart_processor: float
+    kept_bytes: int
+
+
+def _night(folder: Path, devices: int) -> _Night:
+    """Measure a night with one new day, and the same night by a process that has just started."""
     clock = VirtualClock(_SINCE + timedelta(days=_DAYS))
     store = SqliteTelemetryStore(folder / "telemetry.db", clock, devices_in_mind=devices)
     for day in range(_DAYS):
@@ -71,16 +84,26 @@ def _night(folder: Path, devices: int) -> tuple[float, float, int]:
             )
         uow.commit()
     policy = policy_on(load_policies(), _SINCE.date()).book
-    forecaster = Forecaster(store, uow_factory, catalogue, policy, clock, folder / "models")
     settle_garbage_collection()  # as in every process that forecasts
     last = _SINCE.date() + timedelta(days=_DAYS - 1)
+
+    def process() -> Forecaster:
+        return Forecaster(store, uow_factory, catalogue, policy, clock, folder / "models")
+
     with threadpool_limits(1):
+        forecaster = process()
         forecaster.run(DEFAULT_TENANT, last - timedelta(days=1))
         wall, processor = time.monotonic(), time.process_time()
         report = forecaster.run(DEFAULT_TENANT, last)
+        wall, processor = time.monotonic() - wall, time.process_time() - processor
+        restarted = time.process_time()
+        again = process().run(DEFAULT_TENANT, last)
+        restarted = time.process_time() - restarted
     store.close()
     assert report.new_days == 1
-    return time.monotonic() - wall, time.process_time() - processor, report.forecasts
+    assert (again.new_days, again.walked_because) == (0, None)  # the kept state fits
+    kept = (folder / "models" / DEFAULT_TENANT / "state.bin").stat().st_size
+    return _Night(wall, processor, report.forecasts, restarted, kept)
 
 
 @pytest.mark.parametrize("devices", [
@@ -89,10 +112,14 @@ def _night(folder: Path, devices: int) -> tuple[float, float, int]:
 def test_a_night_takes_new_days_only(
     tmp_path: Path, devices: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wall, processor, forecasts = _night(tmp_path, devices)
+    night = _night(tmp_path, devices)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     with capsys.disabled():
         print(
-            f"\na night of {devices} devices: {processor:.1f} s of CPU, {wall:.1f} s by the clock, {forecasts} forecasts saved"
+            f"\na night of {devices} devices: {night.processor:.1f} s of CPU, {night.wall:.1f} s by the clock, "
+            f"{night.forecasts} forecasts saved, {memory:.2f} GB at most; after a restart {night.restart_processor:.1f} s of "
+            f"CPU, {night.kept_bytes / 1e6:.0f} MB kept"
         )
-    assert forecasts >= 3 * devices
-    assert processor < _BAR_SECONDS * max(devices / 100_000, 0.2)
+    assert night.forecasts >= 3 * devices
+    assert night.processor < _BAR_SECONDS * max(devices / 100_000, 0.2)
+    assert memory < 4.0
