@@ -25,6 +25,7 @@ from collector.snmp.engine import (
     SnmpEngine,
     SnmpTarget,
     UsmUser,
+    walk,
 )
 from collector.snmp.poller import Poller, PollTarget
 from collector.snmp.text import decode_text, fold_blanks
@@ -254,9 +255,8 @@ class Searcher:
     async def _mac(self, target: SnmpTarget) -> str | None:
         """Return the first real MAC address of the interfaces table."""
         try:
-            rows = await self._engine.walk(
-                target, [oids.IF_PHYS_ADDRESS], Allowance(requests=4, seconds=2.0), max_rows=16
-            )
+            allowance = Allowance(requests=4, seconds=2.0)
+            rows = await walk(self._engine, target, [oids.IF_PHYS_ADDRESS], allowance, max_rows=16)
         except (DeviceUnreachable, DeviceMisbehaved):
             return None
         for value in rows.values():

@@ -202,23 +202,6 @@ class SnmpEngine(Protocol):
         """Return the values of exact OIDs in one request; those that the device does not have are absent."""
         ...
 
-    async def walk(
-        self,
-        target: SnmpTarget,
-        columns: Sequence[str],
-        allowance: Allowance,
-        *,
-        max_rows: int = MAX_ROWS,
-        per_reply: int = 45,
-    ) -> dict[str, Value]:
-        """Return everything below the columns (prefixes, each with its own subtree).
-
-        A column ends at the first OID that leaves it; one that does not increase ends it, too, and raises
-        `DeviceMisbehaved` when the other columns are read. `per_reply` is how many rows one reply
-        should hold. A failure on the way loses the rows; `walk_into` keeps them.
-        """
-        ...
-
     async def walk_into(
         self,
         found: dict[str, Value],
@@ -229,12 +212,30 @@ class SnmpEngine(Protocol):
         max_rows: int = MAX_ROWS,
         per_reply: int = 45,
     ) -> None:
-        """As `walk`, but put the rows into `found` as they come, so that a failure keeps what was read."""
+        """Put everything below the columns (prefixes, each with its own subtree) into `found` as it comes.
+
+        A column ends at the first OID that leaves it; one that does not increase ends it, too, and raises
+        `DeviceMisbehaved` when the other columns are read. `per_reply` is how many rows one reply
+        should hold. A failure on the way keeps what was read.
+        """
         ...
 
     async def close(self) -> None:
         """Release sockets. The engine cannot be used afterwards."""
         ...
+
+
+async def walk(
+    engine: SnmpEngine,
+    target: SnmpTarget,
+    columns: Sequence[str],
+    allowance: Allowance,
+    max_rows: int = MAX_ROWS,
+) -> dict[str, Value]:
+    """Return everything below the columns; a failure on the way loses it (see `SnmpEngine.walk_into`)."""
+    found: dict[str, Value] = {}
+    await engine.walk_into(found, target, columns, allowance, max_rows=max_rows)
+    return found
 
 
 def is_below(oid: str, prefix: str) -> bool:

@@ -96,20 +96,6 @@ class GufoEngine:
         first = await self._get_many(target, asked[:middle], allowance)
         return {**first, **await self._get_many(target, asked[middle:], allowance)}
 
-    async def walk(
-        self,
-        target: SnmpTarget,
-        columns: Sequence[str],
-        allowance: Allowance,
-        *,
-        max_rows: int = MAX_ROWS,
-        per_reply: int = 45,
-    ) -> dict[str, Value]:
-        """Return everything below the columns (see `SnmpEngine.walk`)."""
-        found: dict[str, Value] = {}
-        await self.walk_into(found, target, columns, allowance, max_rows=max_rows, per_reply=per_reply)
-        return found
-
     async def walk_into(
         self,
         found: dict[str, Value],

@@ -13,6 +13,7 @@ from collector.snmp.engine import (
     RequestTimedOut,
     SnmpTarget,
     UsmUser,
+    walk,
 )
 from collector.snmp.engine_datagram import DatagramEngine
 from collector.snmp.engine_gufo import GufoEngine
@@ -95,7 +96,7 @@ def test_values_come_with_their_types_and_absent_rows_are_absent(engine_class, c
 def test_columns_are_walked_to_their_end_and_no_further(engine_class, credential, server):
     columns = [f"{SUPPLIES}.6", f"{SUPPLIES}.9", f"{SUPPLIES}.8"]
     allowance = Allowance(requests=200)
-    got = run(engine_class, lambda engine: engine.walk(target(server, credential), columns, allowance))
+    got = run(engine_class, lambda engine: walk(engine, target(server, credential), columns, allowance))
     assert len(got) == 120
     assert got[f"{SUPPLIES}.6.1.60"] == b"Toner 60"
     assert got[f"{SUPPLIES}.9.1.2"] == 2
@@ -103,7 +104,7 @@ def test_columns_are_walked_to_their_end_and_no_further(engine_class, credential
 
 def test_a_walk_keeps_its_limit_of_rows(engine_class, server):
     at = target(server, CREDENTIALS["v2c"])
-    got = run(engine_class, lambda engine: engine.walk(at, [f"{SUPPLIES}.6"], Allowance(), max_rows=10))
+    got = run(engine_class, lambda engine: walk(engine, at, [f"{SUPPLIES}.6"], Allowance(), max_rows=10))
     assert len(got) == 10
 
 
