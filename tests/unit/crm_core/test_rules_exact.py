@@ -242,22 +242,6 @@ def test_what_people_decided(uow, state, actors, since, decided):
     assert was_decided(uow, replace(track, ticket_id=None), HOUR, timedelta(days=90)) is False
 
 
-@pytest.mark.parametrize("talk", [Move.DONE, Move.FIX_BY_PHONE])
-def test_a_proposal_that_was_talked_over_rests_to_the_instant(uow, talk):
-    event = TicketEvent(
-        at=T0, actor="li", event=talk.value, from_state=TicketState.NEW, to_state=TicketState.CLOSED
-    )
-    about = {"state": TicketState.CLOSED, "events": (event,)}
-    for category, since, decided in (
-        ("replacement", 90 * DAY - MINUTE, True),
-        ("replacement", 90 * DAY, False),
-        ("part", MINUTE, False),
-    ):
-        ticket = uow.tickets.open_unless_covered(a_ticket(category=category, **about))
-        track = a_track(ticket_id=ticket.ticket_id, last_seen=T0 + since)
-        assert was_decided(uow, track, HOUR, 90 * DAY) is decided, (category, since)
-
-
 def test_a_ticket_takes_only_news_and_only_so_many():
     track = a_track(
         evidence=tuple(

@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm_core.domain.fleet import SnmpAddress, Transport
-from crm_core.domain.service import SignalOrigin, TicketState
+from crm_core.domain.service import SignalOrigin, TicketEvent, TicketState
 from crm_core.domain.telemetry import DeviceState
+from crm_core.raising import rests_until
 from crm_core.servicedesk import Outcome
 from crm_core.silence import heard_since, is_silent, silent_until
+from crm_core.ticket_states import Move
 from tests.builders import (
     T0,
     TENANT,
@@ -18,6 +20,7 @@ from tests.builders import (
     a_device,
     a_life_forecast,
     a_supply_forecast,
+    a_ticket,
 )
 from tests.policies import L2, a_policy
 from tests.unit.crm_core.desk import Desk
@@ -112,6 +115,17 @@ def test_a_talk_that_failed_does_not_rest():
     desk.later(days=1)
     forecast(desk, a_life_forecast(0.86, made_at=desk.clock.now()))
     assert desk.ticket().state is TicketState.ESCALATED
+
+
+@pytest.mark.parametrize("talk", [Move.DONE, Move.FIX_BY_PHONE])
+def test_only_a_proposal_that_was_talked_over_rests(talk):
+    event = TicketEvent(
+        at=T0, actor="li", event=talk.value, from_state=TicketState.NEW, to_state=TicketState.CLOSED
+    )
+    rest = timedelta(days=90)
+    assert rests_until(a_ticket(category="replacement", events=(event,)), rest) == T0 + rest
+    assert rests_until(a_ticket(category="replacement"), rest) is None
+    assert rests_until(a_ticket(category="part", events=(event,)), rest) is None
 
 
 def state(last_seen, device_id="d1"):
