@@ -128,7 +128,7 @@ def test_dispatcher_gives_a_work_order_to_somebody_else(visit):
     page.get_by_role("link", name="Work orders").first.click()
     page.get_by_role("link", name="W-000001").click()
     page.get_by_label("Technician").select_option("zhao")
-    page.get_by_label("Reason").fill("nearer")
+    page.locator("#assign-reason").fill("nearer")
     page.get_by_role("button", name="Assign").click()
     page.get_by_role("link", name="Work orders").first.click()
     assert "Zhao Min" in page.locator("tr", has_text="W-000001").inner_text()

@@ -73,8 +73,9 @@ def test_photo_signature_and_notes_wait_without_network_and_arrive_with_it(visit
     )
 
 
-def files_of(served, order: int) -> list[AttachmentKind]:
-    with served.world.services.read_uow_factory() as uow:
+def files_of(server, order: int) -> list[AttachmentKind]:
+    """Return what the server keeps of an order's files."""
+    with server.world.services.read_uow_factory() as uow:
         rows = uow.fieldwork.attachments.where(DEFAULT_TENANT, work_order_id=order)
     return sorted(each.kind for each in rows)
 
