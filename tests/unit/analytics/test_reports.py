@@ -1,5 +1,6 @@
 """Reports are one well-formed page with all their pictures, and survival curves are right where they can be checked."""
 
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -52,6 +53,13 @@ def test_the_supply_report_counts_tickets_in_time(tmp_path: Path) -> None:
     figures = supply_report(tmp_path / "r.html", table, [(0, 100, 130.5)], 100, days, {})
     assert figures["tickets 3 to 10 days before"] == "100.0 %"
     assert figures["mean error where 30 days or less were left, days"] == "0.00"
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    named = re.findall(r"<h[12]>(.*?)</h|<td>(.*?)</td><td>|<text [^>]*>([^<0-9][^<]*)</text>", page)
+    words = ["".join(groups) for groups in named]
+    assert len(words) > 15
+    assert [
+        each for each in words if " · " not in each
+    ] == []  # everything that a reader meets is in both languages
 
 
 def test_kaplan_meier_of_the_textbook() -> None:
