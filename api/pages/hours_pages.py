@@ -1,6 +1,5 @@
 """The technician's own page of hours: working hours, absences asked for and granted, and what a change moved."""
 
-from collections.abc import Callable
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -9,12 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.access import TECHNICIANS, Principal, services_of
-from api.pages.common import Key, failure_of, renderer_of, words_of
-from api.pages.forms import Form, checked
-from api.pages.roster_steps import clock_text, hours_in, note_absence, set_hours, take_absence_back
+from api.pages.common import Key, renderer_of, words_of
+from api.pages.forms import Form
+from api.pages.roster_steps import changed, clock_text, hours_in, note_absence, set_hours, take_absence_back
 from api.problem import Problem
 from api.roster_lists import changes_in_sight, visible_technician
-from crm_core.domain.errors import Conflict, InvalidValue
 from crm_core.domain.roster import AbsenceKind
 from crm_core.fieldwork.roster import absences_of
 
@@ -32,38 +30,31 @@ def hours_page(request: Request, principal: Own) -> Response:
 @router.post("/hours")
 def change_hours(request: Request, principal: Own, form: Form) -> Response:
     """Set the own hours and show what that moved."""
-    return _changed(request, principal, form, lambda: set_hours(request, principal, form, _me(principal)))
+    return changed(
+        request, principal, form, lambda: set_hours(request, principal, form, _me(principal)), _hours
+    )
 
 
 @router.post("/hours/absences")
 def ask_absence(request: Request, principal: Own, form: Form) -> Response:
     """Report to be ill, or ask for days off."""
-    return _changed(request, principal, form, lambda: note_absence(request, principal, form, _me(principal)))
+    return changed(
+        request, principal, form, lambda: note_absence(request, principal, form, _me(principal)), _hours
+    )
 
 
 @router.post("/hours/absences/{absence_id}/take-back")
 def take_back(request: Request, principal: Own, form: Form, absence_id: Key) -> Response:
     """Be there after all."""
-    return _changed(request, principal, form, lambda: take_absence_back(request, principal, absence_id))
+    return changed(
+        request, principal, form, lambda: take_absence_back(request, principal, absence_id), _hours
+    )
 
 
 def _me(principal: Principal) -> str:
     if principal.technician_id is None:
         raise Problem("not_found")
     return principal.technician_id
-
-
-def _changed(
-    request: Request, principal: Principal, form: dict[str, str], change: Callable[[], object]
-) -> Response:
-    """Make the change and show the page with the new plan, or why it was refused."""
-    checked(form, principal)
-    try:
-        change()
-    except (InvalidValue, Conflict) as error:
-        failure, status = failure_of(request, principal, error)
-        return _hours(request, principal, failure=f"{failure} {error}", status=status)
-    return _hours(request, principal, planned=True)
 
 
 def _hours(

@@ -1,6 +1,5 @@
 """Pages of the team and of regular care: who is away and what that changed, which machines are cared for and when."""
 
-from collections.abc import Callable
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -11,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from api.access import DISPATCHERS, Principal, services_of, visible_bundle
 from api.pages.common import Dispatchers, Key, Office, failure_of, renderer_of, words_of
 from api.pages.forms import Form, checked, count_of
-from api.pages.roster_steps import clock_text, hours_in, note_absence, set_hours, take_absence_back
+from api.pages.roster_steps import changed, clock_text, hours_in, note_absence, set_hours, take_absence_back
 from api.pages.ticket_view import place_of
 from api.problem import Problem
 from api.roster_lists import care_in_sight, changes_in_sight, team_in_sight
@@ -38,7 +37,9 @@ def report_absence(
     request: Request, principal: Dispatchers, form: Form, technician_id: TechnicianKey
 ) -> Response:
     """Note an absence, plan the day again, and show what that changed."""
-    return _changed(request, principal, form, lambda: note_absence(request, principal, form, technician_id))
+    return changed(
+        request, principal, form, lambda: note_absence(request, principal, form, technician_id), _team
+    )
 
 
 @router.post("/team/{technician_id}/hours")
@@ -46,13 +47,15 @@ def change_hours(
     request: Request, principal: Dispatchers, form: Form, technician_id: TechnicianKey
 ) -> Response:
     """Set somebody's hours, plan the day again, and show what that changed."""
-    return _changed(request, principal, form, lambda: set_hours(request, principal, form, technician_id))
+    return changed(
+        request, principal, form, lambda: set_hours(request, principal, form, technician_id), _team
+    )
 
 
 @router.post("/team/absences/{absence_id}/take-back")
 def take_back(request: Request, principal: Dispatchers, form: Form, absence_id: Key) -> Response:
     """Note that somebody is there after all."""
-    return _changed(request, principal, form, lambda: take_absence_back(request, principal, absence_id))
+    return changed(request, principal, form, lambda: take_absence_back(request, principal, absence_id), _team)
 
 
 @router.post("/team/absences/{absence_id}/decision")
@@ -65,20 +68,7 @@ def decide(request: Request, principal: Dispatchers, form: Form, absence_id: Key
             principal.tenant, absence_id, granted=form.get("granted") == "yes", actor=principal.name
         )
 
-    return _changed(request, principal, form, change)
-
-
-def _changed(
-    request: Request, principal: Principal, form: dict[str, str], change: Callable[[], object]
-) -> Response:
-    """Make a change of the roster and show the team with the new plan, or why it was refused."""
-    checked(form, principal)
-    try:
-        change()
-    except (InvalidValue, Conflict) as error:
-        failure, status = failure_of(request, principal, error)
-        return _team(request, principal, failure=f"{failure} {error}", status=status)
-    return _team(request, principal, planned=True)
+    return changed(request, principal, form, change, _team)
 
 
 @router.post("/team/plan")

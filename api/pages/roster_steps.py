@@ -5,14 +5,16 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
+from starlette.responses import Response
 
 from api.access import Principal, services_of
-from api.pages.forms import choice_of, day_of
+from api.pages.common import failure_of
+from api.pages.forms import checked, choice_of, day_of
 from api.pages.supply_view import Words
 from api.roster_lists import own_or_visible
 from api.routes.roster import visible_absence
 from api.services import ApiServices
-from crm_core.domain.errors import InvalidValue
+from crm_core.domain.errors import Conflict, InvalidValue
 from crm_core.domain.identity import TechnicianId
 from crm_core.domain.roster import Absence, AbsenceKind
 from crm_core.domain.service import Role, Technician
@@ -89,3 +91,20 @@ def _days(form: dict[str, str], services: ApiServices) -> tuple[datetime, dateti
     starts = datetime.combine(first, time.min, zone).astimezone(UTC)
     ends = (datetime.combine(last, time.min, zone) + timedelta(days=1)).astimezone(UTC)
     return max(starts, services.clock.now()), ends
+
+
+def changed(
+    request: Request,
+    principal: Principal,
+    form: dict[str, str],
+    change: Callable[[], object],
+    show: Callable[..., Response],
+) -> Response:
+    """Make a change of the roster and `show` the page with the new plan, or with the reason of the refusal."""
+    checked(form, principal)
+    try:
+        change()
+    except (InvalidValue, Conflict) as error:
+        failure, status = failure_of(request, principal, error)
+        return show(request, principal, failure=f"{failure} {error}", status=status)
+    return show(request, principal, planned=True)
