@@ -5,7 +5,7 @@ durable together, so a crash repeats a run without doubling anything. Conditions
 (`cause_tracks`); what a reading says nothing about neither raises nor clears; late signals say nothing new.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -85,16 +85,6 @@ class Triage:
         self._opener = TicketOpener(policy)
         self._explained: dict[TenantId, incidents.Explained] = {}  # of the present run only
         self._watching_since: datetime | None = None
-        self._fence: Callable[[UnitOfWork], None] | None = None
-
-    def fenced_by(self, fence: Callable[[UnitOfWork], None]) -> None:
-        """Let `fence` refuse each transaction of a leader that was replaced meanwhile: nothing of it is kept."""
-        self._fence = fence
-
-    def _commit(self, uow: UnitOfWork) -> None:
-        if self._fence is not None:
-            self._fence(uow)
-        uow.commit()
 
     def run(self, limit: int = 500, tenants: Sequence[TenantId] = (DEFAULT_TENANT,)) -> TriageReport:
         """Take up to `limit` signals from the inbox, then settle what time alone decides; one transaction."""
@@ -112,7 +102,7 @@ class Triage:
             )
             for tenant in dict.fromkeys((*tenants, *(signal.tenant for signal in pending))):
                 self._settle(uow, tenant, now, report)
-            self._commit(uow)
+            uow.commit()
         return report
 
     def run_all(self, limit: int = 500, tenants: Sequence[TenantId] = (DEFAULT_TENANT,)) -> TriageReport:
@@ -145,7 +135,7 @@ class Triage:
                 self._take(uow, signal, now, report)
             self._note_held_back(uow)
             self._settle(uow, tenant, now, report)
-            self._commit(uow)
+            uow.commit()
         return report
 
     def consider_silence(
@@ -186,7 +176,7 @@ class Triage:
             note_absences(uow, tenant, last_seen, now, self._policy.triage)
             self._note_held_back(uow)
             self._settle(uow, tenant, now, report)
-            self._commit(uow)
+            uow.commit()
         return report
 
     def _watches_long_enough(self, now: datetime, expected_every: timedelta) -> bool:

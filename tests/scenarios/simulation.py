@@ -47,7 +47,7 @@ CAUSES = {
 class Simulation(Promises):
     """One run. `devices` at one site, `days` of virtual time, `nodes` that triage in turn.
 
-    With `telling` (unless told, in every fourth seed) people are told too: escalations and notices.
+    With `telling` (unless told, in every eighth seed) people are told too: escalations and notices.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Simulation(Promises):
         self._spoke: dict[str, bool] = {}
         self.end = T0 + timedelta(days=days)
         self.telling: Telling | None = None
-        if telling or (telling is None and seed % 4 == 0):
+        if telling or (telling is None and seed % 8 == 0):
             self.telling = Telling(seed, self.store, self._crashing, self.clock, self._at)
         self.latest = {}
         self._checked, self._open, self._news = {}, {}, True

@@ -33,6 +33,12 @@ def test_thirty_months_of_telling():
         Simulation(seed, telling=True).run()
 
 
+@pytest.mark.soak
+def test_many_months_of_telling():
+    for seed in range(20_000, 20_500):
+        Simulation(seed, telling=True).run()
+
+
 def only_the_last_step_is_waited_for(patch):
     patch.setattr(escalation, "islice", lambda steps, _: [*steps][-1:])
 

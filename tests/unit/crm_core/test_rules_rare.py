@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 
 from crm_core import campaigns, escalation, incidents, triage
-from crm_core.domain.errors import Conflict
 from crm_core.domain.fleet import DeviceBundle
 from crm_core.domain.identity import DeviceId
 from crm_core.domain.service import Incident, IncidentKind, TicketState, WorkOrderState
@@ -29,20 +28,6 @@ def test_a_full_inbox_is_emptied_in_parts():
         uow.commit()
     report = desk.triage.run_all(limit=2)
     assert (report.signals, report.opened) == (3, 3)
-
-
-def test_a_leader_that_was_replaced_keeps_nothing():
-    desk = Desk()
-
-    def refuse(_uow):
-        raise Conflict("another node leads")
-
-    desk.triage.fenced_by(refuse)
-    with pytest.raises(Conflict):
-        desk.see(FUSER)
-    assert desk.tickets() == []
-    desk.triage.fenced_by(lambda _uow: None)
-    assert desk.triage.run().opened == 1
 
 
 def test_a_cause_that_something_else_covers_opens_nothing(monkeypatch):
