@@ -8,6 +8,7 @@ from typing import Any, Final
 from api.pages import life_charts
 from api.pages.supply_view import COLOURS, Words, percent_now, supply_name, tone_of
 from api.wording import fault_name
+from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.domain.telemetry import DailySupply, DeviceReading, TelemetryEvent
 from crm_core.ports import TelemetryStore
 
@@ -56,7 +57,7 @@ def readings_context(
             "reading_hours": _HOURS,
             "event_days": _EVENT_DAYS,
         }
-    key, tenant = reading.device_id, reading.tenant
+    key, tenant = DeviceId(reading.device_id), TenantId(reading.tenant)
     since = reading.polled_at - timedelta(hours=_HOURS)
     rows = store.readings(tenant, key, since, now, _AT_ONCE)[-_ROWS:]
     found = _said_once(store.events(tenant, now - timedelta(days=_EVENT_DAYS), now, key))

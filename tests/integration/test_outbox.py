@@ -149,7 +149,7 @@ def test_a_refused_line_is_parked_once_however_often_its_record_is_sent(
         with pytest.raises(StoreUnavailable):
             forwarder.drain()
     assert outbox.parked() == []
-    server.write, server.away = good, False  # type: ignore[method-assign]  # and is back
+    server.write, server.away = good, False  # type: ignore[method-assign]  # the same server, back again
     forwarder.drain()
     (parked,) = outbox.parked()
     assert b"seq=1i" in parked.body
