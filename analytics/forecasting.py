@@ -28,7 +28,7 @@ from analytics.part_lives import PartKind, PartLaw, lives_to_show, part_laws
 from analytics.priors import SupplyPriorBook
 from analytics.quality_night import QualityNight
 from analytics.state_file import StateFile
-from analytics.supplies import SupplyModel
+from analytics.supplies import FEATURES, SupplyModel
 from analytics.supply_forecasts import Stamp, supply_forecasts, supply_numbers
 from analytics.training import supply_model_of
 from crm_core.domain.catalogue import Catalogue
@@ -207,7 +207,7 @@ class Forecaster:
         )
 
     def _registry(self, tenant: TenantId) -> ModelRegistry:
-        return ModelRegistry(self._registry_dir / tenant)
+        return ModelRegistry(self._registry_dir / tenant, {"supplies": FEATURES})
 
     def _save(self, tenant: TenantId, made: "_Made") -> None:
         """Save the forecasts, some devices at a time: other writers get their turn, and a night cut short goes on from here."""

@@ -7,7 +7,7 @@ moves, and the pointer moves by an atomic replace.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -34,8 +34,14 @@ class ModelRecord:
 class ModelRegistry:
     """Models of one tenant under a folder: `<name>/<number>.skops`, `<name>/<number>.json`, `<name>/champion`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, inputs: Mapping[str, Sequence[str]] | None = None) -> None:
+        """Look after `folder`; `inputs` names what a model of each name is fed with, in order.
+
+        A champion that learned from other inputs (an older version of the product) is none: the formula or rule serves
+        until the next training.
+        """
         self._folder = folder
+        self._inputs = {name: fingerprint(columns) for name, columns in (inputs or {}).items()}
 
     def add(self, name: str, content: object, card: Mapping[str, object]) -> str:
         """Store a model under the next number and return its id. Existing files are never touched."""
@@ -45,6 +51,7 @@ class ModelRegistry:
         body = skops.io.dumps(content)
         full = {
             **card, "model_id": f"{name}/{number}", "sha256": hashlib.sha256(body).hexdigest(),
+            "inputs": self._inputs.get(name),
             "versions": {"scikit-learn": sklearn.__version__, "skops": skops.__version__},
         }  # fmt: skip
         with (folder / f"{number}.skops").open("xb") as file:
@@ -67,11 +74,13 @@ class ModelRegistry:
         (self._folder / name / "champion").unlink(missing_ok=True)
 
     def champion_id(self, name: str) -> str | None:
-        """Return the id of the champion, or None; a cheap check for a changed pointer."""
+        """Return the id of the champion, or None, also when it is fed otherwise; a cheap check for a changed pointer."""
         try:
-            return f"{name}/{(self._folder / name / 'champion').read_text(encoding='utf-8').strip()}"
+            model_id = f"{name}/{(self._folder / name / 'champion').read_text(encoding='utf-8').strip()}"
         except FileNotFoundError:
             return None
+        fits = name not in self._inputs or self.card(model_id).get("inputs") == self._inputs[name]
+        return model_id if fits else None
 
     def champion(self, name: str) -> ModelRecord | None:
         """Return the champion of a name, or None when nothing was promoted. Raise `InvalidValue` if its file changed."""
@@ -106,3 +115,8 @@ class ModelRegistry:
         """Return the cards of all models of a name, oldest first."""
         paths = sorted((self._folder / name).glob("[0-9]*.json"), key=lambda path: int(path.stem))
         return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+
+
+def fingerprint(columns: Sequence[str]) -> str:
+    """Return a short mark of the named columns and their order."""
+    return hashlib.sha256("\n".join(columns).encode()).hexdigest()[:16]

@@ -142,3 +142,14 @@ def test_the_registry_never_overwrites_and_refuses_a_changed_file(tmp_path: Path
         registry.champion("pages")
     with pytest.raises(NotFound):
         registry.promote("pages/9")
+
+
+def test_a_champion_that_is_fed_otherwise_leaves_its_place_to_the_formula(tmp_path: Path) -> None:
+    model = Ridge().fit([[0.0], [1.0]], [0.0, 1.0])
+    before = ModelRegistry(tmp_path, {"supplies": ("level", "slope")})
+    before.promote(before.add("supplies", {"regressor": model}, {}))
+    assert ModelRegistry(tmp_path, {"supplies": ("level", "slope")}).champion_id("supplies") == "supplies/1"
+    after = ModelRegistry(tmp_path, {"supplies": ("level", "slope", "closed_days")})
+    assert (after.champion_id("supplies"), after.champion("supplies")) == (None, None)
+    after.promote(after.add("supplies", {"regressor": model}, {}))
+    assert after.champion_id("supplies") == "supplies/2"
