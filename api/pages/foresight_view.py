@@ -18,6 +18,7 @@ from crm_core.ports import UnitOfWork
 
 ANSWERING: Final = frozenset({Role.ADMIN, Role.SUPERVISOR, Role.DISPATCHER})
 _DAYS: Final = 180
+_FAR_DAYS: Final = 3650  # later than this is no date that anybody plans by
 _DEMAND_ROWS: Final = 25
 
 
@@ -158,14 +159,8 @@ def ticket_forecast(uow: UnitOfWork, ticket: Ticket, words: Words) -> dict[str, 
     rows: list[tuple[str, str]] = []
     days = [detail.get(f"days_{name}") for name in ("p10", "p50", "p90")]
     if all(isinstance(each, int | float) for each in days):
-        early, middle, late = (
-            words.formats.day(ticket.raised_at.date() + timedelta(days=min(float(each or 0.0), 3650)))
-            for each in days
-        )
-        between = words.messages.text(
-            words.language, "foresight.ticket_between", early=early, middle=middle, late=late
-        )
-        rows.append((_say(words, "ticket_interval"), between))
+        said = _expected(words, ticket.raised_at.date(), [float(each or 0.0) for each in days])
+        rows.append((_say(words, "ticket_interval"), said))
     risk = detail.get("risk_percent")
     if isinstance(risk, int | float):
         said = words.messages.text(words.language, "foresight.ticket_chance_value", percent=f"{risk:g}")
@@ -175,6 +170,16 @@ def ticket_forecast(uow: UnitOfWork, ticket: Ticket, words: Words) -> dict[str, 
     origin = origin_words(words, basis, float(age) if isinstance(age, int | float) else None, model, as_of)
     rows.append((_say(words, "ticket_origin"), origin))
     return {"rows": rows, "reasons": _present_reasons(uow, ticket, words)}
+
+
+def _expected(words: Words, raised: date, days: Sequence[float]) -> str:
+    """Return when it is expected, from days after `raised` to P10, P50 and P90."""
+    if days[-1] < 1:
+        return _say(words, "ticket_now")
+    early, middle, late = (words.formats.day(raised + timedelta(days=min(each, _FAR_DAYS))) for each in days)
+    return words.messages.text(
+        words.language, "foresight.ticket_between", early=early, middle=middle, late=late
+    )
 
 
 def _present_reasons(uow: UnitOfWork, ticket: Ticket, words: Words) -> list[str]:
