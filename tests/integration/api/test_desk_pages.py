@@ -2,8 +2,10 @@
 
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
 
+from api.pages.formats import Formats
 from crm_core.domain.identity import DeviceId
 from crm_core.domain.service import Incident, IncidentKind
 from crm_core.ports import WorkOrderFilter
@@ -122,13 +124,14 @@ def test_the_plan_has_a_map_with_a_link_to_each_visit(world, browser):
     assert "as the crow flies" in text
 
 
-def test_the_page_of_a_device_shows_contract_history_and_what_comes(browser, client):
+def test_the_page_of_a_device_shows_contract_history_and_what_comes(world, browser, client):
     """Requirement 36: device, contract, service history and the next reminders together."""
     page = browser("dispatcher").get("/devices/c3525-01").text
     coming = client("dispatcher").get("/api/v1/devices/c3525-01/reminders").json()
     assert [row["on"] for row in coming] == sorted(row["on"] for row in coming)
     assert {"supply", "contract_end"} <= {row["kind"] for row in coming}
     shown = page.partition('id="coming"')[2].partition("</section>")[0]
-    assert all(row["on"] in shown for row in coming[:3])
+    formats = Formats("en", ZoneInfo("UTC"), world.services.clock.now())
+    assert all(formats.day(date.fromisoformat(row["on"])) in shown for row in coming[:3])
     assert "Contract until" in page or "contract" in page.lower()
     assert client("customer").get("/api/v1/devices/c3525-01/reminders").status_code == 403

@@ -1,6 +1,6 @@
 """A ticket that a forecast raised says when it is expected, in plain words."""
 
-from datetime import UTC
+from zoneinfo import ZoneInfo
 
 from api.pages.foresight_view import ticket_forecast
 from api.pages.formats import Formats
@@ -11,7 +11,7 @@ from tests.builders import T0, a_ticket
 
 
 def _expected(*days: float) -> str:
-    words = Words(messages=load_messages(), language="en", formats=Formats("en", UTC, T0))
+    words = Words(messages=load_messages(), language="en", formats=Formats("en", ZoneInfo("UTC"), T0))
     detail = {"forecast_model": "supplies/1", "basis": "measured", "data_age_days": 0}
     detail |= dict(zip(("days_p10", "days_p50", "days_p90"), days, strict=True))
     with make_memory_uow_factory()() as uow:
