@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from api.access import Principal, overviews_of, services_of, visible_bundle
 from api.fleet_lists import count_in_sight, devices_in_sight, states_of
+from api.installation import troubles_for
 from api.pages.common import Key, Office, Person, Staff, failure_of, renderer_of, words_of
 from api.pages.customer_view import customers_context
 from api.pages.device_view import device_context
@@ -40,7 +41,8 @@ def home(request: Request, principal: Person) -> Response:
     overview = overviews_of(request).overview(principal.tenant, principal.regions)
     with services.read_uow_factory() as uow:
         context = fleet_context(services, overview, uow, principal, words)
-    return renderer_of(request).page(request, "fleet.html", principal=principal, **context)
+    troubles = troubles_for(principal, services)
+    return renderer_of(request).page(request, "fleet.html", principal=principal, troubles=troubles, **context)
 
 
 @router.get("/devices")

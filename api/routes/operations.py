@@ -9,8 +9,8 @@ from starlette.responses import JSONResponse, Response
 
 from api.access import Public, services_of
 from api.direct_route import DirectRoute
+from api.installation import broken_parts
 from api.schemas.base import Output
-from crm_core.domain.errors import DrumbeatError
 
 router = APIRouter(tags=["operations"], route_class=DirectRoute)
 
@@ -47,17 +47,11 @@ def healthz(request: Request, _rule: Annotated[None, Depends(Public("probes have
 )
 def readyz(request: Request, _rule: Annotated[None, Depends(Public("probes have no token"))]) -> Response:
     """Ask every part that this process needs; 503 when one cannot serve."""
-    parts = {}
-    for name, check in services_of(request).readiness.items():
-        try:
-            check()
-            parts[name] = "ok"
-        except DrumbeatError as error:
-            parts[name] = str(error)[:200] or type(error).__name__
-    ready = all(state == "ok" for state in parts.values())
+    broken = broken_parts(services_of(request))
+    parts = {name: broken.get(name, "ok") for name in services_of(request).readiness}
     notes = dict(services_of(request).notes())
-    body = Readiness(status="ok" if ready else "not ready", parts=parts, notes=notes)
-    return JSONResponse(body.model_dump(), 200 if ready else 503)
+    body = Readiness(status="not ready" if broken else "ok", parts=parts, notes=notes)
+    return JSONResponse(body.model_dump(), 503 if broken else 200)
 
 
 @router.get(

@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from crm_core.domain.errors import StoreUnavailable
+
 ORDER = "/api/v1/work-orders"
 
 
@@ -251,6 +253,22 @@ def test_probes_and_metrics(client):
     text = visitor.get("/metrics").text
     assert 'route="/api/v1/devices/{device_id}"' in text
     assert "c3525-01" not in text
+
+
+def test_a_part_that_does_not_serve_is_told_to_machines_and_to_those_who_lead(world, client, browser):
+    def full():
+        raise StoreUnavailable("12 bytes free: make room")
+
+    world.services.readiness["disk"] = full
+    told = client().get("/readyz")
+    assert (told.status_code, told.json()["parts"]) == (
+        503,
+        {"crm": "ok", "disk": "12 bytes free: make room"},
+    )
+    assert "12 bytes free" in browser("manager").get("/").text
+    assert "12 bytes free" not in browser("dispatcher").get("/").text
+    del world.services.readiness["disk"]
+    assert 'role="alert"' not in browser("manager").get("/").text
 
 
 def test_document_is_openapi_31_and_names_the_roles(client):
