@@ -12,6 +12,7 @@ from markupsafe import Markup
 from api.access import DISPATCHERS, Principal
 from api.pages import charts
 from api.pages.device_view import troubles_of
+from api.pages.foresight_view import ticket_forecast
 from api.pages.supply_view import Words, level_words, percent_now, supply_name, tone_of
 from api.pages.ticket_view import place_of
 from api.pages.used_parts import van_parts
@@ -153,6 +154,7 @@ def order_context(
         "model": bundle.device.model_name or order.device_id,
         "serial": bundle.device.serial,
         "tickets": tickets,
+        "foreseen": {ticket.ticket_id: ticket_forecast(uow, ticket, words) for ticket in tickets},
         "assigned_reason": assigned_reason(order, words),
         "care": _care(uow, order),
         "parts": [_part(words, part) for part in order.parts],

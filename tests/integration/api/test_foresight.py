@@ -8,6 +8,7 @@ import pytest
 from crm_core.domain.forecast import Reason
 from crm_core.domain.identity import DEFAULT_TENANT, DeviceId
 from crm_core.domain.quality import Finding, FindingKind, Outlook, OutlookKind, Score, Subject
+from crm_core.ports import WorkOrderFilter
 
 API = "/api/v1/foresight"
 
@@ -83,3 +84,21 @@ def test_the_pages_show_it_in_both_languages(client, told, address, language):
     assert page.status_code == 200
     assert "foresight." not in page.text
     assert "reasons." not in page.text
+
+
+def test_a_job_says_what_was_foreseen_when_and_by_which_model(world, browser):
+    detail = {"forecast_model": "supplies/7", "basis": "measured", "data_age_days": 1}
+    detail |= {"days_p10": 3.0, "days_p50": 5.0, "days_p90": 9.0}
+    with world.services.uow_factory() as uow:
+        order = next(
+            each
+            for each in uow.work_orders.list(DEFAULT_TENANT, WorkOrderFilter(limit=50))
+            if each.ticket_ids
+        )
+        ticket = uow.tickets.get(DEFAULT_TENANT, order.ticket_ids[0])
+        uow.tickets.save(replace(ticket, detail={**ticket.detail, **detail}))
+        uow.commit()
+    for path in (f"/work-orders/{order.work_order_id}", f"/tickets/{ticket.ticket_id}"):
+        page = browser("dispatcher").get(path).text
+        assert "most likely" in page
+        assert "supplies/7" in page
