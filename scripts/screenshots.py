@@ -24,15 +24,16 @@ ARGUMENTS = [
 OFFICE_PAGES = {
     "fleet": "/", "devices": "/devices", "device": "/", "outlook": "/outlook", "findings": "/findings",
     "tickets": "/tickets", "ticket": "/tickets", "work-orders": "/work-orders", "plan": "/plan", "incidents": "/incidents",
-    "notices": "/notices", "stock": "/stock", "swaps": "/stock/swaps", "loans": "/stock/loans",
+    "team": "/team", "regular-care": "/regular-care", "notices": "/notices", "stock": "/stock", "stock-moves": "/stock/moves",
+    "swaps": "/stock/swaps", "loans": "/stock/loans", "meters": "/meters", "charges": "/charges", "import": "/import",
     "customers": "/customers", "customer": "/customers", "tasks": "/tasks", "complaints": "/complaints", "segments": "/segments",
     "invoices": "/invoices", "invoice": "/invoices", "contracts": "/contracts", "contract": "/contracts", "ageing": "/ageing",
     "service-quality": "/service-quality", "forecast-quality": "/forecast-quality", "outcomes": "/outcomes", "policy": "/policy",
     "docs": "/docs",
 }  # fmt: skip
-FIELD_PAGES = {"work": "/work", "work-order": "/work", "van": "/van"}
+FIELD_PAGES = {"work": "/work", "work-order": "/work", "van": "/van", "hours": "/hours"}
 CUSTOMER_PAGES = {
-    "my": "/my", "my-care": "/my/care", "my-questions": "/my/questions", "my-invoices": "/invoices", "prices": "/prices",
+    "my": "/my", "my-meters": "/my/meters", "my-meter": "/my/meters", "my-care": "/my/care", "my-questions": "/my/questions", "my-invoices": "/invoices", "prices": "/prices",
 }  # fmt: skip
 #: Who looks at which pages, in the order of --people.
 VISITORS = (OFFICE_PAGES, FIELD_PAGES, CUSTOMER_PAGES)
@@ -41,7 +42,7 @@ PAIR = ((1280, "light", "en"), (390, "dark", "zh-CN"))
 #: On these pages the first link of that selector is followed.
 FOLLOW = {
     "device": "#out tbody a.lead", "ticket": "main a.tile", "work-order": "main .job a",
-    "customer": "main table a", "invoice": "main table a.lead", "contract": "main table a.lead",
+    "my-meter": "main a[href^='/meters/']", "customer": "main table a", "invoice": "main table a.lead", "contract": "main table a.lead",
 }  # fmt: skip
 
 

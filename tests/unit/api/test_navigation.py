@@ -26,6 +26,11 @@ def test_every_page_has_its_help_in_both_languages(language):
     assert len({messages.text(language, key) for key in pages}) == len(pages)
 
 
+def test_every_page_is_on_the_list_of_pictures(project):
+    listed = (project / "scripts" / "screenshots.py").read_text(encoding="utf-8")
+    assert [place.href for place in PLACES if f'"{place.href}"' not in listed] == []
+
+
 def test_help_is_that_of_the_page_in_sight():
     boss = Principal(
         tenant=DEFAULT_TENANT, user_id=UserId("u"), name="u", role=Role.MANAGER, regions=(), technician_id=None,
