@@ -8,6 +8,8 @@ READY := $(VENV)/.drumbeat-ready
 # Paths that start with these are ours; the product needs no other setting from the shell.
 export DRUMBEAT_SHARED ?= ../shared
 PYTEST := $(PY) -m pytest
+# Two files side by side that train models would spin for each other's cores with more threads than this.
+export OMP_NUM_THREADS ?= 1
 # Two files of tests at a time suit two cores; WORKERS=0 runs them one after the other.
 WORKERS ?= 2
 SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile

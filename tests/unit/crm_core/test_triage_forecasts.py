@@ -1,5 +1,6 @@
 """What forecasts and silence make of triage: one cause with the device's own words, zones of no decision."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -172,3 +173,8 @@ def test_one_instant_tells_who_is_silent(now, age):
     quiet = silent_until(POLICY, now)
     assert is_silent(POLICY, quiet, now)
     assert is_silent(POLICY, now - age, now) == (now - age <= quiet)
+
+
+def test_nobody_is_silent_where_more_service_hours_are_asked_for_than_there_were():
+    patient = replace(POLICY, triage=replace(POLICY.triage, silent_business_time=timedelta(days=3660)))
+    assert silent_until(patient, datetime(2026, 11, 20, tzinfo=UTC)) is None
