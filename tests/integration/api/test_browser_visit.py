@@ -8,7 +8,7 @@ import pytest
 from crm_core.domain.fieldwork import AttachmentKind
 from crm_core.domain.identity import DEFAULT_TENANT
 from tests.conftest import requires_server
-from tests.integration.api.test_browser import FLAGS, chromium, served, until, visit  # noqa: F401 - pytest finds fixtures by their names
+from tests.integration.api.test_browser import FLAGS, chromium, served, until, until_the_day_is_kept, visit  # noqa: F401 - pytest finds fixtures by their names
 from tests.integration.api.world_rows import PASSWORD
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(180)]
@@ -109,8 +109,7 @@ def test_a_whole_job_waits_through_reload_and_restart_and_arrives_once(
     page.click("button.primary")
     page.wait_for_url("**/work")
     until(page, "navigator.serviceWorker.controller !== null")
-    until(page, "caches.open('drumbeat-pages').then(store => store.keys()).then(keys => keys.length >= 2)")
-    until(page, "caches.open('drumbeat-static').then(store => store.keys()).then(keys => keys.length >= 5)")
+    until_the_day_is_kept(page)
     context.set_offline(True)
     page.locator(".job a").first.tap()
     page.wait_for_url("**/work-orders/1")
