@@ -130,7 +130,7 @@ def test_a_whole_job_waits_through_reload_and_restart_and_arrives_once(
     context.set_offline(True)
     page.goto(f"{served.address}/work")
     waits(page, 6)
-    assert "no network" in page.locator(".sync").inner_text()
+    page.locator(".sync", has_text="no network").wait_for()  # once sending was tried
     context.set_offline(False)
     waits(page, 0)
     assert files_of(served, 1) == [AttachmentKind.PHOTO, AttachmentKind.SIGNATURE]
