@@ -123,7 +123,7 @@ def _live_through(
         money = MoneyDays(core, money_of(core, telemetry.store))
         care = CareDays(core, telemetry.store, until)
         service = ServiceDays(core, desk, clock)
-        history = History(core, telemetry, desk, clock, looks, Staff(core, desk), money, care, service)
+        history = History(core, telemetry, desk, clock, looks, Staff(core, desk, until), money, care, service)
         history.run(since, until, progress)
     finally:
         looks.close()

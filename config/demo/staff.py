@@ -26,6 +26,7 @@ AFTER: Final = {
 }
 VISIT_AFTER: Final = timedelta(hours=6)  # what came in before noon is seen to on the same day
 JOBS_A_ROUND: Final = 5
+LEFT_TO_PEOPLE: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Staff:
 
     core: Core
     desk: Desk
+    until: datetime | None = None  # the visits of the last day before it are left to those who sign in
 
     def plan(self, at: datetime) -> list[Job]:
         """Return what people will have done at `at`."""
@@ -59,7 +61,7 @@ class Staff:
             )
             for order in sorted(open_orders, key=lambda order: (order.due_at, order.work_order_id)):
                 actor = order.technician_id or "dispatcher"
-                if _is_due(order, at) and busy[actor] < JOBS_A_ROUND:
+                if _is_due(order, at) and busy[actor] < JOBS_A_ROUND and not self._is_left(order, at):
                     busy[actor] += 1
                     tickets = [uow.tickets.get(self.core.tenant, each) for each in order.ticket_ids]
                     jobs.append(
@@ -72,6 +74,11 @@ class Staff:
                         )
                     )
         return jobs
+
+    def _is_left(self, order: WorkOrder, at: datetime) -> bool:
+        """Return True for a visit of the last day: technicians find it on their phones."""
+        by_visit = order.kind is not WorkOrderKind.PHONE
+        return self.until is not None and by_visit and self.until - at < LEFT_TO_PEOPLE
 
     def work(self, jobs: Sequence[Job]) -> None:
         """Do the planned jobs now; an order that was cancelled meanwhile is left alone."""
