@@ -47,6 +47,9 @@ def worded(name: str, value: str | float | None, messages: Messages, language: s
         return Figure(value)
     if name in ("kind", "colour", "component", "category"):
         return term(name, value, messages, language)
+    if name == "supply":  # known by its colour, else by its kind, else by its place in the device
+        coloured = term("colour", value, messages, language)
+        return coloured if coloured != value else term("kind", value, messages, language)
     return fault_name(value, messages, language) if name == "name" else value
 
 

@@ -7,7 +7,7 @@ import pytest
 from config.fault_code_files import load_fault_codes
 from config.locale_files import load_messages
 from crm_core.domain.messages import LANGUAGES
-from crm_core.domain.wording import fault_name
+from crm_core.domain.wording import fault_name, worded
 
 MESSAGES = load_messages()
 
@@ -38,3 +38,8 @@ def test_each_fault_that_opens_a_ticket_has_its_words():
 def test_names_in_words(name, english, chinese):
     assert fault_name(name, MESSAGES, "en").lower() == english
     assert fault_name(name, MESSAGES, "zh-CN") == chinese
+
+
+def test_a_supply_in_a_reason_is_named_by_colour_else_by_kind():
+    told = [worded("supply", value, MESSAGES, "zh-CN") for value in ("black", "staples", "3")]
+    assert told == ["黑色", "订书钉", "3"]
