@@ -71,6 +71,7 @@ class Simulation(Promises):
         self._read_soon: set[str] = set()
         self._truth_next: set[str] = set()
         self._spoke: dict[str, bool] = {}
+        self._said: dict[str, datetime] = {}
         self.end = T0 + timedelta(days=days)
         self.telling: Telling | None = None
         if telling or (telling is None and seed % 8 == 0):
@@ -235,6 +236,11 @@ class Simulation(Promises):
     ) -> None:
         """Deliver a signal soon, perhaps twice; sometimes an extra copy of this moment comes hours late."""
         at = at or self.clock.now()
+        if (
+            device_id in self._said
+        ):  # two looks are never at the same instant: the second would pass for a repeat of the first
+            at = max(at, self._said[device_id] + timedelta(milliseconds=2))
+        self._said[device_id] = at
         self._spoke[device_id] = bool(conditions or unknown)
         signal = Signal(
             tenant=TENANT, device_id=device_id, observed_at=at, origin=SignalOrigin.TELEMETRY,
