@@ -15,7 +15,6 @@ sight is answered exactly like one that does not exist. How to write a route:
 
 import hashlib
 import hmac
-import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -29,6 +28,7 @@ from crm_core.domain.actors import name_actor
 from crm_core.domain.errors import InvalidValue
 from crm_core.domain.fleet import DeviceBundle
 from crm_core.domain.identity import CustomerId, DeviceId, TechnicianId, TenantId, UserId
+from crm_core.domain.opaque import new_secret
 from crm_core.domain.service import AccessToken, Role, Ticket, User, WorkOrder
 from crm_core.ports import UnitOfWork, WorkOrderFilter
 
@@ -189,7 +189,7 @@ def issue_token(
     scopes: tuple[str, ...] = (),
 ) -> str:
     """Store a new opaque 256-bit token of the user and return it; it can never be read again."""
-    token = secrets.token_urlsafe(32)
+    token = new_secret()
     uow.users.save_token(
         AccessToken(
             tenant=user.tenant,

@@ -8,11 +8,14 @@ from typing import Any, Final
 
 import structlog
 
+from crm_core.domain.opaque import MARK
+
 SECRET_WORDS: Final = (
     "password", "passphrase", "secret", "token", "community", "authorization", "api_key", "private_key", "auth_key", "priv_key",
 )  # fmt: skip
 HIDDEN: Final = "[hidden]"
 _URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^/\s:@]*:)[^@\s/]+(?=@)", re.IGNORECASE)
+_MARKED = re.compile(rf"{MARK}[A-Za-z0-9_-]{{20,}}")
 _NOISY: Final = (
     "alembic",
     "apscheduler",
@@ -62,7 +65,7 @@ def configure_logging(level: str = "info", layout: str = "console") -> None:
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Hide values whose key names a secret, and passwords inside URLs, at any depth."""
+    """Hide values whose key names a secret, our own secrets in any text, and passwords inside URLs, at any depth."""
     return {key: _clean(key, value) for key, value in event.items()}
 
 
@@ -73,7 +76,11 @@ def _clean(key: str, value: Any) -> Any:
         return {inner: _clean(str(inner), entry) for inner, entry in value.items()}
     if isinstance(value, (list, tuple)):
         return [_clean("", entry) for entry in value]
-    return _URL_PASSWORD.sub(rf"\g<head>{HIDDEN}", value) if isinstance(value, str) else value
+    return _without_secrets(value) if isinstance(value, str) else value
+
+
+def _without_secrets(text: str) -> str:
+    return _MARKED.sub(HIDDEN, _URL_PASSWORD.sub(rf"\g<head>{HIDDEN}", text))
 
 
 def _unchanged(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

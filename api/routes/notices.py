@@ -1,6 +1,5 @@
 """The outbox of notices, how people want to be told, and the subscriptions of programs."""
 
-import secrets
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
@@ -26,6 +25,7 @@ from api.schemas.notices import (
 from api.service_lists import visible_order, visible_ticket
 from crm_core.domain.errors import NotFound
 from crm_core.domain.notices import Channel, Notice, NoticeState, Receiver, ReceiverKind, Webhook
+from crm_core.domain.opaque import new_secret
 from crm_core.notices.addressing import Addressing
 from crm_core.notices.delivery import send_again
 from crm_core.notify.webhooks import checked_url
@@ -144,7 +144,7 @@ def subscribe(
     """Make a subscription and answer its secret: it is never shown again."""
     services = services_of(request)
     checked_url(body.url, private_allowed=services.settings.private_webhooks)
-    secret = secrets.token_urlsafe(32)
+    secret = new_secret()
     hook = Webhook(
         tenant=principal.tenant,
         url=body.url,

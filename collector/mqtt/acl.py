@@ -15,6 +15,7 @@ from typing import Final
 from collector.mqtt.topics import AGENT, ROOT
 from crm_core.domain.errors import InvalidValue
 from crm_core.domain.identity import checked_identifier
+from crm_core.domain.opaque import new_secret
 
 _ITERATIONS: Final = (
     101  # mosquitto 2.0 writes and reads this figure; passwords made here have 192 random bits
@@ -36,7 +37,7 @@ class Account:
 
 def new_password() -> str:
     """Return a password that nobody can guess."""
-    return secrets.token_urlsafe(24)
+    return new_secret(24)
 
 
 def password_line(username: str, password: str, salt: bytes | None = None) -> str:

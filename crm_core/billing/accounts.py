@@ -4,7 +4,6 @@ And the signed link: a secret that shows one invoice without sign-in until it ex
 """
 
 import hashlib
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -18,6 +17,7 @@ from crm_core.domain.billing import Invoice, InvoiceKind, InvoiceLink, InvoiceSt
 from crm_core.domain.charges import RepairCharge
 from crm_core.domain.errors import InvalidValue, NotFound
 from crm_core.domain.identity import CustomerId, TenantId
+from crm_core.domain.opaque import new_secret
 from crm_core.domain.policy import PolicyBook
 from crm_core.ports import Clock, UnitOfWork, UnitOfWorkFactory
 
@@ -194,7 +194,7 @@ class Accounts:
 
     def make_link(self, tenant: TenantId, invoice_number: str, *, actor: str) -> tuple[str, datetime]:
         """Return a new secret that shows this invoice alone, and when it expires; only its hash is kept."""
-        token = secrets.token_urlsafe(32)
+        token = new_secret()
         expires = self._clock.now() + self._policy.billing.link_lifetime
         with self._uow_factory() as uow:
             get_invoice(uow, tenant, invoice_number)

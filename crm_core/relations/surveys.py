@@ -4,7 +4,6 @@ Less than 80 % is a call by the supervisor within a day, with what is improved (
 """
 
 import hashlib
-import secrets
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from crm_core.domain.errors import Conflict, InvalidValue, NotFound
 from crm_core.domain.identity import CustomerId, TenantId
+from crm_core.domain.opaque import new_secret
 from crm_core.domain.policy import PolicyBook
 from crm_core.domain.relations import Survey, Task
 from crm_core.domain.service import Role, WorkOrderKind, WorkOrderState
@@ -216,7 +216,7 @@ class Surveys:
     def _ask(
         self, uow: UnitOfWork, tenant: TenantId, customer_id: CustomerId, subject: str, now: datetime
     ) -> bool:
-        token = secrets.token_urlsafe(24)
+        token = new_secret(24)
         made = uow.relations.surveys.add_once(
             Survey(
                 tenant=tenant,

@@ -20,7 +20,7 @@ def order(world):
 @pytest.fixture
 def path(world, order):
     link = link_to_job(world.services, order)
-    assert re.fullmatch(r"http://127\.0\.0\.1:8080/go/[A-Za-z0-9_-]{43}", link)
+    assert re.fullmatch(r"http://127\.0\.0\.1:8080/go/dbt_[A-Za-z0-9_-]{43}", link)
     return link.removeprefix("http://127.0.0.1:8080")
 
 
