@@ -38,17 +38,17 @@ _TIMEOUT_SECONDS = {"heavy": 900, "soak": 4 * 3600}
 hypothesis.settings.register_profile(
     "drumbeat",
     deadline=None,  # a busy machine is no bug
+    derandomize=True,  # the same code gets the same verdict; `thorough` looks for new cases
     print_blob=True,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.register_profile(
-    "thorough", parent=hypothesis.settings.get_profile("drumbeat"), max_examples=2000
+    "thorough", parent=hypothesis.settings.get_profile("drumbeat"), max_examples=2000, derandomize=False
 )
 hypothesis.settings.register_profile(  # thousands of runs that only ask whether anything fails
     "mutation",
     parent=hypothesis.settings.get_profile("drumbeat"),
     max_examples=25,
-    derandomize=True,
     database=None,
     phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate),
 )
