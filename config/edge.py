@@ -9,20 +9,21 @@ import contextlib
 import signal
 import tomllib
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from collector.mqtt.connection import MqttEndpoint
 from collector.mqtt.edge import EdgeAgent
 from collector.mqtt.ring import EdgeRing
 from collector.profiles import load_profiles
-from collector.snmp.engine import Community
+from collector.snmp.engine import Credential
 from collector.snmp.poller import Poller, PollTarget
 from config.settings import EDGE_PREFIX, Settings
-from config.targets import resolve
+from config.targets import credential_of, resolve, split_host
 from config.wiring.snmp import make_engine, make_reader
 from crm_core.domain.errors import DeviceMisbehaved, DeviceUnreachable, InvalidConfiguration, StoreUnavailable
 from crm_core.domain.identity import DEFAULT_TENANT, checked_identifier
@@ -30,6 +31,8 @@ from crm_core.domain.telemetry import DeviceReading
 from crm_core.ports import Clock
 
 _log = structlog.get_logger("drumbeat.edge")
+#: What printers answer to as they come out of the box.
+USUAL_COMMUNITY: Final = "public"
 
 
 class EdgeBroker(BaseModel):
@@ -46,7 +49,10 @@ class EdgeBroker(BaseModel):
 
 
 class EdgeSettings(BaseSettings):
-    """What one site's agent has to know. `devices` maps device ids to HOST or HOST:PORT."""
+    """What one site's agent has to know. `devices` maps device ids to HOST, HOST:PORT, IPv6 or [IPv6]:PORT.
+
+    For SNMP version 3 `user`, `auth` and `priv` (`PROTOCOL:PASSWORD`) stand in the place of the community.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix=EDGE_PREFIX,
@@ -61,8 +67,11 @@ class EdgeSettings(BaseSettings):
     folder: str
     broker: EdgeBroker
     devices: dict[str, str]
-    community: Annotated[str, Field(min_length=1, repr=False)] = "public"
-    version: Annotated[str, Field(pattern="^(1|2c)$")] = "2c"
+    community: Annotated[str | None, Field(min_length=1, repr=False)] = None
+    version: Annotated[str, Field(pattern="^(1|2c|3)$")] = "2c"
+    user: str | None = None
+    auth: Annotated[str | None, Field(repr=False)] = None
+    priv: Annotated[str | None, Field(repr=False)] = None
     interval_seconds: Annotated[float, Field(ge=1, le=86400)] = 300.0
     ring_readings: Annotated[int, Field(ge=1000)] = 1_000_000
 
@@ -70,7 +79,16 @@ class EdgeSettings(BaseSettings):
     def _names(self) -> Self:
         for name in (self.site, self.tenant, *self.devices):
             checked_identifier(name, "name")
+        for address in self.devices.values():
+            split_host(address)
+        self.credential()
         return self
+
+    def credential(self) -> Credential:
+        """Return what the printers are asked with; raises `InvalidValue` for what does not fit together."""
+        return credential_of(
+            self.version, self.community, self.user, self.auth, self.priv, usual=USUAL_COMMUNITY
+        )
 
 
 class _FileFirst(EdgeSettings):
@@ -97,11 +115,18 @@ def load_edge(path: Path | None) -> EdgeSettings:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InvalidConfiguration(f"edge agent: {path}: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidConfiguration(
-            f"edge agent: {where}: {first['msg']}; set it in the file or as {EDGE_PREFIX}{where.upper()}"
-        ) from error
+        raise InvalidConfiguration(f"edge agent: {_in_words(error.errors()[0])}") from error
+
+
+def _in_words(fault: ErrorDetails) -> str:
+    """Return one fault of the settings, and what to do, in a line."""
+    where = ".".join(str(part) for part in fault["loc"])
+    said = fault["msg"].removeprefix("Value error, ")
+    if not where:  # several keys together
+        return f"{said}; mend the file or the variables"
+    if fault["type"] == "extra_forbidden":
+        return f"there is no setting {where}; correct its name or remove it"
+    return f"{where}: {said}; set it in the file or as {EDGE_PREFIX}{where.upper().replace('.', '__')}"
 
 
 class EdgeProcess:
@@ -155,13 +180,17 @@ class EdgeProcess:
 
     async def _sweep(self, poller: Poller) -> None:
         await poller.sweep(self._targets(), self._keep, self._note)
-        _log.info("swept", devices=len(self._edge.devices), waiting=len(self.ring), losses=self.ring.losses())
+        shed, torn = self.ring.losses()
+        _log.info(
+            "swept", devices=len(self._edge.devices), waiting=len(self.ring), held=self.agent.held,
+            losses=(shed, torn, self.agent.counters.lost),
+        )  # fmt: skip
 
     def _targets(self) -> list[PollTarget]:
         """Resolve the names at every sweep, because printers get new addresses."""
         targets: list[PollTarget] = []
         for device_id, address in self._edge.devices.items():
-            host, _, port = address.partition(":")
+            host, port = split_host(address)
             try:
                 resolved = resolve(host)
             except DeviceUnreachable as error:
@@ -170,8 +199,8 @@ class EdgeProcess:
             targets.append(
                 PollTarget(
                     host=resolved,
-                    port=int(port) if port.isdigit() else 161,
-                    credential=Community(self._edge.community, "1" if self._edge.version == "1" else "2c"),
+                    port=port,
+                    credential=self._edge.credential(),
                     tenant=self._edge.tenant,
                     site_id=self._edge.site,
                     device_id=device_id,

@@ -1,13 +1,17 @@
-"""From a registered address to something that can be polled."""
+"""From an address, registered or typed, to something that can be polled."""
 
 import socket
+from typing import Final
 
 from collector.secrets import CredentialStore
-from collector.snmp.engine import Community, Credential
+from collector.snmp.engine import Community, Credential, UsmUser
 from collector.snmp.poller import PollTarget
-from crm_core.domain.errors import DeviceUnreachable, NotFound
+from crm_core.domain.errors import DeviceUnreachable, InvalidValue, NotFound
 from crm_core.domain.fleet import Device, SnmpAddress
 from crm_core.domain.identity import DEFAULT_TENANT
+
+AUTH: Final = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512")
+PRIV: Final = ("des", "aes128", "aes192", "aes256")
 
 
 def target_of(
@@ -48,3 +52,55 @@ def resolve(host: str) -> str:
     except UnicodeError as error:
         raise DeviceUnreachable(f"{host[:80]}: not a host name") from error
     return str(found[0][4][0])
+
+
+def split_host(text: str) -> tuple[str, int]:
+    """Return host and port of `HOST`, `HOST:PORT`, `IPv6` or `[IPv6]:PORT`; the port of SNMP is 161."""
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        port = rest.removeprefix(":")
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+    else:
+        host, port = text, ""
+    number = 161 if not port else int(port) if port.isdigit() else -1
+    if not host or not 1 <= number <= 65535:
+        raise InvalidValue(f"{text!r} is not HOST or HOST:PORT")
+    return host, number
+
+
+def credential_of(
+    version: str,
+    community: str | None,
+    user: str | None,
+    auth: str | None,
+    priv: str | None,
+    *,
+    usual: str,
+) -> Credential:
+    """Return the credential that is described; raises `InvalidValue` for what does not fit together.
+
+    `auth` and `priv` are `PROTOCOL:PASSWORD`. `usual` is the community for version 1 and 2c when none is given.
+    """
+    if version == "3":
+        if not user or community is not None:
+            raise InvalidValue("SNMP version 3 needs a user and no community")
+        auth_name, auth_password = _protocol(auth, AUTH, "auth")
+        priv_name, priv_password = _protocol(priv, PRIV, "priv")
+        if priv and not auth:
+            raise InvalidValue("priv needs auth")
+        return UsmUser(user, auth_name, auth_password, priv_name, priv_password)  # type: ignore[arg-type]  # checked against the lists above
+    if user or auth or priv:
+        raise InvalidValue("user, auth and priv belong to SNMP version 3")
+    if version not in {"1", "2c"}:
+        raise InvalidValue(f"SNMP version {version!r} is not 1, 2c or 3")
+    return Community(community or usual, "1" if version == "1" else "2c")
+
+
+def _protocol(text: str | None, known: tuple[str, ...], option: str) -> tuple[str, str]:
+    if text is None:
+        return "none", ""
+    name, separator, password = text.partition(":")
+    if name.lower() not in known or not separator or not password:
+        raise InvalidValue(f"{option} must be PROTOCOL:PASSWORD with a protocol of {', '.join(known)}")
+    return name.lower(), password

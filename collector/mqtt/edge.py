@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from collector.mqtt.bulk_socket import Message
 from collector.mqtt.connection import LastWill, MqttConnection, MqttEndpoint
 from collector.mqtt.payloads import ack_message, encode_status
@@ -19,23 +21,26 @@ from collector.mqtt.ring import EdgeRing, Waiting
 from collector.mqtt.topics import AGENT, Kind, Topic, ack_filter, parse_topic
 from crm_core.domain.errors import InvalidValue, StoreUnavailable
 from crm_core.domain.telemetry import DeviceReading
-from crm_core.domain.wire import instant_to_json
+from crm_core.domain.wire import decode_reading, encode_part, encode_reading, instant_to_json
 from crm_core.ports import Clock
 
 _log = logging.getLogger(__name__)
 _TICK_SECONDS: Final = 0.2
 _BATCH: Final = 200
 _LONGEST_PATIENCE: Final = 4
+#: Readings that are held in memory while the ring cannot be written; beyond it the oldest go, with a count.
+_MOST_HELD: Final = 10_000
 
 
 @dataclass(slots=True)
 class EdgeCounters:
-    """Totals since start."""
+    """Totals since start. `lost` could be kept neither in the ring nor in memory."""
 
     kept: int = 0
     sent: int = 0
     repeated: int = 0
     covered: int = 0
+    lost: int = 0
 
 
 class EdgeAgent:
@@ -65,6 +70,9 @@ class EdgeAgent:
         self._resend = resend_seconds
         self._patience = resend_seconds
         self._status = str(Topic(tenant, site_id, AGENT, Kind.STATUS))
+        self._as_encoded = b'"tenant":%b,"site_id":%b,' % (encode_part(tenant), encode_part(site_id))
+        self._held: list[DeviceReading] = []
+        self._offering = threading.Lock()
         self._open: OrderedDict[int, float] = OrderedDict()  # record id -> when it was sent
         self._cursor = 0
         self._lock = threading.Lock()
@@ -81,10 +89,27 @@ class EdgeAgent:
         )
 
     def offer(self, readings: Sequence[DeviceReading]) -> None:
-        """Keep readings of this site's devices; durable on return, sent as soon as there is a network."""
-        self._ring.append(readings)
-        self.counters.kept += len(readings)
+        """Keep readings of this site's devices; durable on return, sent as soon as there is a network.
+
+        Raises `StoreUnavailable` while the ring cannot be written: they are held in memory and go with the next offer.
+        """
+        with self._offering:
+            self._held += readings
+            try:
+                self._ring.append(self._held)
+            except StoreUnavailable:
+                lost = max(0, len(self._held) - _MOST_HELD)
+                del self._held[:lost]
+                self.counters.lost += lost
+                raise
+            self.counters.kept += len(self._held)
+            self._held.clear()
         self._news.set()
+
+    @property
+    def held(self) -> int:
+        """How many readings are in memory only, because the ring cannot be written."""
+        return len(self._held)
 
     def start(self) -> None:
         """Begin to send; return at once."""
@@ -95,6 +120,7 @@ class EdgeAgent:
 
     def stop(self) -> None:
         """Say goodbye and stop; the ring keeps what is not covered."""
+        self._keep_what_is_held()
         self._stopping.set()
         self._news.set()
         if self._thread is not None:
@@ -107,6 +133,14 @@ class EdgeAgent:
             except (RuntimeError, ValueError) as error:  # the connection went first: the last will speaks
                 _log.debug("no farewell: %s", error)
         self.connection.stop()
+
+    def _keep_what_is_held(self) -> None:
+        """Try once more to keep what is in memory only; what cannot be kept now is lost, and counted."""
+        try:
+            self.offer(())
+        except StoreUnavailable as error:
+            self.counters.lost += len(self._held)
+            _log.error("%d readings could not be kept: %s", len(self._held), error)
 
     # --- network thread ------------------------------------------------------------------------------------------
 
@@ -126,8 +160,13 @@ class EdgeAgent:
             except (InvalidValue, UnicodeDecodeError) as error:
                 _log.warning("an acknowledgement that cannot be read: %s", error)
                 continue
-            for mark in marks:
-                self._cover(topic.device_id, mark.boot_id, mark.seq)
+            try:
+                for mark in marks:
+                    self._cover(topic.device_id, mark.boot_id, mark.seq)
+            except (
+                StoreUnavailable
+            ) as error:  # the readings stay, are sent again, and then a mark comes again
+                _log.warning("a mark could not be noted: %s", error)
         self.connection.acknowledge(messages)
         self._news.set()
 
@@ -188,9 +227,16 @@ class EdgeAgent:
     def _publish(self, reading: Waiting) -> bool:
         extra = f',"oldest_seq":{reading.oldest_seq},"sent_at":"{instant_to_json(self._clock.now())}"}}'
         topic = Topic(*self._place, reading.device_id, Kind.READING)
-        if self.connection.publish(str(topic), reading.body[:-1] + extra.encode()) is None:
+        if self.connection.publish(str(topic), self._placed(reading.body)[:-1] + extra.encode()) is None:
             return False
         with self._lock:
             self._open.pop(reading.record_id, None)
             self._open[reading.record_id] = time.monotonic()
         return True
+
+    def _placed(self, body: bytes) -> bytes:
+        """Return a reading as one of this agent's site: it may have been kept before the site got its name."""
+        if self._as_encoded in body:
+            return body
+        tenant, site_id = self._place
+        return encode_reading(msgspec.structs.replace(decode_reading(body), tenant=tenant, site_id=site_id))

@@ -1,8 +1,9 @@
 """The edge agent's memory: readings that no mark covers yet, durable, bounded, oldest first out when it is full.
 
 One SQLite file; its boot id lives as long as the file, so a restart of the agent goes on counting. A record carries a
-checksum; a torn one is skipped and counted, and its number is given up. A file that is older than what was sent from it
-(a restored image, a disk that lied about writing) is noticed by the first mark, and numbering goes on behind it.
+checksum; a torn one is skipped and counted, and its number is given up. A file that is broken is put aside, and what can be
+read of it goes on in a new one (`ring_rescue`). A file that is older than what was sent from it (a restored image, a disk
+that lied about writing) is noticed by the first mark, and numbering goes on behind it.
 """
 
 import logging
@@ -11,13 +12,14 @@ import sqlite3
 import threading
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from collector.mqtt.ring_rescue import is_broken, put_aside, saved_readings
 from collector.stores.sqlite_schema import connect, migrate
 from crm_core.domain.errors import StoreUnavailable
 from crm_core.domain.telemetry import DeviceReading
@@ -56,18 +58,14 @@ class EdgeRing:
     """Readings of one site in the file `path`, at most `capacity`. Safe to use from several threads."""
 
     def __init__(self, path: Path, *, capacity: int = DEFAULT_CAPACITY) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = connect(path)
-        migrate(self._db, _SCHEMA)
+        self._path = path
+        self._next = path.with_name(f"{path.name}.new")
         self._lock = threading.Lock()
         self._capacity = capacity
-        with self._transaction() as db:
-            if db.execute("SELECT 1 FROM life").fetchone() is None:
-                db.execute("INSERT INTO life VALUES (?, 0, 0)", (secrets.token_hex(8),))
-            (self.boot_id,) = db.execute("SELECT boot_id FROM life").fetchone()
-            (count, last) = db.execute("SELECT count(*), coalesce(max(id), 0) FROM reading").fetchone()
-        self._count = int(count)
-        self._found_up_to = int(last)  # records above it are of this process
+        self._broken = False
+        self._count, self._losses = 0, (0, 0)
+        self._db = self._open()
+        self._found_up_to = self._look(self._db)  # records above it are of this process
 
     def append(self, readings: Sequence[DeviceReading]) -> None:
         """Keep readings, numbered by device; durable on return. A full ring sheds its oldest first."""
@@ -85,9 +83,9 @@ class EdgeRing:
                     (reading.device_id, seq, zlib.crc32(body), body),
                 )
             count = self._count + len(readings)
-            if count > self._capacity:
-                count -= self._shed(db, count - self._capacity)
-        self._count = count
+            shed = self._shed(db, count - self._capacity) if count > self._capacity else 0
+        self._count = count - shed
+        self._losses = (self._losses[0] + shed, self._losses[1])
 
     def after(self, record_id: int, limit: int) -> Sequence[Waiting]:
         """Return the next readings behind `record_id`, oldest first; torn ones are dropped and counted."""
@@ -103,6 +101,7 @@ class EdgeRing:
                 db.executemany("DELETE FROM reading WHERE id = ?", torn)
                 db.execute("UPDATE life SET torn = torn + ?", (len(torn),))
         self._count -= len(torn)
+        self._losses = (self._losses[0], self._losses[1] + len(torn))
         return [
             Waiting(number, device, seq, zlib.decompress(body), oldest)
             for number, device, seq, crc, body, oldest in rows
@@ -128,9 +127,7 @@ class EdgeRing:
 
     def losses(self) -> tuple[int, int]:
         """Return how many readings were shed because the ring was full, and how many were torn."""
-        with self._lock:
-            shed, torn = self._db.execute("SELECT shed, torn FROM life").fetchone()
-        return shed, torn
+        return self._losses
 
     def close(self) -> None:
         with self._lock:
@@ -168,18 +165,93 @@ class EdgeRing:
             )
         db.execute("INSERT OR REPLACE INTO device (device_id, last_seq) VALUES (?, ?)", (device_id, seq))
 
+    def _open(self) -> sqlite3.Connection:
+        """Open the file, or put a broken one aside and go on with what can be read of it."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            if not self._path.exists() and self._next.exists():  # killed between the two renames of a rescue
+                self._next.replace(self._path)
+            return _opened(self._path)
+        except (OSError, sqlite3.Error, StoreUnavailable) as error:
+            if not is_broken(error):
+                raise StoreUnavailable(
+                    f"the edge ring {self._path} cannot be opened: {error}; check the folder and the rights to it"
+                ) from error
+            return self._rescued()
+
+    def _rescued(self) -> sqlite3.Connection:
+        """Write what can be read into a new file, put the old one aside, and open the new one in its place."""
+        saved = saved_readings(self._path)
+        self._next.unlink(missing_ok=True)
+        with closing(_opened(self._next)) as db, _within(db):
+            if saved.boot_id is not None:
+                shed, torn = saved.losses
+                life = (saved.boot_id, shed, torn + saved.lost)
+                db.execute("UPDATE life SET boot_id = ?, shed = ?, torn = ?", life)
+            db.executemany(
+                "INSERT INTO reading (id, device_id, seq, crc, body) VALUES (?, ?, ?, ?, ?)", saved.rows
+            )
+            db.executemany("INSERT INTO device VALUES (?, ?)", saved.last_numbers(_OUT_OF_ORDER).items())
+        aside = put_aside(self._path)
+        self._next.replace(self._path)
+        _log.error(
+            "the edge ring was broken: %d readings saved, %d lost; the old file is %s",
+            len(saved.rows), saved.lost, aside,
+        )  # fmt: skip
+        return _opened(self._path)
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             try:
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
+                if self._broken:
+                    self._start_again()
+                with _within(self._db):
                     yield self._db
-                except BaseException:
-                    self._db.execute("ROLLBACK")
-                    raise
-                self._db.execute("COMMIT")
-            except sqlite3.Error as error:
+            except (OSError, sqlite3.Error) as error:
+                self._broken = is_broken(error)
                 raise StoreUnavailable(
                     f"the edge ring cannot be written: {error}; free space or check the disk"
                 ) from error
+
+    def _start_again(self) -> None:
+        """Go on with a new file in the middle of work."""
+        self._db.close()
+        self._db = self._rescued()
+        self._broken = False
+        self._look(self._db)
+
+    def _look(self, db: sqlite3.Connection) -> int:
+        """Note whose records there are, how many, and what was lost; return the highest record id."""
+        self.boot_id, shed, torn = db.execute("SELECT boot_id, shed, torn FROM life").fetchone()
+        count, last = db.execute("SELECT count(*), coalesce(max(id), 0) FROM reading").fetchone()
+        self._count, self._losses = int(count), (int(shed), int(torn))
+        return int(last)
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """Return the ring's database, up to date; raise what SQLite says of a broken file."""
+    db = connect(path)
+    try:
+        migrate(db, _SCHEMA)
+        with _within(db):
+            if db.execute("SELECT 1 FROM life").fetchone() is None:
+                db.execute("INSERT INTO life VALUES (?, 0, 0)", (secrets.token_hex(8),))
+        db.execute("SELECT count(*), max(id) FROM reading").fetchone()  # a look at the index
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+@contextmanager
+def _within(db: sqlite3.Connection) -> Iterator[None]:
+    """Make what happens within one transaction: all or nothing."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise

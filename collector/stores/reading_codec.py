@@ -70,13 +70,16 @@ def instant_of(microseconds: int) -> datetime:
 
 
 def parts_of(reading: DeviceReading, before: DeviceReading | None = None, known: Parts = ()) -> Parts:
-    """Return the parts of a reading; those that are the same objects as in `before` are taken from its parts `known`."""
+    """Return the parts of a reading; those that are the same objects as in `before` are taken from its parts `known`.
+
+    What says the same is the same bytes object, so that a device's newest reading and its frame share their memory.
+    """
     objects = _objects(reading)
     if before is None or not known:
         return tuple(map(encode_part, objects))
     return tuple(
         [  # a list: a generator costs twice as much here
-            text if part is old else encode_part(part)
+            text if part is old or (fresh := encode_part(part)) == text else fresh
             for part, old, text in zip(objects, _objects(before), known, strict=True)
         ]
     )

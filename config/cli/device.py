@@ -10,9 +10,9 @@ import typer
 from collector.snmp.discovery import legacy_warning
 from collector.snmp.engine import Community, Credential, UsmUser
 from config.cli.common import JsonFlag, notes, print_json, print_table, session_of
-from config.cli.probe import AUTH, PRIV, read_once, split_host
+from config.cli.probe import read_once
 from config.clock import SystemClock
-from config.targets import target_of
+from config.targets import AUTH, PRIV, split_host, target_of
 from config.wiring.core import Core, open_core
 from config.wiring.snmp import open_credentials
 from crm_core.domain.errors import DeviceUnreachable, InvalidValue, NotFound

@@ -6,21 +6,16 @@ from typing import Annotated, Final
 import typer
 
 from collector.profiles import load_profiles
-from collector.snmp.engine import Community, Credential, UsmUser
 from collector.snmp.poller import PollTarget
 from config.cli.common import JsonFlag, notes, print_table, session_of
 from config.clock import SystemClock
 from config.settings import Settings
-from config.targets import resolve
+from config.targets import credential_of, resolve, split_host
 from config.wiring.snmp import make_engine, make_reader
-from crm_core.domain.errors import InvalidValue
 from crm_core.domain.telemetry import DeviceReading, MarkerSupply
 from crm_core.domain.wire import encode_reading
 
 app = typer.Typer(add_completion=False)
-
-AUTH: Final = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512")
-PRIV: Final = ("des", "aes128", "aes192", "aes256")
 
 
 @app.command()
@@ -53,7 +48,7 @@ def probe(
     target = PollTarget(
         host=resolve(name),
         port=port,
-        credential=credential_of(settings, version, community, user, auth, priv),
+        credential=credential_of(version, community, user, auth, priv, usual=settings.snmp.community),
         context=context_name,
     )
     reading = asyncio.run(read_once(settings, target, timeout))
@@ -71,54 +66,6 @@ async def read_once(settings: Settings, target: PollTarget, seconds: float | Non
         return await reader.poll(target)
     finally:
         await engine.close()
-
-
-def split_host(text: str) -> tuple[str, int]:
-    """Return host and port of `HOST`, `HOST:PORT`, `IPv6` or `[IPv6]:PORT`; the port of SNMP is 161."""
-    if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        port = rest.removeprefix(":")
-    elif text.count(":") == 1:
-        host, _, port = text.partition(":")
-    else:
-        host, port = text, ""
-    number = 161 if not port else int(port) if port.isdigit() else -1
-    if not host or not 1 <= number <= 65535:
-        raise InvalidValue(f"{text!r} is not HOST or HOST:PORT")
-    return host, number
-
-
-def credential_of(
-    settings: Settings,
-    version: str,
-    community: str | None,
-    user: str | None,
-    auth: str | None,
-    priv: str | None,
-) -> Credential:
-    """Return the credential that the options describe; raises `InvalidValue` for what does not fit together."""
-    if version == "3":
-        if not user or community is not None:
-            raise InvalidValue("version 3 needs --user and no --community")
-        auth_name, auth_password = _protocol(auth, AUTH, "--auth")
-        priv_name, priv_password = _protocol(priv, PRIV, "--priv")
-        if priv and not auth:
-            raise InvalidValue("--priv needs --auth")
-        return UsmUser(user, auth_name, auth_password, priv_name, priv_password)  # type: ignore[arg-type]  # checked against the lists above
-    if user or auth or priv:
-        raise InvalidValue("--user, --auth and --priv belong to --version 3")
-    if version not in {"1", "2c"}:
-        raise InvalidValue(f"--version {version!r} is not 1, 2c or 3")
-    return Community(community or settings.snmp.community, "1" if version == "1" else "2c")
-
-
-def _protocol(text: str | None, known: tuple[str, ...], option: str) -> tuple[str, str]:
-    if text is None:
-        return "none", ""
-    name, separator, password = text.partition(":")
-    if name.lower() not in known or not separator or not password:
-        raise InvalidValue(f"{option} must be PROTOCOL:PASSWORD with a protocol of {', '.join(known)}")
-    return name.lower(), password
 
 
 def show(reading: DeviceReading) -> None:

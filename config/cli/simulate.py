@@ -9,12 +9,12 @@ from typing import Annotated, Final, Literal
 import typer
 
 from config.cli.common import JsonFlag, notes, print_json, session_of
-from config.cli.probe import split_host
 from config.cli.story import FIRST_ADDRESS as STORY_ADDRESS
 from config.cli.story import known_stories, mqtt_place, show_headless, show_live
 from config.cli.story_fleet import register_story
 from config.clock import SystemClock
 from config.supervision import Lifecycle, NamedPart
+from config.targets import split_host
 from config.wiring.core import open_core
 from crm_core.domain.errors import InvalidValue, StoreUnavailable
 from simulators.device import Fleet, devices_of, make_roster

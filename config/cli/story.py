@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from config.cli.common import notes, print_json
-from config.cli.probe import split_host
 from config.cli.story_view import TerminalView
 from config.supervision import Lifecycle, NamedPart
+from config.targets import split_host
 from crm_core.domain.errors import InvalidValue, StoreUnavailable
 from crm_core.ports import Clock
 from simulators.mqtt_agent import MqttPlace

@@ -2,12 +2,13 @@
 
 import json
 import os
-import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from collector.agents import SqliteAgentBook
@@ -16,7 +17,9 @@ from collector.mqtt.connection import MqttEndpoint
 from collector.mqtt.edge import EdgeAgent
 from collector.mqtt.ring import EdgeRing
 from config.clock import SystemClock
+from crm_core.domain.errors import StoreUnavailable
 from crm_core.domain.identity import DeviceId
+from crm_core.domain.telemetry import DeviceReading
 from tests.benchmarks.fleet_responder import fleet_server
 from tests.conftest import PROJECT
 from tests.integration.test_mqtt_listener import FAR, TENANT, MoodyStore, make_listener, port, store
@@ -42,44 +45,6 @@ def wait_until_empty(ring: EdgeRing, seconds: float = 60.0) -> None:
     while len(ring):
         assert time.monotonic() < end, f"{len(ring)} readings are still not covered"
         time.sleep(0.02)
-
-
-def test_the_ring_counts_on_over_restarts_and_forgets_only_what_is_covered(tmp_path: Path) -> None:
-    ring = EdgeRing(tmp_path / "ring.sqlite")
-    ring.append([reading("d1"), reading("d2"), reading("d1", minutes=5)])
-    boot = ring.boot_id
-    ring.close()
-    ring = EdgeRing(tmp_path / "ring.sqlite")
-    ring.append([reading("d1", minutes=10)])
-    assert ring.boot_id == boot
-    assert [(w.device_id, w.seq, w.oldest_seq) for w in ring.after(0, 10)] == [
-        ("d1", 1, 1), ("d2", 1, 1), ("d1", 2, 1), ("d1", 3, 1),
-    ]  # fmt: skip
-    assert list(ring.cover("d1", "another boot", 3)) == []
-    assert len(ring.cover("d1", boot, 2)) == 2
-    assert [(w.device_id, w.seq, w.oldest_seq) for w in ring.after(0, 10)] == [("d2", 1, 1), ("d1", 3, 3)]
-    ring.close()
-
-
-def test_a_full_ring_sheds_its_oldest_and_counts(tmp_path: Path) -> None:
-    ring = EdgeRing(tmp_path / "ring.sqlite", capacity=10)
-    for number in range(25):
-        ring.append([reading("d1", minutes=number)])
-    assert [w.seq for w in ring.after(0, 100)] == list(range(16, 26))
-    assert ring.losses() == (15, 0)
-    ring.close()
-
-
-def test_a_torn_record_costs_only_itself(tmp_path: Path) -> None:
-    ring = EdgeRing(tmp_path / "ring.sqlite")
-    ring.append([reading("d1", minutes=n) for n in range(5)])
-    with sqlite3.connect(tmp_path / "ring.sqlite") as other:
-        other.execute("UPDATE reading SET body = zeroblob(50) WHERE seq = 3")
-    other.close()
-    assert [w.seq for w in ring.after(0, 10)] == [1, 2, 4, 5]
-    assert ring.losses() == (0, 1)
-    assert len(ring) == 4
-    ring.close()
 
 
 def test_what_was_kept_without_a_network_arrives_later(port: int, store: MoodyStore, tmp_path: Path) -> None:
@@ -170,6 +135,69 @@ def test_a_store_that_is_away_costs_time_not_readings(port: int, store: MoodySto
     listener.stop()
     ring.close()
     assert len(store.readings(TENANT, DeviceId("d1"), *FAR)) == 20
+
+
+class FullRing(EdgeRing):
+    """A ring on a disk that can fill up."""
+
+    full = False
+
+    def append(self, readings: Sequence[DeviceReading]) -> None:
+        self._objection()
+        super().append(readings)
+
+    def cover(self, device_id: str, boot_id: str, seq: int) -> Sequence[int]:
+        self._objection()
+        return super().cover(device_id, boot_id, seq)
+
+    def _objection(self) -> None:
+        if self.full:
+            raise StoreUnavailable("the disk is full")
+
+
+def test_a_full_disk_at_the_agent_costs_nothing_once_there_is_room(
+    port: int, store: MoodyStore, tmp_path: Path
+) -> None:
+    """Marks that cannot be noted do not end the connection; what cannot be kept is held until it can."""
+    listener = make_listener(port, store)
+    listener.start()
+    listener.connection.wait_connected(20)
+    ring = FullRing(tmp_path / "ring.sqlite")
+    agent = make_agent(ring, port, resend_seconds=0.3)
+    agent.offer([reading("d1", minutes=n) for n in range(5)])
+    ring.full = True
+    agent.start()
+    end = time.monotonic() + 60
+    while agent.counters.repeated == 0:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    with pytest.raises(StoreUnavailable):
+        agent.offer([reading("d1", minutes=n) for n in range(5, 8)])
+    assert (len(ring), agent.held) == (5, 3)
+    ring.full = False
+    agent.offer([reading("d1", minutes=8)])
+    wait_until_empty(ring)
+    agent.stop()
+    listener.stop()
+    ring.close()
+    assert agent.counters.lost == 0
+    assert len(store.readings(TENANT, DeviceId("d1"), *FAR)) == 9
+
+
+def test_what_was_kept_under_another_site_name_comes_as_of_this_site(
+    port: int, store: MoodyStore, tmp_path: Path
+) -> None:
+    ring = EdgeRing(tmp_path / "ring.sqlite")
+    ring.append([msgspec.structs.replace(reading("d1", minutes=n), site_id="typing-error") for n in range(3)])
+    listener = make_listener(port, store)
+    listener.start()
+    agent = make_agent(ring, port, resend_seconds=1.0)
+    agent.start()
+    wait_until_empty(ring)
+    agent.stop()
+    listener.stop()
+    ring.close()
+    assert [one.site_id for one in store.readings(TENANT, DeviceId("d1"), *FAR)] == ["site-1"] * 3
 
 
 @pytest.mark.parametrize("given", ["file", "environment"])
