@@ -45,6 +45,8 @@ class ServiceMonth:
     repeats: int
     tickets: int
     visits: int
+    restore_hours: float | None  # median of the tickets raised in the month and restored since
+    pages_between_visits: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,7 @@ class ServiceFigures:
     days: int
     first_time_fix: Share
     repeats: Share
+    restore_hours: float | None  # median over all levels
     restores: tuple[Restore, ...]
     pages_between_visits: int | None
     in_use: Share
@@ -87,6 +90,7 @@ class ServiceQuality:
             remind = self._policy.relations.care.renewal_months_before
             ending = _ending(uow, tenant, today, months_before(today, -remind), regions)
         held = first_time(repairs, self._policy.triage.recall_within)
+        intervals = _pages_between(visits)
         recent = [
             (order, good)
             for order, good in held
@@ -97,12 +101,18 @@ class ServiceQuality:
             days=days,
             first_time_fix=_share(good for _, good in recent),
             repeats=_share(_is_recall(ticket) for ticket in raised),
-            restores=tuple(_restore(level, raised) for level in TicketLevel),
-            pages_between_visits=_pages_between(visits, now - timedelta(days=days)),
+            restore_hours=_median_hours(raised),
+            restores=tuple(
+                _restore(level, [ticket for ticket in raised if ticket.level is level])
+                for level in TicketLevel
+            ),
+            pages_between_visits=_mean(
+                pages for at, pages in intervals if at > now - timedelta(days=days)
+            ),
             in_use=Share(sum(state in _IN_USE for state in states), sum(state in _KEPT for state in states)),
             renewals=ending,
             months=tuple(
-                _month(months_before(today.replace(day=1), back), zone, held, tickets, visits)
+                _month(months_before(today.replace(day=1), back), zone, held, tickets, visits, intervals)
                 for back in range(months - 1, -1, -1)
             ),
         )
@@ -140,34 +150,47 @@ def _is_recall(ticket: Ticket) -> bool:
     return bool(ticket.detail.get("recall"))
 
 
-def _restore(level: TicketLevel, tickets: Iterable[Ticket]) -> Restore:
-    hours: list[float] = []
-    kept: list[bool] = []
-    for ticket in tickets:
-        clock = ticket.clock(ClockKind.RESTORE)
-        if ticket.level is level and clock is not None and clock.met_at is not None:
-            hours.append((clock.met_at - ticket.raised_at) / timedelta(hours=1))
-            kept.append(clock.met_at <= clock.due_at)
-    return Restore(level=level, median_hours=median(hours) if hours else None, within=_share(kept))
+def _restore(level: TicketLevel, tickets: Sequence[Ticket]) -> Restore:
+    kept = (
+        clock.met_at <= clock.due_at
+        for ticket in tickets
+        if (clock := ticket.clock(ClockKind.RESTORE)) is not None and clock.met_at is not None
+    )
+    return Restore(level=level, median_hours=_median_hours(tickets), within=_share(kept))
 
 
-def _pages_between(visits: Iterable[WorkOrder], since: datetime) -> int | None:
-    """Return the mean of pages that devices ran from one finished visit to the next that ended after `since`."""
+def _median_hours(tickets: Iterable[Ticket]) -> float | None:
+    """Return the median of the hours from raise to restore; None when none was restored."""
+    hours = [
+        (clock.met_at - ticket.raised_at) / timedelta(hours=1)
+        for ticket in tickets
+        if (clock := ticket.clock(ClockKind.RESTORE)) is not None and clock.met_at is not None
+    ]
+    return median(hours) if hours else None
+
+
+def _pages_between(visits: Iterable[WorkOrder]) -> list[tuple[datetime, int]]:
+    """Return the end of each finished visit with the pages that its device ran since the visit before."""
     done = sorted(
         (order for order in visits if order.state is WorkOrderState.DONE and order.done_at is not None),
         key=lambda order: (order.done_at or order.created_at, order.work_order_id),
     )
     last: dict[DeviceId, int] = {}
-    ran: list[int] = []
+    ran: list[tuple[datetime, int]] = []
     for order in done:
         count = order.count_after
         if count is None:
             continue
         before = last.get(order.device_id)
-        if before is not None and count >= before and order.done_at is not None and order.done_at > since:
-            ran.append(count - before)
+        if before is not None and count >= before and order.done_at is not None:
+            ran.append((order.done_at, count - before))
         last[order.device_id] = count
-    return sum(ran) // len(ran) if ran else None
+    return ran
+
+
+def _mean(counts: Iterable[int]) -> int | None:
+    known = list(counts)
+    return sum(known) // len(known) if known else None
 
 
 def _month(
@@ -176,17 +199,21 @@ def _month(
     held: Sequence[tuple[WorkOrder, bool]],
     tickets: Sequence[Ticket],
     visits: Sequence[WorkOrder],
+    intervals: Sequence[tuple[datetime, int]],
 ) -> ServiceMonth:
     start, end = _midnight(first, zone), _midnight(months_before(first, -1), zone)
     ended: dict[bool, int] = defaultdict(int)
     for order, good in held:
         if order.done_at is not None and start <= order.done_at < end:
             ended[good] += 1
+    raised = [ticket for ticket in tickets if start <= ticket.raised_at < end]
     return ServiceMonth(
         month=first,
         first_time_fix=Share(ended[True], ended[True] + ended[False]),
-        repeats=sum(_is_recall(ticket) for ticket in tickets if start <= ticket.raised_at < end),
-        tickets=sum(start <= ticket.raised_at < end for ticket in tickets),
+        repeats=sum(_is_recall(ticket) for ticket in raised),
+        tickets=len(raised),
+        restore_hours=_median_hours(raised),
+        pages_between_visits=_mean(pages for at, pages in intervals if start <= at < end),
         visits=sum(
             order.state is WorkOrderState.DONE and order.done_at is not None and start <= order.done_at < end
             for order in visits
