@@ -13,35 +13,38 @@ from simulators.proxy import Faults, TcpFaultProxy, UdpFaultProxy
 
 
 class TcpEcho:
-    """An echo server that also notes what came in."""
+    """An echo server that also notes what came in. Each thread closes its own connection; `close` waits for them."""
 
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = self.listener.getsockname()
         self.open: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.threads = [threading.Thread(target=self._accept, daemon=True)]
+        self.threads[0].start()
 
     def _accept(self) -> None:
-        while True:
-            try:
+        with suppress(OSError):  # the end of the listener
+            while True:
                 made, _ = self.listener.accept()
-            except OSError:
-                return
-            self.open.append(made)
-            threading.Thread(target=self._echo, args=(made,), daemon=True).start()
+                self.open.append(made)
+                self.threads.append(threading.Thread(target=self._echo, args=(made,), daemon=True))
+                self.threads[-1].start()
 
     def _echo(self, made: socket.socket) -> None:
-        try:
+        with made, suppress(OSError):
             while data := made.recv(65_536):
                 made.sendall(data)
             made.shutdown(socket.SHUT_WR)
-        except OSError:
-            return
 
     def close(self) -> None:
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.threads[0].join(30)
         self.listener.close()
         for made in self.open:
-            made.close()
+            with suppress(OSError):  # it ended before
+                made.shutdown(socket.SHUT_RDWR)
+        for thread in self.threads:
+            thread.join(30)
 
 
 class UdpEcho:
