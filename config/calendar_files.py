@@ -14,6 +14,7 @@ from crm_core.domain.sla import BusinessCalendar, WorkWindow
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _MAX_SPAN: Final = timedelta(days=31)
+_DAY_IS_OVER: Final = "24:00"
 
 
 class _Calendar(BaseModel):
@@ -57,15 +58,18 @@ def load_calendar(path: Path) -> BusinessCalendar:
 
 
 def _windows(day: str, spans: Iterable[str]) -> tuple[WorkWindow, ...]:
+    """Return the windows of a day; one that ends at an earlier hour than it begins runs into the next day."""
     windows: list[WorkWindow] = []
     for span in spans:
         start, separator, end = span.partition("-")
         if not separator:
             raise ValueError(f"windows.{day}: {span!r} must look like 09:00-12:00")
-        window = WorkWindow(time.fromisoformat(start.strip()), time.fromisoformat(end.strip()))
-        if window.start >= window.end:
-            raise ValueError(f"windows.{day}: {span!r} ends before it starts")
-        if windows and windows[-1].end > window.start:
+        closes = time(0) if end.strip() == _DAY_IS_OVER else time.fromisoformat(end.strip())
+        window = WorkWindow(time.fromisoformat(start.strip()), closes)
+        if window.start == closes and end.strip() != _DAY_IS_OVER:
+            raise ValueError(f"windows.{day}: {span!r} has no length; a whole day is 00:00-24:00")
+        before = windows[-1] if windows else None
+        if before is not None and (before.over_midnight or before.end > window.start):
             raise ValueError(f"windows.{day}: {span!r} overlaps the window before")
         windows.append(window)
     return tuple(windows)

@@ -1,12 +1,15 @@
 """Arithmetic of business time over a calendar: add a duration to an instant, and its exact inverse.
 
-Many windows a day, holidays, swap workdays, time zones with summer time. A calendar is compiled once a year of dates
-into sorted opening spans with running totals (integer microseconds), so that a due time costs two binary searches.
+Many windows a day, windows over midnight, holidays, swap workdays, time zones with summer time: it is open when the
+clock on the wall there shows a time inside a window, so an hour that summer time skips does not count, and one that
+it repeats counts twice. A calendar is compiled once a year of dates into sorted opening spans with running totals
+(integer microseconds), so that a due time costs two binary searches.
 """
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import accumulate
 from typing import Final
@@ -16,6 +19,7 @@ from crm_core.domain.errors import InvalidConfiguration
 from crm_core.domain.sla import BusinessCalendar, WorkWindow
 
 _MONDAY: Final = 0
+_MIDNIGHT: Final = time(0)
 _DAY: Final = timedelta(days=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -64,10 +68,10 @@ def add_business(calendar: BusinessCalendar, start: datetime, duration: timedelt
 
 def elapsed_business(calendar: BusinessCalendar, start: datetime, end: datetime) -> timedelta:
     """Return the business time between two instants; zero when `end` is not after `start`."""
-    if end <= start:
+    begin, finish = _microseconds(start), _microseconds(end)
+    if finish <= begin:  # the instants, not the clocks on the wall: these may go back
         return timedelta()
     compiled = _compiled(calendar)
-    begin, finish = _microseconds(start), _microseconds(end)
     first, last = compiled.year_of(begin, start.year), compiled.year_of(finish, end.year)
     total = compiled.year(last).up_to(finish) - compiled.year(first).up_to(begin)
     total += sum(compiled.year(number).total for number in range(first, last))
@@ -134,16 +138,13 @@ def _compiled(calendar: BusinessCalendar) -> _Compiled:
 
 
 def _compile_year(calendar: BusinessCalendar, number: int) -> _Year:
-    zone = zone_of(calendar.time_zone)
-    spans: list[tuple[int, int]] = []
-    day = date(number, 1, 1)
-    while day.year == number:
-        for window in windows_on(calendar, day):
-            opens = _microseconds(datetime.combine(day, window.start, zone))
-            closes = _microseconds(datetime.combine(day, window.end, zone))
-            if opens < closes:  # a window inside the hour that summer time skips has no length
-                spans.append((opens, closes))
-        day += _DAY
+    opened = list(_opened(calendar, number))
+    spans = _united(
+        (max(opens, begins) - offset, min(closes, ends) - offset)
+        for begins, ends, offset in _stretches(zone_of(calendar.time_zone), number)
+        for opens, closes in opened
+        if max(opens, begins) < min(closes, ends)
+    )
     lengths = [closes - opens for opens, closes in spans]
     after = tuple(accumulate(lengths))
     return _Year(
@@ -153,6 +154,61 @@ def _compile_year(calendar: BusinessCalendar, number: int) -> _Year:
         after=after,
         total=after[-1] if after else 0,
     )
+
+
+def _opened(calendar: BusinessCalendar, number: int) -> Iterator[tuple[int, int]]:
+    """Yield the windows by the clock on the wall, with the last one of the year before, which may reach into this one."""
+    first = date(number, 1, 1) - _DAY
+    for day in (first + offset * _DAY for offset in range((date(number + 1, 1, 1) - first).days)):
+        for window in windows_on(calendar, day):
+            closing = day + _DAY if window.over_midnight else day
+            yield _on_the_wall(day, window.start), _on_the_wall(closing, window.end)
+
+
+def _stretches(zone: ZoneInfo, number: int) -> Iterator[tuple[int, int, int]]:
+    """Yield a year by the clock on the wall in stretches of one UTC offset: begin, end and the offset."""
+    first, last = (_on_the_wall(date(year, 1, 1), _MIDNIGHT) for year in (number, number + 1))
+    day = _DAY // _MICROSECOND
+    begin, end = first - 2 * day, last + 2 * day
+    offset = _offset(zone, begin)
+    for noon in range(begin + day, end + day, day):
+        later = _offset(zone, noon)
+        if later != offset:
+            change = _change(zone, noon - day, noon)
+            yield max(begin + offset, first), min(change + offset, last), offset
+            begin, offset = change, later
+    yield max(begin + offset, first), min(end + offset, last), offset
+
+
+def _change(zone: ZoneInfo, before: int, after: int) -> int:
+    """Return the instant between two at which the UTC offset changes."""
+    old = _offset(zone, before)
+    while after - before > 1:
+        middle = (before + after) // 2
+        if _offset(zone, middle) == old:
+            before = middle
+        else:
+            after = middle
+    return after
+
+
+def _offset(zone: ZoneInfo, instant: int) -> int:
+    return (_instant(instant).astimezone(zone).utcoffset() or timedelta()) // _MICROSECOND
+
+
+def _united(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the spans in order, those that overlap as one: no minute counts twice."""
+    united: list[tuple[int, int]] = []
+    for opens, closes in sorted(spans):
+        if united and opens <= united[-1][1]:
+            united[-1] = united[-1][0], max(united[-1][1], closes)
+        else:
+            united.append((opens, closes))
+    return united
+
+
+def _on_the_wall(day: date, at: time) -> int:
+    return _microseconds(datetime.combine(day, at, UTC))
 
 
 def _microseconds(instant: datetime) -> int:

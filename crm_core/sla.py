@@ -30,7 +30,7 @@ class Pause:
 def due_time(calendar: BusinessCalendar, start: datetime, promise: Promise) -> DueTime:
     """Return when `promise` is due if it starts at `start` (aware), with the explanation of the arithmetic."""
     if not promise.business_hours:
-        due = (start + promise.duration).astimezone(UTC)
+        due = start.astimezone(UTC) + promise.duration
         text = f"{_hours(promise.duration)} by the wall clock from {_local(calendar, start)}"
         return DueTime(due_at=due, explanation=f"{text} = {_local(calendar, due)}")
     due = add_business(calendar, start, promise.duration)
@@ -75,13 +75,14 @@ def _with_pauses(
 ) -> Promise:
     """Return the promise made longer by what the clock stood still before it fell due."""
     business, stood_still = promise.business_hours, timedelta()
+    start = start.astimezone(UTC)  # within one zone Python compares and subtracts what the clock on the wall shows
     due = _after(calendar, start, promise.duration, business_hours=business) if pauses else start
     for pause in pauses:
-        if pause.start >= due:
+        begin, end = max(pause.start.astimezone(UTC), start), pause.end.astimezone(UTC)
+        if begin >= due:
             break
-        begin = max(pause.start, start)
-        if pause.end > begin:
-            stood_still += elapsed_business(calendar, begin, pause.end) if business else pause.end - begin
+        if end > begin:
+            stood_still += elapsed_business(calendar, begin, end) if business else end - begin
             due = _after(calendar, start, promise.duration + stood_still, business_hours=business)
     return replace(promise, duration=promise.duration + stood_still) if stood_still else promise
 
@@ -89,7 +90,7 @@ def _with_pauses(
 def _after(
     calendar: BusinessCalendar, start: datetime, duration: timedelta, *, business_hours: bool
 ) -> datetime:
-    return add_business(calendar, start, duration) if business_hours else (start + duration).astimezone(UTC)
+    return add_business(calendar, start, duration) if business_hours else start.astimezone(UTC) + duration
 
 
 def clocks_for(
@@ -236,11 +237,11 @@ def _explained(calendar: BusinessCalendar, start: datetime, due: datetime) -> It
     while day <= last:
         midnight, next_midnight = (datetime.combine(each, time.min, zone) for each in (day, day + _DAY))
         counted = elapsed_business(calendar, max(midnight, start), min(next_midnight, due))
-        if day in calendar.holidays:
-            yield f"{day}: holiday"
-        elif counted:
+        if counted:
             swap = " (swap workday)" if day in calendar.swap_workdays else ""
             yield f"{day}{swap}: {_hours(counted)}"
+        elif day in calendar.holidays:
+            yield f"{day}: holiday"
         day += _DAY
 
 

@@ -18,10 +18,15 @@ class EscalationStep(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WorkWindow:
-    """An opening time within one local day; `start` < `end`."""
+    """An opening time that begins on a local day. An `end` before `start` is on the next day, 00:00 is its beginning."""
 
     start: time
     end: time
+
+    @property
+    def over_midnight(self) -> bool:
+        """Whether it ends on the next day: at its very beginning, or later."""
+        return self.end < self.start or self.end == time(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

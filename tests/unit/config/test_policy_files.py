@@ -89,8 +89,9 @@ def test_every_figure_names_its_requirement() -> None:
         ("triage.yaml", "per_device_day: {value: 3", "per_device_day: {value: 2.5", "whole number"),
         ("triage.yaml", "budget:", "budget:\nbudget:", "twice"),
         ("book.yaml", 'version: "1"', "version: 1", "version"),
-        ("calendars/china.yaml", "09:00-12:00", "12:00-09:00", "ends before it starts"),
+        ("calendars/china.yaml", "09:00-12:00", "12:00-09:00", "overlaps the window before"),
         ("calendars/china.yaml", "13:00-18:00", "11:00-18:00", "overlaps"),
+        ("calendars/china.yaml", "13:00-18:00", "13:00-13:00", "has no length"),
         ("calendars/china.yaml", "2025-01-28..2025-02-04", "2025-02-04..2025-01-28", "span"),
         ("calendars/china.yaml", "Asia/Shanghai", "Asia/Nowhere", "time_zone"),
     ],
@@ -124,6 +125,16 @@ def test_a_later_version_cannot_invent_figures(own: Path) -> None:
     (later / "forecasts.yaml").write_text("life:\n  luck: {value: 7, requirement: 39}\n", encoding="utf-8")
     with pytest.raises(InvalidConfiguration, match=r"forecasts\.life\.luck"):
         load_policies(own)
+
+
+@pytest.mark.parametrize(
+    ("written", "end"),
+    [("13:00-24:00", time(0)), ("22:00-06:00", time(6)), ("13:00-00:00", time(0))],
+)
+def test_a_window_may_run_into_the_next_day(own: Path, written: str, end: time) -> None:
+    replace_in(own / "calendars" / "china.yaml", "13:00-18:00", written)
+    evening = load_calendar(own / "calendars" / "china.yaml").windows[0][1]
+    assert (evening.over_midnight, evening.end) == (True, end)
 
 
 def test_the_chinese_calendar_of_2026() -> None:
