@@ -9,8 +9,9 @@ import sqlite3
 import threading
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, Protocol
 
 import msgspec
@@ -295,30 +296,33 @@ class InfluxForwarder:
         return sent
 
     def _send(self, records: Sequence[OutboxRecord]) -> None:
-        lines: list[str] = []
         numbers: list[int] = []
-        for record in records:
-            try:
-                lines += unpack_lines(record.body)
-            except (zlib.error, msgspec.DecodeError) as error:
-                self._outbox.park(
-                    LINES_TOPIC, record.record_id, ((f"not a record of lines: {error}", record.body),)
-                )
-                continue
-            numbers.append(record.record_id)
-        refused = self._write_all(lines)
+        refused = self._write_all(self._lines_of(records, numbers))
         if numbers:
             self._outbox.delivered(numbers, refused)
+
+    def _lines_of(self, records: Sequence[OutboxRecord], numbers: list[int]) -> Iterator[str]:
+        """Yield the lines of records one by one, so that few are in memory; add the records' ids to `numbers`."""
+        for record in records:
+            try:
+                lines = unpack_lines(record.body)
+            except (zlib.error, msgspec.DecodeError) as error:
+                reason = f"not a record of lines: {error}"
+                self._outbox.park(LINES_TOPIC, record.record_id, ((reason, record.body),))
+                continue
+            numbers.append(record.record_id)
+            yield from lines
 
     def _send_days(self) -> None:
         while days := self._outbox.waiting_days(self._body_lines // 8):
             self._outbox.days_delivered(days.places, self._write_all(days.lines))
 
-    def _write_all(self, lines: Sequence[str]) -> list[Refused]:
+    def _write_all(self, lines: Iterable[str]) -> list[Refused]:
         """Write lines body by body; return those that were refused. Nothing of them is lost if a later body fails."""
         refused: list[Refused] = []
-        for start in range(0, len(lines), self._body_lines):
-            refused += self._write(lines[start : start + self._body_lines])
+        rest = iter(lines)
+        while body := list(islice(rest, self._body_lines)):
+            refused += self._write(body)
         return refused
 
     def _write(self, lines: Sequence[str]) -> list[Refused]:

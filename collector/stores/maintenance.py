@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -27,7 +28,7 @@ from collector.stores.sqlite_rows import (
     rollup_of,
     supplies_of,
 )
-from collector.stores.sqlite_schema import connect, day_table, days_present
+from collector.stores.sqlite_schema import MIGRATIONS, connect, day_table, days_present
 from collector.stores.sqlite_standing import wrong_figures
 from crm_core.domain.errors import InvalidValue, StoreUnavailable
 from crm_core.domain.telemetry import DeviceReading
@@ -60,6 +61,14 @@ class StoreStatus:
     parked: int
     dead_letters: int
     tallies: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """The files of an export, and each reading that is torn and therefore not in them, in one line."""
+
+    files: tuple[Path, ...]
+    left_out: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,32 +106,44 @@ def status(path: Path) -> StoreStatus:
 def verify(path: Path) -> Verification:
     """Check the file, the outbox's checksums, every reading, and every roll-up against its rows."""
     faults: list[str] = []
-    readings = rollups = 0
+    looked = [(0, 0)]
     with _reading(path) as db:
-        db.execute("BEGIN")  # one state of the file, however long it takes
-        faults += [line for (line,) in db.execute("PRAGMA integrity_check") if line != "ok"]
-        records = db.execute("SELECT id, crc, body FROM outbox")
-        faults += [
-            f"outbox record {number} is torn" for number, crc, body in records if zlib.crc32(body) != crc
-        ]
+        db.execute("BEGIN")  # one state of the file, however long it takes; closing ends it
+        with _noting("the file", faults):
+            faults += [line for (line,) in db.execute("PRAGMA integrity_check") if line != "ok"]
+        with _noting("the outbox", faults):
+            faults += _torn_records(db)
         kept_from = db.execute("SELECT count FROM tally WHERE name = 'raw_kept_from_day'").fetchone()
         for day in days_present(db):
-            for device, tenant, device_id in db.execute(
-                f"SELECT DISTINCT d.id, d.tenant, d.device_id FROM {day_table(day)} r JOIN device d ON d.id = r.device"
-            ).fetchall():
-                found = _day_of(db, day, device, tenant, device_id)
-                if isinstance(found, str):
-                    faults.append(found)
-                    continue
-                readings += len(found)
-                rollups += 1
-                if (kept_from is None or day >= kept_from[0]) and not _same(
-                    db, device, day, rolled_up(found)
-                ):
-                    faults.append(f"device {device_id}, {_date(day)}: the roll-up does not fit the readings")
-        db.execute("COMMIT")
-        faults += wrong_figures(db)
+            with _noting(f"{_date(day)}", faults):
+                looked.append(_look_at_day(db, day, faults, whole=kept_from is None or day >= kept_from[0]))
+        with _noting("the fleet's figures", faults):
+            faults += wrong_figures(db)
+    readings, rollups = map(sum, zip(*looked, strict=True))
     return Verification(readings, rollups, tuple(faults))
+
+
+def _torn_records(db: sqlite3.Connection) -> list[str]:
+    records = db.execute("SELECT id, crc, body FROM outbox")
+    return [f"outbox record {number} is torn" for number, crc, body in records if zlib.crc32(body) != crc]
+
+
+def _look_at_day(db: sqlite3.Connection, day: int, faults: list[str], *, whole: bool) -> tuple[int, int]:
+    """Look at one day's readings, and at its roll-ups if the day is `whole`; return how many there were of both."""
+    readings = rollups = 0
+    devices = db.execute(
+        f"SELECT DISTINCT d.id, d.tenant, d.device_id FROM {day_table(day)} r JOIN device d ON d.id = r.device"
+    ).fetchall()
+    for device, tenant, device_id in devices:
+        where = f"device {device_id}, {_date(day)}"
+        with _noting(where, faults):
+            before = len(faults)
+            found = _day_of(db, day, device, (tenant, device_id), faults)
+            readings += len(found)
+            rollups += 1
+            if whole and len(faults) == before and not _same(db, device, day, rolled_up(found)):
+                faults.append(f"{where}: the roll-up does not fit the readings")
+    return readings, rollups
 
 
 def compact(path: Path) -> int:
@@ -139,41 +160,46 @@ def compact(path: Path) -> int:
     return before - status(path).size_bytes
 
 
-def export(path: Path, folder: Path, first: date, last: date) -> list[Path]:
+def export(path: Path, folder: Path, first: date, last: date) -> Exported:
     """Write the readings of each UTC day, both ends included, to `folder/readings-YYYY-MM-DD.parquet` (zstd).
 
-    Return the files. Days without readings give none. An interrupted export leaves no file under the final name.
+    Days without readings give no file. An interrupted export leaves no file under the final name.
     """
     if last < first:
         raise InvalidValue(f"the export would end on {last} before it begins on {first}")
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
+    left_out: list[str] = []
     with _reading(path) as db:
         for day in days_present(db):
             if first <= _date(day) <= last:
                 target = folder / f"readings-{_date(day)}.parquet"
                 partial = target.with_suffix(".partial")
                 with pq.ParquetWriter(partial, _PARQUET, compression="zstd", compression_level=9) as writer:
-                    for table in _tables(db, day):
+                    for table in _tables(db, day, left_out):
                         writer.write_table(table)
                 partial.replace(target)
                 written.append(target)
-    return written
+    return Exported(tuple(written), tuple(left_out))
 
 
-def _tables(db: sqlite3.Connection, day: int) -> Iterator[pa.Table]:
+def _tables(db: sqlite3.Connection, day: int, left_out: list[str]) -> Iterator[pa.Table]:
     cursor = db.execute(
         f"SELECT {READING_COLUMNS}, d.tenant, d.device_id FROM {reading_tables(day)} JOIN device d ON d.id = r.device "
         "ORDER BY r.device, r.at_ms"
     )
     contents = Contents(db, day)
     while rows := cursor.fetchmany(_ROWS_A_GROUP):
-        yield pa.Table.from_pylist([_parquet_row(contents, row) for row in rows], schema=_PARQUET)
+        found = [_parquet_row(contents, row, left_out) for row in rows]
+        yield pa.Table.from_pylist([one for one in found if one is not None], schema=_PARQUET)
 
 
-def _parquet_row(contents: Contents, row: tuple[Any, ...]) -> dict[str, Any]:
+def _parquet_row(contents: Contents, row: tuple[Any, ...], left_out: list[str]) -> dict[str, Any] | None:
+    """Return what the file says of a reading; None, and a line in `left_out`, when it is torn."""
     number, when_us, boot, seq, boot_id, source, site_id, ref, body, tenant, device_id = row
-    (reading,) = readings_from(contents, tenant, device_id, [row[:9]])
+    reading = next(iter(readings_from(contents, tenant, device_id, [row[:9]], left_out.append)), None)
+    if reading is None:
+        return None
     return {
         "tenant": tenant,
         "site_id": site_id,
@@ -189,14 +215,26 @@ def _parquet_row(contents: Contents, row: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def _day_of(
-    db: sqlite3.Connection, day: int, device: int, tenant: str, device_id: str
-) -> list[DeviceReading] | str:
-    """Return a device's readings of a day, or the fault that makes them unreadable."""
+    db: sqlite3.Connection, day: int, device: int, who: tuple[str, str], faults: list[str]
+) -> list[DeviceReading]:
+    """Return a device's readings of a day; those that cannot be read are `faults`."""
     rows = db.execute(f"SELECT {READING_COLUMNS} FROM {reading_tables(day)} WHERE r.device = ?", (device,))
+
+    def tell(what: str) -> None:
+        faults.append(f"{_date(day)}: a reading cannot be read: {what}")
+
+    return readings_from(Contents(db, day), *who, rows, tell)
+
+
+@contextmanager
+def _noting(what: str, faults: list[str]) -> Iterator[None]:
+    """Count what cannot be read within as a fault; whether the file can be read at all is for `_reading`."""
     try:
-        return readings_from(Contents(db, day), tenant, device_id, rows)
-    except (InvalidValue, zlib.error, AssertionError) as error:
-        return f"device {device_id}, {_date(day)}: a reading cannot be read: {error}"
+        yield
+    except sqlite3.OperationalError:
+        raise
+    except (sqlite3.DatabaseError, InvalidValue, msgspec.DecodeError, UnicodeDecodeError) as error:
+        faults.append(f"{what}: {error}")
 
 
 def _same(db: sqlite3.Connection, device: int, day: int, expected: DayRollup) -> bool:
@@ -210,14 +248,31 @@ def _same(db: sqlite3.Connection, device: int, day: int, expected: DayRollup) ->
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     """Lend a read-only connection and close it at the end."""
     if not path.exists():
-        raise StoreUnavailable(f"there is no telemetry database at {path}")
+        raise StoreUnavailable(
+            f"there is no telemetry database at {path}; the first start of Drumbeat makes it"
+        )
     db = connect(path, read_only=True)
     try:
+        _check_version(path, _number(db, "PRAGMA user_version"))
         yield db
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise StoreUnavailable(f"telemetry database {path}: {error}") from error
     finally:
         db.close()
+
+
+def _check_version(path: Path, version: int) -> None:
+    """Raise `StoreUnavailable` for a file that this Drumbeat has not made or not brought up to date."""
+    known = len(MIGRATIONS)
+    if version > known:
+        raise StoreUnavailable(
+            f"{path} has schema version {version}, this Drumbeat knows {known}: upgrade it"
+        )
+    if version < known:
+        what = "is empty" if version == 0 else f"has schema version {version}, older than {known}"
+        raise StoreUnavailable(
+            f"{path} {what}: `drumbeat store stats` or the next start brings it up to date"
+        )
 
 
 def _number(db: sqlite3.Connection, query: str) -> int:

@@ -119,8 +119,8 @@ def pack(content: bytes) -> bytes:
 
 
 def unpack(packed: bytes) -> bytes:
-    """Return the content that `pack` was given."""
-    return zlib.decompressobj(wbits=_RAW, zdict=_COMMON).decompress(packed)
+    """Return the content that `pack` was given; raise `InvalidValue` when it is torn."""
+    return _inflated(packed, _COMMON)
 
 
 def pack_difference(parts: Parts, frame: Parts) -> bytes:
@@ -140,13 +140,20 @@ def unpack_difference(packed: bytes, frame: Parts) -> Parts:
     mask = int.from_bytes(packed[:_MASK_BYTES], "little")
     other = [n for n in range(len(frame)) if mask >> n & 1]
     dictionary = _BETWEEN.join([frame[n] for n in other])
-    texts = zlib.decompressobj(wbits=_RAW, zdict=dictionary).decompress(packed[_MASK_BYTES:]).split(_BETWEEN)
+    texts = _inflated(packed[_MASK_BYTES:], dictionary).split(_BETWEEN)
     if len(texts) != max(len(other), 1):
         raise InvalidValue("a difference between two readings does not hold what it says")
     parts = list(frame)
     for n, text in zip(other, texts, strict=False):
         parts[n] = text
     return tuple(parts)
+
+
+def _inflated(packed: bytes, dictionary: bytes) -> bytes:
+    try:
+        return zlib.decompressobj(wbits=_RAW, zdict=dictionary).decompress(packed)
+    except zlib.error as error:
+        raise InvalidValue(f"stored bytes are torn: {error}") from error
 
 
 def _quoted(identifier: str | None) -> str:

@@ -166,8 +166,9 @@ class SqliteTelemetryStore:
                     "WHERE d.tenant = ? AND d.device_id = ?",
                     (tenant, device_id),
                 ).fetchone()
-                if row is not None:
-                    found[device_id] = newest_reading(db, tenant, device_id, row)
+                reading = None if row is None else newest_reading(db, tenant, device_id, row)
+                if reading is not None:
+                    found[device_id] = reading
         return found
 
     def readings(

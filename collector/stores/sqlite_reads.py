@@ -9,7 +9,13 @@ import msgspec
 
 from collector.sequences import SequenceRanges
 from collector.stores.reading_codec import content_of, instant_of, whole_reading
-from collector.stores.sqlite_rows import READING_COLUMNS, Contents, reading_tables, readings_from
+from collector.stores.sqlite_rows import (
+    READING_COLUMNS,
+    Contents,
+    content_in_row,
+    reading_tables,
+    readings_from,
+)
 from collector.stores.sqlite_schema import day_table, days_present
 from collector.stores.sqlite_standing import forget_changed_days
 from collector.stores.sqlite_write import KEPT_FROM_DAY
@@ -52,12 +58,14 @@ def received_by(
 
 def newest_reading(
     db: sqlite3.Connection, tenant: str, device_id: str, row: tuple[Any, ...]
-) -> DeviceReading:
-    """Return the reading that a row of `newest` points at, or keeps after its day was dropped."""
+) -> DeviceReading | None:
+    """Return the reading that a row of `newest` points at, or keeps after its day was dropped; None if it is torn."""
     when, day, number, kept = row
     if kept is None:
         rows = db.execute(f"SELECT {READING_COLUMNS} FROM {reading_tables(day)} WHERE r.id = ?", (number,))
-        return readings_from(Contents(db, day), tenant, device_id, rows)[0]
+        return next(iter(readings_from(Contents(db, day), tenant, device_id, rows)), None)
+    if not kept:
+        return None
     old = msgspec.msgpack.decode(kept, type=Kept)
     return whole_reading(
         old.content, tenant=tenant, site_id=old.site_id, device_id=device_id, polled_at=instant_of(when),
@@ -143,14 +151,12 @@ def drop_days(db: sqlite3.Connection, first_kept: int, forget: Callable[[], None
             "JOIN origin o ON o.id = r.origin LEFT JOIN boot b ON b.id = r.boot WHERE n.day = ? AND n.kept IS NULL",
             (day,),
         ).fetchall()
-        contents = Contents(db, day)
         for device, row, _, _, boot_id, seq, source, site_id in silent:
-            held = contents.of_row(row)
-            assert held is not None
-            kept = Kept(
-                source, site_id, boot_id, seq if boot_id is not None else None, content_of(held.parts)
-            )
-            db.execute("UPDATE newest SET kept = ? WHERE device = ?", (msgspec.msgpack.encode(kept), device))
+            held, kept = content_in_row(db, day, row), b""  # nothing is kept of a torn row
+            if held is not None:
+                number = seq if boot_id is not None else None
+                kept = msgspec.msgpack.encode(Kept(source, site_id, boot_id, number, content_of(held.parts)))
+            db.execute("UPDATE newest SET kept = ? WHERE device = ?", (kept, device))
         db.execute(f"DROP TABLE {day_table(day)}")
     db.execute(
         "INSERT INTO tally (name, count) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET count = max(count, excluded.count)",

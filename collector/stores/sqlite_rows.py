@@ -1,7 +1,11 @@
-"""From rows of the embedded store back to contents, readings and roll-ups."""
+"""From rows of the embedded store back to contents, readings and roll-ups.
 
+A row that a failing disk has torn costs itself: it is left out, with a warning, and everything else goes on.
+"""
+
+import logging
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -19,8 +23,10 @@ from collector.stores.reading_codec import (
     whole_reading,
 )
 from collector.stores.sqlite_schema import day_table
+from crm_core.domain.errors import InvalidValue
 from crm_core.domain.telemetry import DeviceReading
 
+_log = logging.getLogger(__name__)
 #: The columns of a stored reading, with the tables `r` (the day), `b` (its boot) and `o` (its origin).
 READING_COLUMNS: Final = (
     "r.id, r.at_ms * 1000 + r.sub_us, r.boot, r.seq, b.boot_id, o.source, o.site_id, r.ref, r.body"
@@ -35,8 +41,12 @@ def reading_tables(day: int) -> str:
 
 
 def content_in_row(db: sqlite3.Connection, day: int, row: int) -> Content | None:
-    """Return the content of a row, with the row that holds it; None when the row is gone."""
-    return Contents(db, day).of_row(row)
+    """Return the content of a row, with the row that holds it; None when the row is gone or torn."""
+    try:
+        return Contents(db, day).of_row(row)
+    except InvalidValue as error:
+        _warn(f"row {row} of day {day}: {error}")
+        return None
 
 
 def first_frame(db: sqlite3.Connection, day: int, device: int) -> Content | None:
@@ -90,13 +100,14 @@ class Contents:
         """Return what a row says whose columns are at hand (without a body: the same as the row `ref`)."""
         if body is not None:
             return self._unpacked(row, ref, body)
-        assert ref is not None
+        if ref is None:
+            raise InvalidValue("the row has neither content nor the row that holds it")
         known = self._frames.get(ref)
         if known is not None:
             return known
         found = self._fetch(ref)
-        assert found is not None
-        assert found[1] is not None
+        if found is None or found[1] is None:
+            raise InvalidValue(f"row {ref}, which holds what this one says, is gone")
         parts = self._frames[ref] = self._unpacked(ref, found[0], found[1])
         return parts
 
@@ -115,22 +126,37 @@ class Contents:
         return found
 
 
+def _warn(what: str) -> None:
+    _log.warning("a stored reading is left out, see `drumbeat store verify`: %s", what)
+
+
 def readings_from(
-    contents: Contents, tenant: str, device_id: str, rows: Iterable[tuple[Any, ...]]
+    contents: Contents,
+    tenant: str,
+    device_id: str,
+    rows: Iterable[tuple[Any, ...]],
+    tell: Callable[[str], None] = _warn,
 ) -> list[DeviceReading]:
-    """Return the readings of one device from rows of `READING_COLUMNS`, in the order of their times."""
+    """Return the readings of one device from rows of `READING_COLUMNS`, in the order of their times.
+
+    `tell` is called for each that is torn and left out.
+    """
     found: list[tuple[tuple[int, str], DeviceReading]] = []
     for row, when_us, boot, seq, boot_id, source, site_id, ref, body in rows:
-        reading = whole_reading(
-            content_of(contents.of(row, ref, body)),
-            tenant=tenant,
-            site_id=site_id,
-            device_id=device_id,
-            polled_at=instant_of(when_us),
-            source=source,
-            boot_id=boot_id,
-            seq=seq if boot else None,
-        )
+        try:
+            reading = whole_reading(
+                content_of(contents.of(row, ref, body)),
+                tenant=tenant,
+                site_id=site_id,
+                device_id=device_id,
+                polled_at=instant_of(when_us),
+                source=source,
+                boot_id=boot_id,
+                seq=seq if boot else None,
+            )
+        except (InvalidValue, OverflowError) as error:
+            tell(f"device {device_id}, row {row}: {error}")
+            continue
         found.append((order_of(reading, when_us), reading))
     found.sort(key=lambda pair: pair[0])
     return [reading for _, reading in found]

@@ -13,6 +13,9 @@ from typing import Final
 from collector.stores.sqlite_standing import SCHEMA as STANDING
 from crm_core.domain.errors import StoreUnavailable
 
+#: How long a statement waits while another process writes.
+WAIT_SECONDS: Final = 10.0
+
 _V1: Final = (
     """CREATE TABLE device (
         id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, device_id TEXT NOT NULL,
@@ -100,14 +103,14 @@ def connect(path: Path, *, read_only: bool = False, wait_for_disk: bool = True) 
     try:
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}",
-            uri=True, isolation_level=None, check_same_thread=False, timeout=10.0, cached_statements=512,
+            uri=True, isolation_level=None, check_same_thread=False, timeout=WAIT_SECONDS, cached_statements=512,
         )  # fmt: skip
         if not read_only:
             connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {'FULL' if wait_for_disk else 'NORMAL'}")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute(f"PRAGMA cache_size = -{4096 if read_only else 16384}")
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # a torn schema is told in bytes that are no text
         raise StoreUnavailable(
             f"telemetry database {path}: {error}; check the path and the rights to it"
         ) from error

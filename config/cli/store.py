@@ -10,7 +10,7 @@ import typer
 
 from collector.stores import maintenance
 from collector.stores.sqlite import SqliteTelemetryStore
-from config.cli.common import JsonFlag, print_json, print_table, session_of
+from config.cli.common import JsonFlag, notes, print_json, print_table, session_of
 from config.clock import SystemClock
 from config.wiring.core import open_core
 from config.wiring.telemetry import open_telemetry
@@ -79,10 +79,17 @@ def export(
     first: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First UTC day.")],
     last: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Last UTC day, included.")],
 ) -> None:
-    """Write readings to Parquet files, for cold storage and for data tools."""
+    """Write readings to Parquet files, for cold storage and for data tools; exit code 1 if one cannot be read."""
     file = session_of(context).settings.telemetry_file
-    for path in maintenance.export(file, folder, first.date(), last.date()):
+    found = maintenance.export(file, folder, first.date(), last.date())
+    for path in found.files:
         typer.echo(str(path))
+    if not found.files:
+        notes.print("there are no readings of these days")
+    for line in found.left_out:
+        notes.print(f"left out, cannot be read: {line}", markup=False)
+    if found.left_out:
+        raise typer.Exit(1)
 
 
 @app.command()
