@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,10 +16,11 @@ from starlette.types import Scope
 
 from api.fast_lane import FastLane
 from api.idempotency import AnswerMemory, Idempotency
+from api.manager_figures import manager_figures
 from api.middleware import FRAME_HEADERS, BodyLimit, HttpMetrics, RequestFrame
 from api.oidc import oidc_client
 from api.openapi import describe
-from api.overview_cache import OverviewCache
+from api.overview_cache import LookCache, OverviewCache
 from api.pages import (
     account_pages,
     calendar_pages,
@@ -195,6 +197,7 @@ def create_app(services: ApiServices) -> FastAPI:
     app.state.open_streams = set()
     app.state.oidc = oidc_client(services.settings)
     app.state.overviews = OverviewCache(services.fleet_health)
+    app.state.figures = LookCache(partial(manager_figures, services))
     app.state.renderer = Renderer(services, _TEMPLATES, _STATIC)
     _include_routes(app)
     describe(app)

@@ -106,9 +106,7 @@ class ServiceQuality:
                 _restore(level, [ticket for ticket in raised if ticket.level is level])
                 for level in TicketLevel
             ),
-            pages_between_visits=_mean(
-                pages for at, pages in intervals if at > now - timedelta(days=days)
-            ),
+            pages_between_visits=_mean(pages for at, pages in intervals if at > now - timedelta(days=days)),
             in_use=Share(sum(state in _IN_USE for state in states), sum(state in _KEPT for state in states)),
             renewals=ending,
             months=tuple(

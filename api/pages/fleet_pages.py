@@ -7,9 +7,10 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from api.access import Principal, overviews_of, services_of, visible_bundle
+from api.access import SUPERVISORS, Principal, overviews_of, services_of, visible_bundle
 from api.fleet_lists import count_in_sight, devices_in_sight, states_of
 from api.installation import troubles_for
+from api.manager_figures import figures_of
 from api.pages.common import Key, Office, Person, Staff, failure_of, renderer_of, words_of
 from api.pages.customer_view import customers_context
 from api.pages.device_view import device_context
@@ -17,6 +18,7 @@ from api.pages.fleet_view import fleet_context
 from api.pages.forms import Form, checked, version_of
 from api.pages.marks import marks_of
 from api.pages.rendering import start_of
+from api.pages.steering_view import steering
 from api.pages.ticket_view import board_context, ticket_context
 from api.schemas.fleet import DeviceRow
 from api.service_lists import visible_ticket
@@ -41,8 +43,17 @@ def home(request: Request, principal: Person) -> Response:
     overview = overviews_of(request).overview(principal.tenant, principal.regions)
     with services.read_uow_factory() as uow:
         context = fleet_context(services, overview, uow, principal, words)
+    seen = principal.role in SUPERVISORS.roles and overview.devices > 0
+    figures = figures_of(request).newest(principal.tenant, principal.regions) if seen else None
     troubles = troubles_for(principal, services)
-    return renderer_of(request).page(request, "fleet.html", principal=principal, troubles=troubles, **context)
+    return renderer_of(request).page(
+        request,
+        "fleet.html",
+        principal=principal,
+        troubles=troubles,
+        steering=steering(figures, principal, words) if figures else [],
+        **context,
+    )
 
 
 @router.get("/devices")

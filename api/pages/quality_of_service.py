@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 from fastapi import APIRouter
@@ -13,18 +12,15 @@ from starlette.responses import Response
 
 from api.access import MONEY, Principal, overviews_of, services_of
 from api.documents.money_papers import money
-from api.money_sight import customers_in_sight
+from api.manager_figures import MoneyFigures, figures_of
 from api.pages import charts
 from api.pages.common import Supervisors, renderer_of, words_of
 from api.pages.supply_view import Words
-from api.services import ApiServices
-from crm_core.billing.page_money import PageMoney, page_money
-from crm_core.domain.identity import CustomerId
+from crm_core.billing.page_money import PageMoney
 from crm_core.fleet_health import FleetOverview
-from crm_core.ports import UnitOfWork
 from crm_core.relations.truth import Share
-from crm_core.service_figures import Restore, ServiceFigures, ServiceMonth, ServiceQuality
-from crm_core.stock.waste import total_loss, waste_by_customer
+from crm_core.service_figures import Restore, ServiceFigures, ServiceMonth
+from crm_core.stock.waste import total_loss
 
 router = APIRouter(include_in_schema=False)
 
@@ -45,8 +41,8 @@ def service_quality(request: Request, principal: Supervisors) -> Response:
     """Show the figures of the last 90 days and of the last six months."""
     services, words = services_of(request), words_of(request, principal)
     tenant = principal.tenant
-    quality = ServiceQuality(services.read_uow_factory, services.clock, services.policy)
-    figures = quality.figures(tenant, regions=principal.regions)
+    found = figures_of(request).newest(tenant, principal.regions)
+    figures = found.service
     overview = overviews_of(request).overview(tenant, principal.regions)
     renewals = Figure(
         "renewals",
@@ -54,8 +50,6 @@ def service_quality(request: Request, principal: Supervisors) -> Response:
         words.t("quality.renewals_note"),
         "/contracts" if principal.role in MONEY.roles else "",
     )
-    with services.read_uow_factory() as uow:
-        money_figures = [*_money_figures(services, uow, principal, words, figures.days), renewals]
     return renderer_of(request).page(
         request,
         "service_quality.html",
@@ -63,9 +57,9 @@ def service_quality(request: Request, principal: Supervisors) -> Response:
         rows=[
             [
                 *_promises(overview, words, services.policy.sla.at_risk_within),
-                *_service_figures(figures, words),
+                *service_figures(figures, words),
             ],
-            money_figures,
+            [*_money_figures(principal, words, found.money), renewals],
         ],
         **quality_context(figures, words),
     )
@@ -95,7 +89,8 @@ def _promises(overview: FleetOverview, words: Words, within: timedelta) -> list[
     ]
 
 
-def _service_figures(figures: ServiceFigures, words: Words) -> list[Figure]:
+def service_figures(figures: ServiceFigures, words: Words) -> list[Figure]:
+    """Return how repairs hold, what comes again, pages between visits and the use of the fleet, in this order."""
     fixed, repeats, in_use = (
         _share(share, words) for share in (figures.first_time_fix, figures.repeats, figures.in_use)
     )
@@ -112,58 +107,37 @@ def _service_figures(figures: ServiceFigures, words: Words) -> list[Figure]:
     ]
 
 
-def _money_figures(
-    services: ApiServices, uow: UnitOfWork, principal: Principal, words: Words, days: int
-) -> list[Figure]:
+def _money_figures(principal: Principal, words: Words, found: MoneyFigures) -> list[Figure]:
     """Return the figures in money for those who may see money: none of them guesses, a dash stands for nothing known."""
     if principal.role not in MONEY.roles:
         return []
-    tenant, seen = principal.tenant, customers_in_sight(principal, uow)
-    customers = None if seen is None else frozenset(CustomerId(each) for each in seen)
-    now = services.clock.now()
-    devices = frozenset(
-        bundle.device.device_id
-        for bundle in uow.devices.bundles(tenant)
-        if principal.sees_region(bundle.site.region if bundle.site else None)
-    )
-    pages = page_money(uow, tenant, services.policy, customers=customers, devices=devices)
-    waste = [
-        row
-        for row in waste_by_customer(uow, tenant, now - timedelta(days=days), now)
-        if customers is None or row.customer_id in customers
-    ]
-    ageing = [
-        row
-        for row in services.money.accounts.ageing(tenant)
-        if sum(row.by_age[1:]) and (customers is None or row.customer_id in customers)
-    ]
     number = words.formats.number
     return [
-        *_page_figures(pages, words),
-        Figure(
-            "waste",
-            words.t("quality.yuan", amount=money(total_loss(waste).amount)),
-            words.t(
-                "quality.waste_note",
-                early=number(sum(row.early for row in waste)),
-                customers=number(len(waste)),
-            ),
-            "/stock/swaps",
-        ),
+        *page_figures(found.pages, words),
+        waste_figure(found, words),
         Figure(
             "overdue",
-            words.t(
-                "quality.yuan",
-                amount=money(sum((each for row in ageing for each in row.by_age[1:]), Decimal(0))),
-            ),
-            words.t("quality.overdue_note", customers=number(len(ageing))),
+            words.t("quality.yuan", amount=money(found.overdue)),
+            words.t("quality.overdue_note", customers=number(found.overdue_customers)),
             "/ageing",
-            "warning" if ageing else "",
+            "warning" if found.overdue_customers else "",
         ),
     ]
 
 
-def _page_figures(pages: PageMoney | None, words: Words) -> list[Figure]:
+def waste_figure(found: MoneyFigures, words: Words) -> Figure:
+    """Return the toner that was thrown away, in money."""
+    number = words.formats.number
+    early = number(sum(row.early for row in found.waste))
+    return Figure(
+        "waste",
+        words.t("quality.yuan", amount=money(total_loss(found.waste).amount)),
+        words.t("quality.waste_note", early=early, customers=number(len(found.waste))),
+        "/stock/swaps",
+    )
+
+
+def page_figures(pages: PageMoney | None, words: Words) -> list[Figure]:
     """Return cost against price of a page, with the months and the pages that they rest on."""
     if pages is None or pages.price_per_page is None or pages.cost_per_page is None:
         nothing = words.t("quality.nothing")

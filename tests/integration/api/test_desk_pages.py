@@ -3,12 +3,15 @@
 import re
 from dataclasses import replace
 from datetime import date, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from api.manager_figures import manager_figures
 from api.pages.formats import Formats
 from crm_core.domain.identity import DeviceId
 from crm_core.domain.service import Incident, IncidentKind
 from crm_core.ports import WorkOrderFilter
+from tests.builders import TENANT
 
 
 def planned(world, hours):
@@ -135,3 +138,24 @@ def test_the_page_of_a_device_shows_contract_history_and_what_comes(world, brows
     assert all(formats.day(date.fromisoformat(row["on"])) in shown for row in coming[:3])
     assert "Contract until" in page or "contract" in page.lower()
     assert client("customer").get("/api/v1/devices/c3525-01/reminders").status_code == 403
+
+
+def test_the_first_page_steers_by_service_and_money_as_far_as_each_may_see(browser):
+    def labels(name):
+        section = re.search(
+            r'<section class="card steering">.*?</section>', browser(name).get("/").text, re.DOTALL
+        )
+        return re.findall(r'<div class="label">([^<]+)</div>', section[0]) if section else []
+
+    service = ["Fixed first time", "Repeats", "Median time to restore", "Pages between visits"]
+    assert labels("manager") == [*service, "Toner thrown away", "Cost / price of a page"]
+    assert labels("supervisor") == service
+    assert labels("dispatcher") == []
+
+
+def test_figures_of_one_region_leave_out_the_others(world):
+    lost = {
+        regions: [row.loss.amount for row in manager_figures(world.services, TENANT, regions).money.waste]
+        for regions in ((), ("east",), ("west",))
+    }
+    assert lost == {(): [Decimal("93.00")], ("east",): [Decimal("93.00")], ("west",): []}
