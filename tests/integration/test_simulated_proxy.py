@@ -48,26 +48,29 @@ class TcpEcho:
 
 
 class UdpEcho:
-    """Echoes datagrams."""
+    """Echoes datagrams until an empty one asks it to stop."""
 
     def __init__(self) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.address = self.socket.getsockname()
         self.seen: list[bytes] = []
-        threading.Thread(target=self._echo, daemon=True).start()
+        self.thread = threading.Thread(target=self._echo, daemon=True)
+        self.thread.start()
 
     def _echo(self) -> None:
-        while True:
-            try:
+        with self.socket:
+            while True:
                 data, peer = self.socket.recvfrom(65_535)
-            except OSError:
-                return
-            self.seen.append(data)
-            self.socket.sendto(data, peer)
+                if not data:
+                    return
+                self.seen.append(data)
+                self.socket.sendto(data, peer)
 
     def close(self) -> None:
-        self.socket.close()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+            asking.sendto(b"", self.address)
+        self.thread.join(30)
 
 
 @pytest.fixture
