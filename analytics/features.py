@@ -137,11 +137,6 @@ class FleetState:
         """Return the row of a supply, or -1 if it was never stated."""
         return self.supply_rows.get((device_id, index), -1)
 
-    def supply_rows_of(self, device_id: str) -> list[int]:
-        """Return the supply rows of a device, by index."""
-        row = self.device_rows.get(device_id)
-        return [] if row is None else [at for at, key in enumerate(self.keys) if key.device_row == row]
-
     def moved(self, devices: Mapping[str, Device]) -> frozenset[str]:
         """Return the devices that stand at another site or are of another model than their rows were made for."""
         known = zip(self.device_ids, self.described, strict=True)

@@ -23,7 +23,6 @@ from crm_core.domain.telemetry import DeviceReading
 Floats = npt.NDArray[np.float64]
 
 _RECENT_DAYS: Final = 30  # a counter that fell earlier has been looked at or billed as a new epoch
-_ANSWERED_SHARE: Final = 0.6
 _MIN_DEVICES: Final = 30  # fewer have no "usual"
 _CLEAR_DEVIATIONS: Final = 4.0  # of the device's kind: less is not worth a person's time
 _UNUSUAL: Final = ("pages", "weekend", "spread", "jams", "codes", "coverage")

@@ -97,10 +97,6 @@ class RecentDays:
         columns = (day - DAYS + 1 + np.arange(DAYS)) % DAYS
         return np.asarray(table[rows][:, columns], dtype=float)
 
-    def polls_of(self, day: int) -> npt.NDArray[np.int16]:
-        """Return how many polls of `day` were taken, by device."""
-        return self.polls[:, day % DAYS]
-
 
 def codes_between(
     codes: Mapping[int, DayCodes], first: int, last: int

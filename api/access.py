@@ -37,7 +37,6 @@ LANGUAGE_COOKIE: Final = "drumbeat_lang"
 THEME_COOKIE: Final = "drumbeat_theme"
 CSRF_HEADER: Final = "X-CSRF-Token"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-SCOPES: Final = ("read", "write")
 JOB_PURPOSE: Final = "job"  # of a session for one work order; its name is the order's number
 
 

@@ -6,8 +6,6 @@ Only this module turns the product's exceptions into HTTP answers. A browser tha
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from starlette.responses import Response
-
 from crm_core.domain.errors import (
     Conflict,
     DrumbeatError,
@@ -169,9 +167,3 @@ def problem_headers(problem: Problem) -> dict[str, str]:
     if problem.status == 401:
         headers.setdefault("WWW-Authenticate", 'Bearer realm="drumbeat"')
     return headers
-
-
-class ProblemResponse(Response):
-    """A response whose media type is problem+json."""
-
-    media_type = MEDIA_TYPE

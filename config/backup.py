@@ -25,7 +25,6 @@ from crm_core.domain.wire import instant_to_json
 FORMAT: Final = "drumbeat.backup/1"
 MANIFEST: Final = "manifest.json"
 LOG: Final = "last_backup.json"  # in the data folder, for `drumbeat doctor`
-DATABASES: Final = ("crm.sqlite", "telemetry.sqlite")
 #: Not kept: what SQLite makes beside a database, and what a backup leaves behind itself.
 _LEFT_OUT: Final = ("-wal", "-shm", "-journal", LOG)
 _MAX_MANIFEST: Final = 4 * 1024 * 1024

@@ -50,11 +50,6 @@ class PolicyShelf:
         self._since: datetime | None = None
         self._book = self._known.versions[0].book
 
-    @property
-    def versions_read(self) -> tuple[PolicyVersion, ...]:
-        """All versions as they were read, the oldest first."""
-        return self._known.versions
-
     def book(self) -> PolicyBook:
         """Return the book in force now; asked for every figure, so it looks at the calendar only when a day is over."""
         now = self._clock.now()

@@ -18,7 +18,6 @@ from simulators.truth import Ledger
 
 TURN_SECONDS: Final = 0.05
 MISC_EVERY_SECONDS: Final = 0.2
-CONNECTS_A_TURN: Final = 50
 
 
 class MqttFleet:

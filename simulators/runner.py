@@ -13,8 +13,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from crm_core.ports import Clock
 from simulators.device import Fleet, SimulatedDevice, devices_of
 from simulators.mqtt_agent import MqttPlace
@@ -295,8 +293,3 @@ def run_live(
     finally:
         summary = run.stop()
     return summary
-
-
-def pages_of_day(fleet: Fleet, day: int) -> int:
-    """Return all pages of the fleet on a day."""
-    return int(np.sum(fleet.record(day).meters[:, 0]))

@@ -28,7 +28,6 @@ from api.schemas.customers import (
 )
 from crm_core.domain.fleet import Customer
 from crm_core.domain.identity import CustomerId
-from crm_core.domain.service import Role
 from crm_core.ports import UnitOfWork
 from crm_core.relations.segments import classes_at
 
@@ -269,11 +268,6 @@ def customers_in_sight(principal: Principal, uow: UnitOfWork) -> list[Customer]:
         }
         rows = (row for row in rows if row.customer_id in near)
     return sorted(rows, key=lambda row: row.customer_id)
-
-
-def is_care(principal: Principal) -> bool:
-    """Return True for people who look after customers and may change what is kept of them."""
-    return principal.role in (Role.ADMIN, Role.MANAGER, Role.SUPERVISOR, Role.SPECIALIST)
 
 
 def _full(request: Request, response: Response, principal: Principal, customer_id: str) -> CustomerBody:

@@ -57,7 +57,6 @@ GROUPS: Final[tuple[Group, ...]] = (
 )
 #: What some devices show in a context only.
 HIDDEN_GROUP: Final = _group(("supplies", "colorants"), oids.PRT_SUPPLIES, _COLORANTS)
-WALKED_COLUMNS: Final = frozenset(column for group in GROUPS for column in group.columns)
 ALERT_COLUMNS: Final = _columns((oids.PRT_ALERT, _TABLES[oids.PRT_ALERT]))
 
 #: Severity and code: when these rows are as before, the alert table is.

@@ -37,11 +37,6 @@ class WorkerPool:
         self._stopping = threading.Event()
         self._watch: threading.Thread | None = None
 
-    @property
-    def pids(self) -> list[int]:
-        """The process ids of the workers."""
-        return [worker.pid for worker in self._workers if worker.pid is not None]
-
     def start(self) -> None:
         """Start all workers and the watch over them."""
         self._workers = [self._new() for _ in range(self._count)]

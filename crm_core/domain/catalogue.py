@@ -88,15 +88,6 @@ class FaultCode:
         return self.level is not None and bool(self.source) and self.confidence != "low"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SupplyPrior:
-    """What is assumed of a supply before its own history speaks."""
-
-    yield_pages: int
-    pages_per_day: float
-    source: str  # catalogue or generic: shown to people
-
-
 class Catalogue:
     """The device models that the firm knows, found by id or by what a device says about itself."""
 

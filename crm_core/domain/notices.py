@@ -8,7 +8,6 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
 
 from crm_core.domain.identity import TenantId, TicketId
 from crm_core.domain.service import ClockKind
@@ -26,12 +25,6 @@ class Channel(StrEnum):
     PHONE = "phone"
     CHAT = "chat"
     VISIT = "visit"
-
-
-#: Channels over which Drumbeat itself sends.
-SENT_CHANNELS: Final = frozenset({Channel.MAIL, Channel.SMS, Channel.WECHAT, Channel.WEBHOOK})
-#: Channels that people use; they record what was said.
-SPOKEN_CHANNELS: Final = frozenset({Channel.PHONE, Channel.CHAT, Channel.VISIT})
 
 
 class NoticeState(StrEnum):
@@ -156,7 +149,3 @@ class NoticeDepth:
     waiting: int
     dead: int
     oldest_due_at: datetime | None
-
-
-#: Events that programs may subscribe to (product.md section 4), with the prefix that names their family.
-EVENT_FAMILIES: Final = ("ticket.", "workorder.", "supply.swapped", "forecast.changed", "invoice.issued")

@@ -1,7 +1,6 @@
 """Points and coupons: earned on paid invoices and returned empties, spent once, never invented (requirements 29-32)."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date, datetime
 from decimal import ROUND_FLOOR, Decimal
 
@@ -99,16 +98,6 @@ class Loyalty:
                     made += len(self.reward_referral(uow, tenant, customer.customer_id))
             uow.commit()
         return made
-
-    def use_coupon(self, uow: UnitOfWork, tenant: TenantId, coupon_id: int, invoice: str) -> Coupon:
-        """Spend a coupon on an invoice; `Conflict` when it is spent or over."""
-        coupon = uow.relations.coupons.get(tenant, coupon_id)
-        if coupon.redeemed_on is not None:
-            raise Conflict(f"coupon {coupon_id} was used on {coupon.redeemed_on}")
-        if coupon.valid_until < self._today():
-            raise Conflict(f"coupon {coupon_id} was valid until {coupon.valid_until}")
-        used = replace(coupon, redeemed_at=self._clock.now(), redeemed_on=invoice)
-        return uow.relations.coupons.save(used)
 
     def _entry(
         self,

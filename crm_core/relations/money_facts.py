@@ -47,20 +47,6 @@ class MoneyFacts(Protocol):
         ...
 
 
-class ContractMoney:
-    """Takes the rents of contracts for what was invoiced and paid: a new firm has no invoices yet."""
-
-    def of_customers(
-        self, uow: UnitOfWork, tenant: TenantId, first: date, last: date
-    ) -> Mapping[CustomerId, CustomerMoney]:
-        """Return the rent of the days in the window; nobody owes anything as far as contracts know."""
-        found: dict[CustomerId, Decimal] = {}
-        for contract in signed_contracts(uow, tenant):
-            rent = rent_between(contract, first, last)
-            found[contract.customer_id] = found.get(contract.customer_id, Decimal(0)) + rent
-        return {customer: CustomerMoney(invoiced=rent, paid=rent) for customer, rent in found.items()}
-
-
 class BillingMoney:
     """Takes invoices and payments; days before a customer's first invoice count with the rent of the contract.
 
@@ -144,18 +130,11 @@ def signed_contracts(uow: UnitOfWork, tenant: TenantId) -> list[Contract]:
     return [each for each in uow.contracts.all(tenant) if each.contract_id not in unsigned]
 
 
-def rent_between(contract: Contract, first: date, last: date) -> Decimal:
-    """Return the contract's rent for the days from `first` to `last`, both included, exact to the cent.
-
-    A whole year is twelve months' rent, whatever the length of the year.
-    """
-    return rent_until(contract, first, last, last)
-
-
 def rent_until(contract: Contract, first: date, until: date, last: date) -> Decimal:
-    """Return the rent from `first` to `until`, as part of the window from `first` to `last`.
+    """Return the rent from `first` to `until`, as part of the window from `first` to `last`; all days are included.
 
-    Other windows than a year count each month by its days, so that whole months are whole rents.
+    The rent is exact to the cent. A whole year is twelve months' rent, whatever the length of the year; other windows
+    count each month by its days, so that whole months are whole rents.
     """
     begin, end = max(first, contract.starts_on), min(until, contract.ends_on)
     days = (end - begin).days + 1

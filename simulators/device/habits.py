@@ -16,7 +16,6 @@ from simulators.models import COLOURS, COMPONENTS, SimulatedModel
 
 GAUGES: Final = ("pct1", "pct10", "pct5", "ml", "some_remaining", "sticking")
 GAUGE_SHARES: Final = (0.49, 0.21, 0.09, 0.08, 0.07, 0.06)
-CONSUMED: Final = frozenset({"toner", "staples"})
 RARE_SHARE: Final = 0.12  # devices that rarely print
 NIGHT_OFF_SHARE: Final = 0.15  # devices switched off outside working hours
 BIASED_SHARE: Final = 0.10

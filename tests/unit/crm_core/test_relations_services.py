@@ -12,7 +12,7 @@ from crm_core.domain.fleet import CustomerKind, CustomerTier
 from crm_core.domain.identity import CustomerId, UserId
 from crm_core.domain.service import Role, User
 from crm_core.relations.measures import whole_months
-from crm_core.relations.money_facts import rent_between, year_before
+from crm_core.relations.money_facts import rent_until, year_before
 from crm_core.relations.segments import members, treatments_of
 from tests.builders import T0, TENANT, a_customer, a_small_fleet, a_ticket
 from tests.relations_firm import C1, Firm, rented
@@ -32,11 +32,12 @@ def test_a_year_of_rent_is_twelve_months_to_the_cent():
     contract = rented("8333.33")
     for today in (date(2026, 3, 2), date(2024, 3, 1), date(2025, 12, 31)):
         long = replace(contract, starts_on=date(2020, 1, 1))
-        assert rent_between(long, year_before(today), today) == Decimal("99999.96")
+        assert rent_until(long, year_before(today), today, today) == Decimal("99999.96")
 
 
 def test_a_month_of_rent_is_one_rent():
-    assert rent_between(rented("600"), date(2026, 2, 1), date(2026, 2, 28)) == 600
+    begins, ends = date(2026, 2, 1), date(2026, 2, 28)
+    assert rent_until(rented("600"), begins, ends, ends) == 600
 
 
 @pytest.mark.parametrize(
