@@ -299,10 +299,10 @@ def test_processes_start_and_stop(
     if "Drumbeat is at" in line:
         address = line.split()[-1]
         for page in ("/healthz", "/readyz", "/metrics", "/docs"):
-            with urllib.request.urlopen(address + page, timeout=20) as reply:
+            with urllib.request.urlopen(address + page, timeout=60) as reply:
                 assert reply.status == 200
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
 
 
 def test_simulated_printers_are_served(tmp_path: Path, running: Callable[..., subprocess.Popen[str]]) -> None:
@@ -315,7 +315,7 @@ def test_simulated_printers_are_served(tmp_path: Path, running: Callable[..., su
     ]
     assert 0 in answers  # some are switched off at night
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
 
 
 @pytest.mark.shared
@@ -325,4 +325,4 @@ def test_recordings_are_served(shared: Path, running: Callable[..., subprocess.P
     done = in_a_process("probe", addresses["librenms_sharp"], "--json")
     assert json.loads(done.stdout)["identity"]["model"] == "MX-3570N"
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0

@@ -57,7 +57,7 @@ def test_what_was_kept_without_a_network_arrives_later(port: int, store: MoodySt
 
     listener = make_listener(port, store)
     listener.start()
-    listener.connection.wait_connected(20)
+    listener.connection.wait_connected(60)
     agent = make_agent(ring, port, window=50, resend_seconds=2.0)
     agent.start()
     wait_until_empty(ring)
@@ -74,7 +74,7 @@ def test_a_ring_from_an_older_image_loses_nothing_new(port: int, store: MoodySto
     """Numbers 6 to 20 were sent and covered, then the disk goes back to 5: what is read now must not pass for repeats."""
     file, listener = tmp_path / "ring.sqlite", make_listener(port, store)
     listener.start()
-    listener.connection.wait_connected(20)
+    listener.connection.wait_connected(60)
 
     def live(*minutes: int) -> None:
         ring = EdgeRing(file)
@@ -121,13 +121,13 @@ def test_a_store_that_is_away_costs_time_not_readings(port: int, store: MoodySto
     store.away.set()
     listener = make_listener(port, store)
     listener.start()
-    listener.connection.wait_connected(20)
+    listener.connection.wait_connected(60)
     ring = EdgeRing(tmp_path / "ring.sqlite")
     agent = make_agent(ring, port, resend_seconds=0.3)
     agent.start()
     agent.offer([reading("d1", minutes=n) for n in range(20)])
     for _ in range(2):
-        assert store.tried.acquire(timeout=20)
+        assert store.tried.acquire(timeout=60)
     assert len(ring) == 20
     store.away.clear()
     wait_until_empty(ring)
@@ -161,7 +161,7 @@ def test_a_full_disk_at_the_agent_costs_nothing_once_there_is_room(
     """Marks that cannot be noted do not end the connection; what cannot be kept is held until it can."""
     listener = make_listener(port, store)
     listener.start()
-    listener.connection.wait_connected(20)
+    listener.connection.wait_connected(60)
     ring = FullRing(tmp_path / "ring.sqlite")
     agent = make_agent(ring, port, resend_seconds=0.3)
     agent.offer([reading("d1", minutes=n) for n in range(5)])

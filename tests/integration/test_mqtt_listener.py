@@ -100,7 +100,7 @@ class Sender:
 
     def __enter__(self) -> Self:
         self._connection.start()
-        self._connection.wait_connected(20)
+        self._connection.wait_connected(60)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -122,7 +122,7 @@ class Sender:
 def test_readings_land_and_marks_follow(port: int, store: MoodyStore) -> None:
     listener = make_listener(port, store)
     listener.start()
-    listener.connection.wait_connected(20)
+    listener.connection.wait_connected(60)
     with Sender(port) as sender:
         made = [reading(minutes=n, seq=n, pages=1000 + n) for n in range(1, 31)]
         for one in [*reversed(made), made[3]]:
@@ -139,7 +139,7 @@ def test_what_cannot_be_used_is_kept_and_its_number_settled(port: int, store: Mo
     letters = SqliteDeadLetters(store)
     listener = make_listener(port, store)
     listener.start()
-    listener.connection.wait_connected(20)
+    listener.connection.wait_connected(60)
     with Sender(port) as sender:
         sender.send("d1/reading", encode_reading(reading(seq=1)))
         sender.send("d1/reading", b'{"boot_id":"boot-1","seq":2,"supplies":"none"}')
@@ -166,11 +166,11 @@ def test_nothing_is_acknowledged_while_the_store_is_away(port: int, store: Moody
     store.away.set()
     listener = make_listener(port, store)
     listener.start()
-    listener.connection.wait_connected(20)
+    listener.connection.wait_connected(60)
     with Sender(port) as sender:
         sender.send("d1/reading", encode_reading(reading(seq=1)))
         for _ in range(2):
-            assert store.tried.acquire(timeout=20)
+            assert store.tried.acquire(timeout=60)
         assert listener.counters.acknowledged == 0
         store.away.clear()
         sender.wait_for_mark("d1", 1)
@@ -182,7 +182,7 @@ def test_nothing_is_acknowledged_while_the_store_is_away(port: int, store: Moody
 def test_a_listener_that_was_away_gets_what_was_sent_meanwhile(port: int, store: MoodyStore) -> None:
     first = make_listener(port, store)
     first.start()
-    first.connection.wait_connected(20)
+    first.connection.wait_connected(60)
     with Sender(port) as sender:
         sender.send("d1/reading", encode_reading(reading(seq=1)))
         sender.wait_for_mark("d1", 1)
@@ -207,7 +207,7 @@ def test_collectors_share_a_subscription_where_the_broker_speaks_mqtt_5(
         ]
         for listener in pair:
             listener.start()
-            listener.connection.wait_connected(20)
+            listener.connection.wait_connected(60)
             assert listener.connection.protocol == "5"
         with Sender(daemon.port) as sender:
             for number in range(1, 101):

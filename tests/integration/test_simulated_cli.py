@@ -83,7 +83,7 @@ def test_a_live_story_registers_itself_stops_on_ctrl_c_and_sums_up(drumbeat, pro
         assert "power cut" in process.stderr.readline()
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate(timeout=60)
     finally:
         if process.poll() is None:
             process.kill()
@@ -137,12 +137,12 @@ def test_a_proxy_carries_traffic_until_it_is_stopped(project: Path, tmp_path: Pa
         process = subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, text=True)
         try:
             host, _, port = process.stdout.readline().strip().partition(":")
-            with socket.create_connection((host, int(port)), timeout=10) as client:
+            with socket.create_connection((host, int(port)), timeout=60) as client:
                 client.sendall(b"hello")
                 far, _ = listener.accept()
                 with far:
                     assert far.recv(10) == b"hello"
         finally:
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=20)
+            process.communicate(timeout=60)
         assert process.returncode in (0, 130)

@@ -139,7 +139,7 @@ def test_one_replay_at_a_time(firm):
     asked = desk.ask(TENANT, ReplayRequest(figures={}))
     for thread in threading.enumerate():
         if thread.name == "replay":
-            thread.join(20)
+            thread.join(60)
     assert desk.look(TENANT, asked.replay_id).error == "enough"
 
 
