@@ -7,9 +7,9 @@ that a year of readings costs some bytes, and the acknowledgement mark is the en
 from collections.abc import Iterable
 from typing import Final, Self
 
-#: More separate ranges than this cannot come from an honest sender; the two lowest are then joined (the gap between
-#: them is given up: a reading that still arrives for it counts as a duplicate).
-MAX_RANGES: Final = 2000
+#: More separate ranges than this cannot come from an honest sender (75,000 readings in random order make fewer); the two
+#: lowest are then joined (the gap is given up: a reading that still arrives for it counts as a duplicate).
+MAX_RANGES: Final = 20_000
 
 #: Tenant, device, boot id, and the lowest and highest number that are accounted for without a reading.
 Settled = tuple[str, str, str, int, int]
@@ -63,17 +63,16 @@ class SequenceRanges:
         """Add every number from `low` to `high`, both ends included; nothing when high < low."""
         if high < low:
             return
-        kept: list[tuple[int, int]] = []
-        for first, last in self._ranges:
-            if last + 1 < low or high + 1 < first:
-                kept.append((first, last))
-            else:
-                low, high = min(low, first), max(high, last)
-        kept.append((low, high))
-        kept.sort()
-        while len(kept) > MAX_RANGES:
-            kept[:2] = [(kept[0][0], kept[1][1])]
-        self._ranges = kept
+        ranges = self._ranges
+        start, end = self._position(low - 1), self._position(high + 1)  # those between touch the new one
+        if start > 0 and ranges[start - 1][1] + 1 >= low:
+            start -= 1
+        touched = ranges[start:end]
+        if touched:
+            low, high = min(low, touched[0][0]), max(high, touched[-1][1])
+        ranges[start:end] = [(low, high)]
+        while len(ranges) > MAX_RANGES:
+            ranges[:2] = [(ranges[0][0], ranges[1][1])]
 
     def discard(self, number: int) -> None:
         """Take one number out again: it will come once more."""

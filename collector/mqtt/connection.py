@@ -4,6 +4,7 @@ The listener and the edge agent share it. It subscribes at every connect, becaus
 answers "no session" and would stay silent for ever (paho 2.x documentation, on_connect).
 """
 
+import logging
 import socket
 import ssl
 import threading
@@ -16,15 +17,20 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from collector.mqtt.bulk_socket import BulkSocket, Message
+from collector.mqtt.topics import HAPPENINGS
 from crm_core.domain.errors import StoreUnavailable
 
+_log = logging.getLogger(__name__)
 #: How long the broker keeps our session while we are away, in seconds.
 SESSION_SECONDS: Final = 7 * 86_400
 _CONNECT_SECONDS: Final = 10.0
 _UNSUPPORTED_VERSION: Final = "Unsupported protocol version"
 _LOST: Final = "the connection ended before an answer"
+#: How long a refused subscription rests until it is asked for again, in seconds; this long the network thread stands still.
+_SUBSCRIBE_AGAIN_SECONDS: Final = 4.0
 #: Pauses between attempts to come back, in seconds: short enough that a restarted broker is found within a few.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 4
 
@@ -263,12 +269,30 @@ class MqttConnection:
         self.connects += 1
         self._answered.set()
         if self._filters:
-            client.subscribe([(text, 1) for text in self._filters])
+            self._subscribe(client)
         else:
             self._ready()
 
-    def _subscribed(self, _client: paho.Client, _: Any, _mid: int, _reasons: Any, _properties: Any) -> None:
-        self._ready()
+    def _subscribe(self, client: paho.Client) -> None:
+        """Ask for the filters. With MQTT 5 a session that goes on gets no retained reading or event once more."""
+        if self.protocol == "5":
+            client.subscribe([(text, _options(text)) for text in self._filters])
+        else:
+            client.subscribe([(text, 1) for text in self._filters])
+
+    def _subscribed(
+        self, client: paho.Client, _: Any, _mid: int, reasons: Sequence[Any], _properties: Any
+    ) -> None:
+        """Count as connected if the broker granted every filter; else say what it refused, and ask again."""
+        refused = [text for text, reason in zip(self._filters, reasons, strict=False) if reason.is_failure]
+        if not refused:
+            self._refusal = ""
+            self._ready()
+            return
+        self._refusal = f"it refuses the subscription to {', '.join(refused)}: check the rights of this user"
+        _log.warning("MQTT broker %s:%d: %s", self.endpoint.host, self.endpoint.port, self._refusal)
+        if not self._stopping.wait(_SUBSCRIBE_AGAIN_SECONDS):
+            self._subscribe(client)
 
     def _ready(self) -> None:
         """Count as connected: only now does the broker send us what others publish."""
@@ -283,6 +307,15 @@ class MqttConnection:
         if not self._answered.is_set():
             self._refusal = _LOST
             self._answered.set()
+
+
+def _options(text: str) -> SubscribeOptions:
+    """Return how to subscribe: what happened once comes once, what holds now (statuses, marks) comes at every connect."""
+    once = SubscribeOptions.RETAIN_SEND_IF_NEW_SUB
+    return SubscribeOptions(
+        qos=1,
+        retainHandling=once if text.endswith(HAPPENINGS) else SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE,
+    )
 
 
 def _session(window: int) -> Properties:

@@ -107,7 +107,7 @@ def pushed_reading(topic: Topic, body: bytes, now: datetime, decode: Decode = wh
     polled_at = _utc(reading.polled_at)
     oldest_seq, clock_off = None, None
     if envelope is not None:
-        oldest_seq = envelope.oldest_seq
+        oldest_seq = _still_kept(envelope.oldest_seq, reading.seq)
         if envelope.sent_at is not None and abs(now - _utc(envelope.sent_at)) > _CLOCK_TOLERANCE:
             clock_off = now - _utc(envelope.sent_at)
             polled_at = _moved(polled_at, clock_off)
@@ -163,6 +163,11 @@ def sequence_in(body: bytes) -> tuple[str, int] | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return (sequence.boot_id, sequence.seq) if _BOOT.fullmatch(sequence.boot_id) else None
+
+
+def _still_kept(oldest_seq: int | None, seq: int | None) -> int | None:
+    """Return the lowest number that the sender keeps: at most that of the reading, which it has just sent."""
+    return None if oldest_seq is None or seq is None else min(oldest_seq, seq)
 
 
 def _placed(reading: DeviceReading, topic: Topic, body: bytes) -> dict[str, object]:

@@ -67,6 +67,10 @@ def parse_topic(text: str) -> Topic:
     return Topic(tenant, site_id, device_id, kind)
 
 
+#: How topics end under which something happens once, other than a status, which holds until the next.
+HAPPENINGS: Final = (f"/{Kind.READING.value}", f"/{Kind.EVENT.value}")
+
+
 def inbound_filters() -> tuple[str, ...]:
     """Return the filters that the collector subscribes to."""
     return tuple(f"{ROOT}/+/+/+/{kind.value}" for kind in (Kind.READING, Kind.EVENT, Kind.STATUS))

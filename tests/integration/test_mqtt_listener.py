@@ -8,7 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
+import paho.mqtt.client as paho
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
 
 from collector.agents import SqliteAgentBook
 from collector.dead_letters import SqliteDeadLetters
@@ -218,3 +222,37 @@ def test_collectors_share_a_subscription_where_the_broker_speaks_mqtt_5(
     assert all(listener.counters.acknowledged > 0 for listener in pair)
     assert sum(listener.counters.acknowledged for listener in pair) == 100
     assert len(store.readings(TENANT, DeviceId("d1"), *FAR)) == 100
+
+
+@pytest.mark.server
+def test_a_retained_message_that_cannot_be_used_is_refused_once_not_at_every_connect(
+    store: MoodyStore, tmp_path: Path
+) -> None:
+    letters = SqliteDeadLetters(store)
+    with running(mosquitto(requires_server("mosquitto"), tmp_path / "broker")) as daemon:
+        with Sender(daemon.port) as sender:
+            sender.send("d1/reading", b"garbage", retain=True)
+            sender.send("_agent/status", encode_status(online=False), retain=True)
+        for life in (1, 2, 3):
+            listener = make_listener(daemon.port, store)
+            listener.start()
+            listener.connection.wait_connected(20)
+            with Sender(daemon.port) as sender:
+                sender.send("d1/reading", encode_reading(reading(seq=life, minutes=life)))
+                sender.wait_for_mark("d1", life)
+            listener.stop()
+            assert listener.counters.statuses == 1, "what holds now is told at every connect"
+    assert letters.count() == 1
+
+
+def test_a_subscription_that_the_broker_refuses_is_no_connection() -> None:
+    """A collector without the right to read hears nothing: it says so, and asks again."""
+    connection = MqttConnection(MqttEndpoint(), filters=("a/reading", "a/status"), on_messages=lambda _: None)
+    connection.stop()  # nothing waits
+    client = paho.Client(CallbackAPIVersion.VERSION2)
+    granted, denied = (ReasonCode(PacketTypes.SUBACK, identifier=code) for code in (1, 0x87))
+    connection._subscribed(client, None, 1, [granted, denied], None)
+    assert not connection.is_connected
+    assert "a/status: check the rights" in connection.refusal
+    connection._subscribed(client, None, 2, [granted, granted], None)
+    connection.wait_connected(0)

@@ -106,6 +106,11 @@ def test_a_wrong_clock_is_put_right_by_the_time_of_sending() -> None:
     assert found.oldest_seq == 1
 
 
+def test_a_sender_cannot_have_given_up_what_it_just_sent() -> None:
+    """A wrong `oldest_seq` must not settle numbers that are still to come."""
+    assert payloads.pushed_reading(TOPIC, body(seq=7, oldest_seq=900), NOW).oldest_seq == 7
+
+
 def test_times_are_turned_to_utc() -> None:
     found = payloads.pushed_reading(TOPIC, body(polled_at="2026-03-02T15:00:00+08:00"), NOW).reading
     assert found.polled_at == datetime(2026, 3, 2, 7, tzinfo=UTC)

@@ -1,5 +1,7 @@
 """Sequence numbers as ranges: compared with a plain set."""
 
+from random import Random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,3 +52,12 @@ def test_a_sender_that_only_sends_gaps_costs_bounded_memory() -> None:
     for number in range(0, 6 * sequences.MAX_RANGES, 2):
         ranges.add(number)
     assert len(ranges.ranges) == sequences.MAX_RANGES
+
+
+def test_months_of_readings_in_any_order_is_whole_at_the_end() -> None:
+    """Half of them come alone at first: none may be taken for a repeat because there are many gaps."""
+    numbered = list(range(1, 20_001))
+    Random(5).shuffle(numbered)
+    ranges = SequenceRanges()
+    assert all(ranges.add(number) for number in numbered)
+    assert ranges.ranges == ((1, 20_000),)
