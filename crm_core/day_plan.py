@@ -3,24 +3,31 @@
 Promised starts are laid down first and stay to the minute. Then jobs are inserted one after the other, those that must be
 in time first, then by weight, each where it costs least: minutes of travel plus weighted minutes of lateness. A must that
 finds no place takes that of another job, which goes elsewhere or, if it can wait, is left out; only so many promised starts
-give way as the rules allow.
+give way as the rules allow. Where that is not enough, a search orders the musts of two technicians anew (`day_search`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import combinations
 from math import floor
 from typing import Final
 
+from crm_core.day_search import RouteSearch
 from crm_core.domain.day_plan import MINUTE, DayPlan, Job, PlanRules, Shift, Travel
 
 ABSENT: Final = "tickets.plan.absent"
 DELAYED: Final = "tickets.plan.delayed"
 MADE_ROOM: Final = "tickets.plan.made_room"
 DAY_FULL: Final = "tickets.plan.day_full"
+PROMISES_KEPT: Final = "tickets.plan.promises_kept"
 NOBODY_ABLE: Final = "tickets.plan.nobody_able"
 NO_PART: Final = "tickets.plan.no_part"
 _GIVE_WAY_MOST: Final = 3  # neighbours on a route
+_ALL_SETS_OF: Final = 10  # so many musts are tried in every combination ...
+_LEFT_OUT_MOST: Final = 2  # ... of more than that so many are left out at once
+_SEARCH_STEPS: Final = 60_000  # of a whole plan: about a second at most
+_STEPS_EACH: Final = 3_000  # of one search, so that a hopeless one leaves time for the others
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 Routes = Mapping[str, Sequence[Job]]
@@ -60,11 +67,14 @@ class Draft:
             for name, route in routes.items()
         )
 
-    def score(self, routes: Routes) -> tuple[int, float, float]:
-        """Return what to minimise: promises missed, weight of what is left out, minutes of travel and lateness."""
+    def score(self, routes: Routes) -> tuple[tuple[float, ...], float, float]:
+        """Return what to minimise: promises missed, the heaviest first; weight of what is left out; travel and lateness.
+
+        One core customer outweighs any number of others who must be in time.
+        """
         there = {job.key for route in routes.values() for job in route}
         missing = [job for job in self.jobs.values() if job.key not in there]
-        owed = sum(job.must for job in missing)
+        owed = _weights(job for job in missing if job.must)
         costs = (self.travel.cost(self.shifts[name], route) for name, route in routes.items())
         return owed, sum(job.weight for job in missing), sum(cost or 0.0 for cost in costs)
 
@@ -122,15 +132,14 @@ class _Inserting:
 
     def run(self) -> Draft:
         self._keep_promises()
-        there = {job.key for route in self._draft.routes.values() for job in route}
-        waiting = sorted((job for key, job in self._draft.jobs.items() if key not in there), key=_urgency)
+        waiting = sorted(self._missing(), key=_urgency)
         left = [job for job in waiting if not self._insert(job)]
         musts = [job for job in left if job.must]
         for job in musts:  # it grows: who gave way to a heavier one looks for another place, too
             musts += [each for each in self._make_room(job) if each.must]
-        for job in left:  # the changes above may have opened a gap
-            if not any(job.key == each.key for route in self._draft.routes.values() for each in route):
-                self._insert(job)
+        self._rearrange()
+        for job in sorted(self._missing(), key=_urgency):  # the changes above may have opened a gap
+            self._insert(job)
         return self._draft
 
     def _keep_promises(self) -> None:
@@ -180,14 +189,55 @@ class _Inserting:
         runs = [
             (others, shift)
             for shift in self._draft.able(job)
-            for others in _runs(self._draft.routes[shift.technician])
-            if self._may_give_way(others)
+            for others in _who_may_give_way(shift, self._draft.routes[shift.technician], job)
         ]
         for others, shift in sorted(runs, key=_patience):
+            if not self._may_give_way(others):
+                self._note_kept(job, others, shift)
+                continue
             homeless = self._swap(job, others, shift)
             if homeless is not None:
+                self._draft.left_out.pop(job.key, None)
                 return homeless
         return []
+
+    def _note_kept(self, job: Job, others: Sequence[Job], shift: Shift) -> None:
+        """Note that `job` would have a place if more promises might change: a human being may decide so."""
+        if any(each.must and each.weight >= job.weight for each in others):
+            return
+        rest = [each for each in self._draft.routes[shift.technician] if each not in others]
+        if any(self._fits(shift, trial) for trial in _with(rest, job)):
+            self._draft.left_out[job.key] = PROMISES_KEPT
+
+    def _rearrange(self) -> None:
+        """Lay the musts of two technicians on their routes anew, while that leaves fewer or lighter ones without a place."""
+        search = RouteSearch(self._draft.travel, steps=_SEARCH_STEPS, each=_STEPS_EACH)
+        shifts = list(self._draft.shifts.values())
+        pairs: list[tuple[Shift, ...]] = list(combinations(shifts, 2)) if len(shifts) > 1 else [tuple(shifts)]
+        while any(self._lay_anew(search, pair) for pair in pairs):
+            pass  # each time the musts without a place weigh less, so it ends
+
+    def _lay_anew(self, search: RouteSearch, pair: Sequence[Shift]) -> bool:
+        """Return True if the routes of a pair could be laid with more musts on them; who can wait finds its place after."""
+        missing = [job for job in self._missing() if job.must and any(shift.may_do(job) for shift in pair)]
+        there = [each for shift in pair for each in self._draft.routes[shift.technician]]
+        firm = [each for each in there if each.promised is not None]
+        musts = [each for each in there if each.must and each.promised is None] + missing
+        for spared in _lighter(musts, missing):
+            found = search.routes(pair, [*firm, *(job for job in musts if job not in spared)])
+            if found is None:
+                continue
+            for shift in pair:
+                self._set(shift, found[shift.technician])
+            rest = [*spared, *(each for each in there if not each.must and each.promised is None)]
+            homeless = [each for each in sorted(rest, key=_urgency) if not self._insert(each)]
+            self._draft.left_out |= {each.key: MADE_ROOM for each in homeless if each not in missing}
+            return True
+        return False
+
+    def _missing(self) -> list[Job]:
+        there = {job.key for route in self._draft.routes.values() for job in route}
+        return [job for key, job in self._draft.jobs.items() if key not in there]
 
     def _may_give_way(self, others: Sequence[Job]) -> bool:
         told = sum(each.promised is not None for each in others)
@@ -226,6 +276,20 @@ def _with(route: Sequence[Job], job: Job) -> Iterable[list[Job]]:
     return ([*route[:place], job, *route[place:]] for place in range(len(route) + 1))
 
 
+def _lighter(musts: Sequence[Job], missing: Sequence[Job]) -> Iterable[Sequence[Job]]:
+    """Yield what may be left out of `musts` instead of `missing`, the best first: one heavy job outweighs many light ones."""
+    now = _weights(missing)
+    if not missing:
+        return []
+    most = len(musts) if len(musts) <= _ALL_SETS_OF else _LEFT_OUT_MOST
+    sets = [each for size in range(most + 1) for each in combinations(musts, size) if _weights(each) < now]
+    return sorted(sets, key=_weights)
+
+
+def _weights(jobs: Iterable[Job]) -> tuple[float, ...]:
+    return tuple(sorted((job.weight for job in jobs), reverse=True))
+
+
 def _urgency(job: Job) -> tuple[bool, bool, float, datetime, str]:
     return job.keeps is None, not job.must, -job.weight, job.due, job.key
 
@@ -235,6 +299,18 @@ def _runs(route: Sequence[Job]) -> Iterable[Sequence[Job]]:
     for length in range(1, _GIVE_WAY_MOST + 1):
         for place in range(len(route) - length + 1):
             yield route[place : place + length]
+
+
+def _who_may_give_way(shift: Shift, route: Sequence[Job], job: Job) -> Iterable[Sequence[Job]]:
+    """Yield the stretches whose time `job` may take; with each who takes its part or place in the van at another time."""
+    for run in _runs(route):
+        rest = [each for each in route if each not in run]
+        if shift.carries([*rest, job]):
+            yield run
+            continue
+        for other in rest:
+            if shift.carries([each for each in rest if each is not other] + [job]):
+                yield [*run, other]
 
 
 def _patience(pair: tuple[Sequence[Job], Shift]) -> tuple[int, int, float, str]:

@@ -75,7 +75,9 @@ def _with_pauses(
 ) -> Promise:
     """Return the promise made longer by what the clock stood still before it fell due."""
     business, stood_still = promise.business_hours, timedelta()
-    start = start.astimezone(UTC)  # within one zone Python compares and subtracts what the clock on the wall shows
+    start = start.astimezone(
+        UTC
+    )  # within one zone Python compares and subtracts what the clock on the wall shows
     due = _after(calendar, start, promise.duration, business_hours=business) if pauses else start
     for pause in pauses:
         begin, end = max(pause.start.astimezone(UTC), start), pause.end.astimezone(UTC)

@@ -21,7 +21,17 @@ from crm_core.ports import UnitOfWork, WorkOrderFilter
 
 #: Reasons of the plan that somebody can do something about.
 _HINTS: Final = frozenset(
-    {"nobody", "nobody_able", "day_full", "no_part", "absent", "made_room", "missed", "delayed"}
+    {
+        "nobody",
+        "nobody_able",
+        "day_full",
+        "promises_kept",
+        "no_part",
+        "absent",
+        "made_room",
+        "missed",
+        "delayed",
+    }
 )
 _DAY: Final = timedelta(days=1)
 _DAYS_AHEAD: Final = 7

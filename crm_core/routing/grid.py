@@ -16,6 +16,7 @@ from crm_core.domain.day_plan import MINUTE, Job, Shift
 LEFT_OUT: Final = 2_000
 LEFT_OUT_WEIGHT: Final = 1_000
 LEFT_OUT_MUST: Final = 1_000_000
+_RANKS: Final = 3  # weights of musts that are told apart; the integers of the solvers hold no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,11 @@ def grid_of(draft: Draft) -> Grid | None:
     )
 
 
-def left_out_price(job: Job) -> int:
-    """Return what it costs to leave the job out, in minutes of travel."""
-    owed = LEFT_OUT_MUST if job.must else 0
-    return LEFT_OUT + round(LEFT_OUT_WEIGHT * job.weight) + owed
+def left_out_prices(jobs: Sequence[Job]) -> list[int]:
+    """Return what it costs to leave each job out, in minutes of travel: a heavier must more than all lighter ones together."""
+    ranks = sorted({job.weight for job in jobs if job.must})[-_RANKS:]
+    owed = [LEFT_OUT_MUST * (1 + len(jobs)) ** sum(job.weight > rank for rank in ranks) for job in jobs]
+    return [
+        LEFT_OUT + round(LEFT_OUT_WEIGHT * job.weight) + (price if job.must else 0)
+        for job, price in zip(jobs, owed, strict=True)
+    ]

@@ -8,7 +8,7 @@ from typing import Any, Final
 from ortools.constraint_solver import pywrapcp, routing_enums_pb2
 
 from crm_core.domain.day_plan import MINUTE
-from crm_core.routing.grid import Grid, left_out_price
+from crm_core.routing.grid import Grid, left_out_prices
 from crm_core.routing.solver import SolverPlanner
 
 _SCALE: Final = 10  # weights have one decimal
@@ -35,13 +35,13 @@ def _solve(grid: Grid, seconds: float) -> list[list[int]] | None:
     )
     _keep_hours(grid, manager, routing)
     _keep_loads(grid, routing)
-    for number, job in enumerate(grid.jobs):
+    for number, (job, price) in enumerate(zip(grid.jobs, left_out_prices(grid.jobs), strict=True)):
         index = manager.NodeToIndex(grid.job_node(number))
         if job.promised is not None:
             routing.VehicleVar(index).SetValues(grid.able(job))
             continue
         routing.VehicleVar(index).SetValues([-1, *grid.able(job)])
-        routing.AddDisjunction([index], _SCALE * left_out_price(job))
+        routing.AddDisjunction([index], _SCALE * price)
     search = pywrapcp.DefaultRoutingSearchParameters()
     search.local_search_metaheuristic = routing_enums_pb2.LocalSearchMetaheuristic.GUIDED_LOCAL_SEARCH
     search.time_limit.FromMilliseconds(round(1000 * seconds))

@@ -16,7 +16,7 @@ from pyvrp.exceptions import PenaltyBoundWarning
 from pyvrp.stop import MaxRuntime, MultipleCriteria, NoImprovement
 
 from crm_core.domain.day_plan import MINUTE
-from crm_core.routing.grid import Grid, left_out_price
+from crm_core.routing.grid import Grid, left_out_prices
 from crm_core.routing.solver import SolverPlanner
 
 _LATE_BANDS: Final = (60, 180)  # minutes after which a late start is dearer, then dearer again
@@ -41,7 +41,8 @@ class PyVrpPlanner(SolverPlanner):
     name = "pyvrp"
 
     def search(self, grid: Grid, seconds: float) -> list[list[int]] | None:
-        windows = [each for number in range(len(grid.jobs)) for each in _windows(grid, number)]
+        prices = left_out_prices(grid.jobs)
+        windows = [each for number, price in enumerate(prices) for each in _windows(grid, number, price)]
         data = _problem(grid, windows)
         stop = MultipleCriteria([MaxRuntime(seconds), NoImprovement(_IDLE_ROUNDS)])
         begin = _initial(grid, data, windows)
@@ -57,10 +58,9 @@ class PyVrpPlanner(SolverPlanner):
         return routes
 
 
-def _windows(grid: Grid, number: int) -> list[_Window]:
-    """Return when a job may begin: once in time, and unless it must be, later for less."""
-    job = grid.jobs[number]
-    opens, price = grid.minute(job.earliest), left_out_price(job)
+def _windows(grid: Grid, number: int, price: int) -> list[_Window]:
+    """Return when a job may begin: once in time, and unless it must be, later for less than `price`."""
+    job, opens = grid.jobs[number], grid.minute(grid.jobs[number].earliest)
     if job.latest is not None:
         return [_Window(number, opens, grid.minute(job.latest), price)]
     due = grid.minute(job.due) if job.due >= grid.begins else -1

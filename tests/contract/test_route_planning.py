@@ -137,7 +137,7 @@ def test_a_must_displaces_a_promise_within_the_budget_only(planners: Planners) -
     ]
     must = a_job("must", must=True, due=START + 4 * HOUR, weight=10.0, on_site=HOUR)
     strict = planners(0.1).plan([*told, must], [a_shift()], replace(RULES, changed_share=0.1))
-    assert strict.left_out == {"must": "tickets.plan.day_full"}
+    assert strict.left_out == {"must": "tickets.plan.promises_kept"}
     generous = planners(0.1).plan([*told, must], [a_shift()], replace(RULES, changed_share=0.15))
     assert list(generous.released.values()) == ["tickets.plan.made_room"]
     assert generous.left_out == dict.fromkeys(generous.released, "tickets.plan.made_room")
