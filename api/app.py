@@ -212,6 +212,7 @@ def create_app(services: ApiServices) -> FastAPI:
             "/import": exchange_pages.MOST_FORM_BYTES,
             f"{API_PREFIX}/meter-statements": meter_pages.MOST_FORM_BYTES,
             "/meters/": meter_pages.MOST_FORM_BYTES,
+            "/my/report": meter_pages.MOST_FORM_BYTES,
             f"{API_PREFIX}/attachments/": services.policy.fieldwork.photo_bytes_most + 1,
         },
         answer_problem=_answer_in(app),

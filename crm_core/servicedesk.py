@@ -24,6 +24,7 @@ from crm_core.domain.service import (
     WorkOrder,
     WorkOrderState,
 )
+from crm_core.fieldwork.files import KeptPhoto
 from crm_core.ports import Clock, TelemetryStore, TicketFilter, UnitOfWork, UnitOfWorkFactory
 from crm_core.sla import clocks_for
 from crm_core.ticket_states import TRANSITIONS, Move, moved
@@ -185,8 +186,9 @@ class ServiceDesk:
         category: str,
         text: str,
         actor: str,
+        photo: KeptPhoto | None = None,
     ) -> Ticket:
-        """Open a ticket for what a person reports; `Conflict` names the open ticket of the same cause."""
+        """Open a ticket for what a person reports and shows; `Conflict` names the open ticket of the same cause."""
         now = self._clock.now()
         with self._uow_factory() as uow:
             bundle = uow.devices.bundle(tenant, device_id)
@@ -201,7 +203,7 @@ class ServiceDesk:
                 level=level,
                 state=TicketState.NEW,
                 title_key="tickets.title.reported",
-                detail={"text": text[:500]},
+                detail={"text": text[:500], **_shown(photo)},
                 raised_at=now,
                 changed_at=now,
                 clocks=clocks_for(
@@ -363,3 +365,8 @@ def _linked(ticket: Ticket, other: TicketId) -> tuple[int, ...]:
 def _check_version(expected: int | None, present: int, what: str) -> None:
     if expected is not None and expected != present:
         raise Conflict(f"{what} was changed meanwhile (version {present}, not {expected}); read it again")
+
+
+def _shown(photo: KeptPhoto | None) -> dict[str, str]:
+    """Return what a ticket keeps of a photo: where its bytes lie, and what they are."""
+    return {} if photo is None else {"photo_sha256": photo.sha256, "photo_type": photo.media_type}

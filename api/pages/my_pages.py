@@ -15,9 +15,10 @@ from api.pages.forms import Form, checked
 from api.pages.supply_view import Words
 from api.problem import Problem
 from api.schemas.fleet import DeviceRow
+from api.schemas.meters import photo_bytes
 from api.schemas.service import next_clock
 from api.service_lists import list_tickets
-from crm_core.domain.errors import Conflict
+from crm_core.domain.errors import Conflict, InvalidValue
 from crm_core.domain.identity import DeviceId
 from crm_core.domain.service import OPEN_STATES
 from crm_core.ports import TicketFilter
@@ -51,6 +52,7 @@ def report(request: Request, principal: Customer, form: Form) -> Response:
     with services.read_uow_factory() as uow:
         bundle = visible_bundle(principal, uow, fields.get("device_id", ""))
     try:
+        photo = photo_bytes(fields.get("photo", ""))
         opened = services.servicedesk.report(
             principal.tenant,
             DeviceId(bundle.device.device_id),
@@ -58,8 +60,9 @@ def report(request: Request, principal: Customer, form: Form) -> Response:
             category=reports[what].category,
             text=text,
             actor=principal.name,
+            photo=services.fieldwork.evidence.keep_photo(photo) if photo else None,
         )
-    except Conflict as error:
+    except (Conflict, InvalidValue) as error:
         failure, status = failure_of(request, principal, error)
         return _page(request, principal, failure, status, chosen=bundle.device.device_id)
     return RedirectResponse(f"/my?reported={opened.ticket_id}#told", 303)

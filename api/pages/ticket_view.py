@@ -148,6 +148,7 @@ def ticket_context(
         "moves": [move for move in possible_moves(ticket.state) if move in BY_HAND],
         **_telling(services, uow, ticket, words),
         "held_until": held_until(ticket),
+        "estimates": uow.fieldwork.estimates.where(ticket.tenant, ticket_id=ticket.ticket_id),
         "forecast": ticket_forecast(uow, ticket, words),
     }
 

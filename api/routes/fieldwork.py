@@ -19,13 +19,16 @@ from api.access import (
     visible_bundle,
 )
 from api.direct_route import DirectRoute
+from api.documents.estimate import estimate_paper
 from api.documents.visit_report import report_of
 from api.documents.work_order import render
+from api.images import IMAGE, image
 from api.language import language_of
 from api.pages.formats import Formats
 from api.pages.supply_view import Words
 from api.problem import Problem
 from api.roster_lists import care_in_sight
+from api.routes.money_documents import PDF, pdf, plain_words
 from api.routes.tickets import IdempotencyKey, TicketKey
 from api.routes.work_orders import WorkOrderKey
 from api.schemas.fieldwork import (
@@ -132,7 +135,7 @@ async def attach(
     "/attachments/{work_order_id}/{attachment_id}",
     summary="A photo or signature",
     response_class=Response,
-    responses={200: {"description": "the bytes", "content": {"image/jpeg": _BINARY, "image/png": _BINARY}}},
+    responses=IMAGE,
 )
 def attachment(
     request: Request,
@@ -147,15 +150,14 @@ def attachment(
         file = uow.fieldwork.attachments.get(principal.tenant, attachment_id)
     if file.work_order_id != work_order_id:
         raise Problem("not_found")
-    headers = {"Cache-Control": "private, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
-    return Response(services.fieldwork.evidence.content(file), media_type=file.media_type, headers=headers)
+    return image(services.fieldwork.evidence.content(file), file.media_type)
 
 
 @router.get(
     "/work-orders/{work_order_id}/report",
     summary="The repair report",
     response_class=Response,
-    responses={200: {"description": "PDF", "content": {"application/pdf": _BINARY}}},
+    responses=PDF,
 )
 def report(
     request: Request,
@@ -188,6 +190,28 @@ def estimates(
         visible_ticket(principal, uow, ticket_id)
         found = uow.fieldwork.estimates.where(principal.tenant, ticket_id=ticket_id)
     return [_estimate(request, each) for each in found]
+
+
+@router.get(
+    "/tickets/{ticket_id}/estimates/{estimate_id}/document",
+    summary="An estimate on paper",
+    response_class=Response,
+    responses=PDF,
+)
+def estimate_document(
+    request: Request,
+    principal: Annotated[Principal, Depends(OWNED)],
+    ticket_id: TicketKey,
+    estimate_id: EstimateKey,
+) -> Response:
+    """Return an estimate as PDF: lines with their formulas, the likely range, and what is asked of the customer."""
+    services = services_of(request)
+    with services.read_uow_factory() as uow:
+        visible_ticket(principal, uow, ticket_id)
+        estimate = uow.fieldwork.estimates.get(principal.tenant, estimate_id)
+        if estimate.ticket_id != ticket_id:
+            raise Problem("not_found")
+        return pdf(estimate_paper(services, uow, estimate, plain_words(request)))
 
 
 @router.post("/tickets/{ticket_id}/estimates", summary="Offer an estimate", status_code=201)

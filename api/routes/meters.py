@@ -1,6 +1,6 @@
 """Meters that people read off, for devices that no network reads: state one, look at them, decide about doubtful ones."""
 
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
@@ -9,6 +9,7 @@ from starlette.responses import Response
 from api.access import MONEY, MONEY_OWNED, REPORTERS, Principal, services_of, visible_bundle
 from api.conditional import check_if_match, set_etag
 from api.direct_route import DirectRoute
+from api.images import IMAGE, image
 from api.meter_sight import may_decide, source_for, statements_in_sight, visible_statement
 from api.paging import Cursor, Limit, decode_number, encode_cursor
 from api.problem import Problem
@@ -21,7 +22,6 @@ router = APIRouter(tags=["billing"], route_class=DirectRoute)
 
 StatementKey = Annotated[int, Path(ge=1, le=2**53, description="the statement's id")]
 MoneyOwned = Annotated[Principal, Depends(MONEY_OWNED)]
-_BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 
 
 @router.post("/meter-statements", summary="State a meter that was read off", status_code=201)
@@ -80,16 +80,14 @@ def one_statement(
     "/meter-statements/{statement_id}/photo",
     summary="The photo of a stated meter",
     response_class=Response,
-    responses={200: {"description": "the bytes", "content": {"image/jpeg": _BINARY, "image/png": _BINARY}}},
+    responses=IMAGE,
 )
 def photo(request: Request, principal: MoneyOwned, statement_id: StatementKey) -> Response:
     """Return the bytes of the photo, checked against their hash."""
     found = _visible(request, principal, statement_id)
     if found.photo_type is None:
         raise Problem("not_found")
-    headers = {"Cache-Control": "private, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
-    content = services_of(request).money.statements.photo(found)
-    return Response(content, media_type=found.photo_type, headers=headers)
+    return image(services_of(request).money.statements.photo(found), found.photo_type)
 
 
 @router.post("/meter-statements/{statement_id}/decision", summary="Accept or refuse a stated meter")

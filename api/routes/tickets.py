@@ -9,6 +9,7 @@ from starlette.responses import Response
 from api.access import OFFICE, OWNED, REPORTERS, Principal, services_of, visible_bundle
 from api.conditional import check_if_match, set_etag
 from api.direct_route import DirectRoute
+from api.images import IMAGE, image
 from api.language import language_of
 from api.paging import Cursor, Limit, decode_number, encode_cursor
 from api.problem import Problem
@@ -97,6 +98,22 @@ def one_ticket(
     with services_of(request).read_uow_factory() as uow:
         ticket = visible_ticket(principal, uow, ticket_id)
     return _detail(request, response, principal, ticket)
+
+
+@router.get(
+    "/tickets/{ticket_id}/photo",
+    summary="The photo of a reported fault",
+    response_class=Response,
+    responses=IMAGE,
+)
+def photo(
+    request: Request, principal: Annotated[Principal, Depends(OWNED)], ticket_id: TicketKey
+) -> Response:
+    """Return the photo that came with a report, checked against its hash; 404 when none came."""
+    services = services_of(request)
+    with services.read_uow_factory() as uow:
+        ticket = visible_ticket(principal, uow, ticket_id)
+    return image(*services.fieldwork.evidence.photo_of(ticket))
 
 
 @router.post("/tickets/{ticket_id}/acknowledge", summary="Take a ticket up")

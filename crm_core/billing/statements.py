@@ -3,7 +3,6 @@
 For devices that no network reads. The month end rests on accepted statements instead of an estimate (`billing.counts`).
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -13,14 +12,15 @@ from crm_core.billing.counts import Counts
 from crm_core.billing.plausible import Expected, Known, doubts_of, expected_count
 from crm_core.domain.billing import MeterPoint, Quality
 from crm_core.domain.errors import Conflict, InvalidValue, NotFound
-from crm_core.domain.fieldwork import AttachmentKind
 from crm_core.domain.fleet import Device
 from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.domain.meter_statements import Doubt, MeterStatement, StatementSource, StatementState
+from crm_core.domain.notices import Notice, ReceiverKind
 from crm_core.domain.policy import PolicyBook
 from crm_core.domain.relations import Task
 from crm_core.domain.service import Role
-from crm_core.fieldwork.files import checked_image
+from crm_core.fieldwork.files import keep_photo
+from crm_core.notices.addressing import Addressing
 from crm_core.ports import AttachmentStore, Clock, TelemetryStore, UnitOfWork, UnitOfWorkFactory
 from crm_core.relations.care import drop_tasks
 from crm_core.relations.periods import local_day, morning
@@ -61,7 +61,10 @@ class MeterLook:
 
 
 class StatementDesk:
-    """Takes and decides statements. Unknown ids raise `NotFound`, what cannot be `InvalidValue`, the rest `Conflict`."""
+    """Takes and decides statements. Unknown ids raise `NotFound`, what cannot be `InvalidValue`, the rest `Conflict`.
+
+    `addressing` says how the sender of a refused statement is reached; without one it stands on the sender's own pages.
+    """
 
     def __init__(
         self,
@@ -70,12 +73,14 @@ class StatementDesk:
         clock: Clock,
         policy: PolicyBook,
         files: AttachmentStore,
+        addressing: Addressing | None = None,
     ) -> None:
         self._uow_factory = uow_factory
         self._store = store
         self._clock = clock
         self._policy = policy
         self._files = files
+        self._addressing = addressing or Addressing(policy)
 
     def look(self, uow: UnitOfWork, device: Device) -> MeterLook:
         """Return where the meter of a device stands, and what was stated of it, newest first."""
@@ -138,8 +143,29 @@ class StatementDesk:
                 replace(known, state=state, decided_by=by, decided_at=now, note=note.strip()[:500])
             )
             drop_tasks(uow, tenant, TASK, _subject(saved), now, state.value)
+            if not accept and by != saved.stated_by:
+                uow.notices.add([self._refusal(uow, saved, now)])
             uow.commit()
         return saved
+
+    def _refusal(self, uow: UnitOfWork, refused: MeterStatement, now: datetime) -> Notice:
+        """Return the message that tells the sender which count was refused, and why."""
+        return self._addressing.notice(
+            uow,
+            refused.tenant,
+            *_sender(uow, refused),
+            unique_key=f"{_subject(refused)}:refused:{refused.version}",
+            topic="meter.refused",
+            subject=_subject(refused),
+            text_key="notices.meter_refused",
+            arguments={
+                "device": refused.device_id,
+                "count": refused.total,
+                "day": local_day(refused.read_at, self._policy.sla.calendar.time_zone).isoformat(),
+                "reason": refused.note,
+            },
+            now=now,
+        )
 
     def photo(self, statement: MeterStatement) -> bytes:
         """Return the bytes of a statement's photo, checked against their hash; `NotFound` when it has none."""
@@ -178,10 +204,8 @@ class StatementDesk:
         self, uow: UnitOfWork, made: MeterStatement, photo: bytes | None, *, may_decide: bool
     ) -> MeterStatement:
         if photo is not None:
-            kind = checked_image(AttachmentKind.PHOTO, photo, self._policy.fieldwork.photo_bytes_most)
-            sha256 = hashlib.sha256(photo).hexdigest()
-            self._files.save(sha256, photo)  # first the bytes: a row never points at nothing
-            made = replace(made, photo_sha256=sha256, photo_type=kind)
+            kept_photo = keep_photo(self._files, photo, self._policy.fieldwork.photo_bytes_most)
+            made = replace(made, photo_sha256=kept_photo.sha256, photo_type=kept_photo.media_type)
         if not made.doubts:
             return uow.billing.statements.add(made)
         if may_decide:
@@ -246,6 +270,16 @@ def _in_parts(made: MeterStatement, before: MeterPoint | None) -> MeterStatement
 
 def _key(row: MeterStatement) -> tuple[datetime, int]:
     return row.read_at, row.total
+
+
+def _sender(uow: UnitOfWork, row: MeterStatement) -> tuple[ReceiverKind, str]:
+    """Return whom to answer: the customer, or the technician or colleague who wrote the count down."""
+    user = uow.users.find_by_name(row.tenant, row.stated_by)
+    if row.source is StatementSource.CUSTOMER or user is None:
+        return ReceiverKind.CUSTOMER, row.customer_id
+    if user.technician_id is not None:
+        return ReceiverKind.TECHNICIAN, user.technician_id
+    return ReceiverKind.USER, user.user_id
 
 
 def _subject(row: MeterStatement) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from crm_core.domain.errors import Conflict, InvalidValue
+from crm_core.domain.errors import Conflict, InvalidValue, NotFound
 from crm_core.domain.fieldwork import (
     Attachment,
     AttachmentKind,
@@ -17,8 +17,8 @@ from crm_core.domain.fieldwork import (
 )
 from crm_core.domain.identity import TenantId, WorkOrderId
 from crm_core.domain.policy import PolicyBook
-from crm_core.domain.service import WorkOrder, WorkOrderKind, WorkOrderState
-from crm_core.fieldwork.files import checked_image
+from crm_core.domain.service import Ticket, WorkOrder, WorkOrderKind, WorkOrderState
+from crm_core.fieldwork.files import KeptPhoto, checked_image, keep_photo
 from crm_core.ports import AttachmentStore, Clock, TelemetryStore, UnitOfWork, UnitOfWorkFactory
 
 #: What a visit of a kind must show before it closes with success (requirements 20, 21, 110).
@@ -121,6 +121,17 @@ class Evidence:
             )
             uow.commit()
         return made
+
+    def keep_photo(self, content: bytes) -> KeptPhoto:
+        """Keep a photo of a fault that somebody reports; `InvalidValue` says what is wrong with it."""
+        return keep_photo(self._files, content, self._policy.fieldwork.photo_bytes_most)
+
+    def photo_of(self, ticket: Ticket) -> tuple[bytes, str]:
+        """Return the bytes and media type of the photo that came with a report; `NotFound` when none did."""
+        sha256 = ticket.detail.get("photo_sha256")
+        if not sha256:
+            raise NotFound(f"ticket {ticket.ticket_id} has no photo")
+        return self._files.load(str(sha256)), str(ticket.detail["photo_type"])
 
     def content(self, attachment: Attachment) -> bytes:
         """Return the bytes of a file, checked against their hash."""

@@ -2,6 +2,10 @@
 
 import hashlib
 from datetime import timedelta
+from io import BytesIO
+
+import pytest
+from pypdf import PdfReader
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"a drawing" + b"\x00\x00\x00\x00IEND\xaeB`\x82"
 JPEG = b"\xff\xd8\xff\xe0" + b"x" * 100_000 + b"\xff\xd9"
@@ -71,6 +75,9 @@ def test_chargeable_work_waits_for_the_customers_consent(client):
     decide = f"{ticket}/{estimate['estimate_id']}/decision"
     owner = "customer" if order["customer_id"] == "cust-1" else "customer-west"
     other = "customer-west" if owner == "customer" else "customer"
+    paper = f"{ticket}/{estimate['estimate_id']}/document"
+    assert client(other).get(paper).status_code == 404
+    assert client(owner).get(paper.replace(ticket, "/api/v1/tickets/2/estimates")).status_code == 404
     assert client(other).post(decide, json={"accepted": True, "method": "cash"}).status_code == 404
     assert client(owner).post(decide, json={"accepted": True}).status_code == 422
     agreed = client(owner).post(decide, json={"accepted": True, "method": "wechat_pay"})
@@ -97,3 +104,23 @@ def test_plans_of_regular_care(world, client):
     assert "Clean paper path" in page.text
     off = boss.post(f"/api/v1/maintenance-plans/{plan['plan_id']}/switch", json={"active": False})
     assert off.json()["active"] is False
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("en", ("Estimate", "Fuser unit", "What it will cost", "only after you agree")),
+     ("zh-CN", ("维修报价单", "定影", "费用明细", "经您同意"))],
+)  # fmt: skip
+def test_an_estimate_on_paper_tells_price_range_and_what_is_asked(client, language, words):
+    li, order = client("tech-li"), an_order(client)
+    ticket = f"/api/v1/tickets/{order['ticket_ids'][0]}/estimates"
+    estimate = li.post(ticket, json={"item": "fuser", "cause": "user_damage"}).json()
+    answer = client("manager").get(
+        f"{ticket}/{estimate['estimate_id']}/document", headers={"Accept-Language": language}
+    )
+    assert answer.headers["Content-Type"] == "application/pdf"
+    text = "".join(page.extract_text() for page in PdfReader(BytesIO(answer.content)).pages)
+    for each in (*words, f"E-{estimate['estimate_id']:06d}", f"{float(estimate['total']):,.2f}"):
+        assert each in text, each
+    page = client("manager").get(f"/tickets/{order['ticket_ids'][0]}", headers={"Accept": "text/html"}).text
+    assert f'href="{ticket}/{estimate["estimate_id"]}/document"' in page

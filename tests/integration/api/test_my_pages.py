@@ -1,5 +1,6 @@
 """A customer's own pages: a fault reported in plain words becomes a ticket with a promise, and only for own devices."""
 
+import base64
 import re
 from datetime import timedelta
 
@@ -15,7 +16,7 @@ HTML = {"Accept": "text/html"}
 
 def sent(browser, **fields):
     page = browser.get("/my").text
-    csrf = re.search(r'action="/my/report"><input type="hidden" name="csrf" value="([^"]+)"', page)[1]
+    csrf = re.search(r'action="/my/report"[^>]*><input type="hidden" name="csrf" value="([^"]+)"', page)[1]
     given = {"csrf": csrf, "device_id": "c3525-01", "what": "quality", "text": "grey stripes", **fields}
     return browser.post("/my/report", data=given, headers=HTML)
 
@@ -141,3 +142,26 @@ def test_anybody_reads_the_price_list(browser, client):
         text = reader.get("/prices", headers={"Accept-Language": "en"}).text
         assert "Price list of repairs" in text
         assert text.count("<tr>") > 3
+
+
+def test_a_photo_of_the_fault_is_seen_on_the_ticket_and_by_nobody_else(world, browser, client):
+    content = b"\x89PNG\r\n\x1a\n" + b"a drawing" + b"\x00\x00\x00\x00IEND\xaeB`\x82"
+    answer = sent(browser("customer"), photo=base64.b64encode(content).decode())
+    assert answer.status_code == 303
+    (ticket, *_) = reported(world)
+    path = f"/api/v1/tickets/{ticket.ticket_id}/photo"
+    for name in ("customer", "dispatcher"):
+        seen = client(name).get(path)
+        assert (seen.status_code, seen.content, seen.headers["Content-Type"]) == (200, content, "image/png")
+    assert client("customer-west").get(path).status_code == 404
+    assert client("dispatcher").get("/api/v1/tickets/1/photo").status_code == 404
+    assert f'<img src="{path}"' in browser("dispatcher").get(f"/tickets/{ticket.ticket_id}").text
+
+
+@pytest.mark.parametrize("photo", ["not base64!", base64.b64encode(b"<svg onload=alert(1)>").decode()])
+def test_what_is_no_photo_is_refused_with_its_reason_and_opens_nothing(world, browser, photo):
+    before = len(reported(world))
+    answer = sent(browser("customer"), photo=photo)
+    assert answer.status_code == 422
+    assert 'role="alert"' in answer.text
+    assert len(reported(world)) == before
