@@ -24,7 +24,7 @@ ARGUMENTS = [
 OFFICE_PAGES = {
     "fleet": "/", "devices": "/devices", "device": "/", "outlook": "/outlook", "findings": "/findings",
     "tickets": "/tickets", "ticket": "/tickets", "work-orders": "/work-orders", "plan": "/plan", "incidents": "/incidents",
-    "team": "/team", "regular-care": "/regular-care", "notices": "/notices", "stock": "/stock", "stock-moves": "/stock/moves",
+    "team": "/team", "regular-care": "/regular-care", "notices": "/notices", "messages": "/messages", "stock": "/stock", "stock-moves": "/stock/moves",
     "swaps": "/stock/swaps", "loans": "/stock/loans", "meters": "/meters", "charges": "/charges", "import": "/import",
     "customers": "/customers", "customer": "/customers", "tasks": "/tasks", "complaints": "/complaints", "segments": "/segments",
     "invoices": "/invoices", "invoice": "/invoices", "contracts": "/contracts", "contract": "/contracts", "ageing": "/ageing",

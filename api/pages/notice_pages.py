@@ -1,13 +1,14 @@
 """Pages about messages: the outbox with what is dead, and what people do with a ticket beside taking it up."""
 
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from api.access import services_of
-from api.pages.common import Key, Office, Supervisors, renderer_of, words_of
+from api.access import Principal, services_of
+from api.pages.common import Key, Office, Person, Supervisors, renderer_of, words_of
 from api.pages.fleet_pages import move_ticket
 from api.pages.forms import Form, checked
 from api.pages.receivers import receiver_names
@@ -15,7 +16,8 @@ from api.pages.ticket_view import BY_HAND
 from api.problem import Problem
 from api.routes.notices import is_in_sight
 from api.schemas.notices import NoticeBody
-from crm_core.domain.notices import NoticeState
+from crm_core.domain.notices import NoticeState, ReceiverKind
+from crm_core.domain.service import Role
 from crm_core.notices.delivery import send_again
 from crm_core.ticket_states import Move
 
@@ -44,6 +46,39 @@ def notices_page(
         "states": list(NoticeState),
     }
     return renderer_of(request).page(request, "notices.html", principal=principal, **context)
+
+
+@router.get("/messages")
+def own_messages(request: Request, principal: Person) -> Response:
+    """Show what was told to the reader: what no channel could send stands here and nowhere else."""
+    services, words = services_of(request), words_of(request, principal)
+    with services.read_uow_factory() as uow:
+        found = [
+            notice
+            for receiver in _receivers_of(principal)
+            for notice in uow.notices.list(principal.tenant, receiver=receiver, limit=_ROWS)
+        ]
+    newest = sorted(found, key=lambda each: (each.created_at, each.notice_id), reverse=True)[:_ROWS]
+    rows = [
+        NoticeBody.of(
+            replace(each, language=words.language),
+            words.messages,
+            services.settings.time_zone,
+            inside=principal.role is not Role.CUSTOMER,
+        )
+        for each in newest
+    ]
+    return renderer_of(request).page(request, "own_messages.html", principal=principal, rows=rows)
+
+
+def _receivers_of(principal: Principal) -> list[tuple[ReceiverKind, str]]:
+    """Return under which names a person is told of things: the account, the technician, the customer."""
+    names = (
+        (ReceiverKind.USER, principal.user_id),
+        (ReceiverKind.TECHNICIAN, principal.technician_id),
+        (ReceiverKind.CUSTOMER, principal.bound_to),
+    )
+    return [(kind, str(name)) for kind, name in names if name]
 
 
 @router.post("/notices/{notice_id}/resend")

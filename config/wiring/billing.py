@@ -27,7 +27,8 @@ _log = structlog.get_logger("drumbeat.billing")
 def money_of(core: Core, store: TelemetryStore) -> MoneyServices:
     """Return contracts and billing over one CRM and one telemetry store."""
     files = attachments_of(core)
-    return build_money(core.uow_factory, core.uow_factory, store, core.clock, core.policy, files)
+    addressing = addressing_of(core.settings, core.policy)
+    return build_money(core.uow_factory, core.uow_factory, store, core.clock, core.policy, files, addressing)
 
 
 def billing_round(core: Core, money: MoneyServices) -> None:

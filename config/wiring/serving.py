@@ -28,6 +28,7 @@ from config.wiring.dead_letters import DeadLetterDesk
 from config.wiring.exchanging import build_exchange
 from config.wiring.shared_figures import figures_folder
 from config.wiring.telemetry import Telemetry
+from config.wiring.telling import addressing_of
 from crm_core.billing.services import build_money
 from crm_core.domain.errors import InvalidConfiguration
 from crm_core.domain.identity import DeviceId, TenantId
@@ -70,7 +71,15 @@ def build_api(
         hook_secrets=core.hook_secrets,
         subjects=core.subjects,
         customers=customers_of(core, store, public_url),
-        money=build_money(core.uow_factory, reading, store, core.clock, core.policy, attachments_of(core)),
+        money=build_money(
+            core.uow_factory,
+            reading,
+            store,
+            core.clock,
+            core.policy,
+            attachments_of(core),
+            addressing_of(settings, core.policy),
+        ),
         policies=core.shelf,
         exchange=build_exchange(core, lambda readings: telemetry.ingest.land(readings).stored),
         replays=ReplayDesk(

@@ -12,6 +12,7 @@ from crm_core.billing.repair_desk import RepairDesk
 from crm_core.billing.run import BillingRun
 from crm_core.billing.statements import StatementDesk
 from crm_core.domain.policy import PolicyBook
+from crm_core.notices.addressing import Addressing
 from crm_core.ports import AttachmentStore, Clock, TelemetryStore, UnitOfWorkFactory
 
 
@@ -38,8 +39,9 @@ def build_money(
     clock: Clock,
     policy: PolicyBook,
     files: AttachmentStore,
+    addressing: Addressing | None = None,
 ) -> MoneyServices:
-    """Return the services of money over one CRM and one telemetry store."""
+    """Return the services of money over one CRM and one telemetry store; `addressing`: who is reached how."""
     return MoneyServices(
         plans=PlanDesk(uow_factory),
         contracts=ContractDesk(uow_factory, clock, policy),
@@ -50,5 +52,5 @@ def build_money(
         repairs=RepairDesk(uow_factory, clock, policy),
         accounts=Accounts(read_uow_factory, clock, policy),
         links=Accounts(uow_factory, clock, policy),
-        statements=StatementDesk(uow_factory, store, clock, policy, files),
+        statements=StatementDesk(uow_factory, store, clock, policy, files, addressing),
     )

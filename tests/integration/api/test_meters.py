@@ -73,6 +73,10 @@ def test_a_doubtful_number_is_asked_again_with_the_reason_and_decided(world, bro
     page = mine.get(path, headers=HTML).text
     assert "Not accepted" in page
     assert "two digits swapped" in page
+    told = mine.get("/messages", headers=HTML).text
+    assert "The count 4000 of device quiet-1 was not accepted" in told
+    assert "two digits swapped" in told
+    assert "two digits swapped" not in browser("customer-west").get("/messages", headers=HTML).text
 
 
 def test_the_api_says_what_it_doubts_and_keeps_nothing(client, off_line):

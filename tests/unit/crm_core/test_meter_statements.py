@@ -15,6 +15,7 @@ from crm_core.domain.billing import LineKind, MeterPoint, Quality
 from crm_core.domain.errors import Conflict, InvalidValue
 from crm_core.domain.identity import DeviceId
 from crm_core.domain.meter_statements import Doubt, StatementSource, StatementState, source_of
+from crm_core.domain.notices import ReceiverKind
 from crm_core.domain.relations import TaskState
 from crm_core.storage.attachment_files import FileAttachmentStore
 from tests.builders import TENANT
@@ -94,6 +95,12 @@ def test_a_doubtful_number_is_asked_again_and_then_left_to_a_specialist(firm, to
     assert (refused.state, refused.decided_by) == (StatementState.REFUSED, "zhou")
     with firm.uow_factory() as uow:
         assert uow.relations.tasks.where(TENANT, kind="meter_statement")[0].state is TaskState.DROPPED
+        (told,) = uow.notices.list(TENANT, receiver=(ReceiverKind.CUSTOMER, "c1"))
+    assert (told.topic, told.arguments["count"], told.arguments["reason"]) == (
+        "meter.refused",
+        total,
+        "a digit too many",
+    )
 
 
 def test_a_later_statement_trues_an_estimate_up_and_a_later_reading_a_wrong_statement(firm):
