@@ -84,7 +84,7 @@ def credential_of(
     """
     if version == "3":
         if not user or community is not None:
-            raise InvalidValue("SNMP version 3 needs a user and no community")
+            raise InvalidValue("SNMP version 3 needs a user (--user, in a file user = NAME) and no community")
         auth_name, auth_password = _protocol(auth, AUTH, "auth")
         priv_name, priv_password = _protocol(priv, PRIV, "priv")
         if priv and not auth:

@@ -65,6 +65,7 @@ class Shell:
         self._capture.readouterr()
         with self._patch.context() as patch:
             patch.setattr(sys, "stdin", io.StringIO(stdin))
+            patch.setenv("COLUMNS", "120")  # tables as on a usual screen, whoever tests
             for name, value in extra.items():
                 patch.setenv(name, value)
             with pytest.raises(SystemExit) as leaving:
