@@ -193,6 +193,7 @@ def _triage(take: Taker) -> TriagePolicy:
         silent_after=take.duration("triage.silence.after"),
         silent_business_time=take.duration("triage.silence.business_time"),
         clear_hold=take.duration("triage.closing.clear_hold"),
+        settle_after=take.duration("triage.closing.settle_after"),
         verify_after=take.duration("triage.closing.verify_after"),
         close_after=take.duration("triage.closing.close_after"),
         recall_within=take.duration("triage.closing.recall_within"),
@@ -262,6 +263,7 @@ def _dispatch(take: Taker) -> DispatchPolicy:
             for kind in WorkOrderKind
         },
         travel_speed_kmh=take.number("dispatch.travel_speed", least=1, most=500),
+        unknown_travel=take.duration("dispatch.unknown_travel"),
         day_starts_minutes=take.whole("dispatch.day_starts", most=1440),
         day_ends_minutes=take.whole("dispatch.day_ends", most=1440),
         promise_slack=take.duration("dispatch.promise_slack"),

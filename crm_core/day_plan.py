@@ -122,7 +122,7 @@ class _Inserting:
         asked = sorted((_job_in_minutes(job) for job in jobs), key=lambda job: job.key)
         self._draft = Draft(
             shifts={name: hours[name] for name in sorted(hours)},
-            travel=Travel(rules.speed_kmh),
+            travel=Travel(rules),
             jobs={job.key: job for job in asked},
             routes={name: [] for name in sorted(hours)},
         )

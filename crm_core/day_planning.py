@@ -113,6 +113,7 @@ class DayPlanner:
             shifts = self._shifts(uow, tenant, day, bundles, vans)
             rules = PlanRules(
                 speed_kmh=dispatch.travel_speed_kmh,
+                unknown_travel=dispatch.unknown_travel,
                 slack=dispatch.promise_slack,
                 changed_share=dispatch.replan_share,
             )

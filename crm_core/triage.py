@@ -34,7 +34,7 @@ from crm_core.stock.cover import let_go
 from crm_core.stock.shelf import asked_for
 from crm_core.ticket_opening import HELD_BY_BUDGET, TicketOpener, is_urgent
 from crm_core.ticket_states import MACHINE, TRANSITIONS, Move, last_event, moved
-from crm_core.verification import AFTER_REPAIR, note_absences
+from crm_core.verification import note_absences
 from crm_core.visits import take_off_visit
 
 _RANK: Final = {TicketLevel.L1: 1, TicketLevel.L2: 2, TicketLevel.L3: 3}
@@ -281,7 +281,8 @@ class Triage:
     ) -> Ticket:
         done = last_event(ticket, Move.DONE)
         seen_at = forecast_causes.data_at(track.condition, track.last_seen)
-        if done is None or ticket.category == PROPOSAL or seen_at <= done.at + AFTER_REPAIR:
+        settled = self._policy.triage.settle_after
+        if done is None or ticket.category == PROPOSAL or seen_at <= done.at + settled:
             return ticket
         report.recurred += 1
         note = packed("tickets.note.still", cause=track.cause, at=f"{seen_at:%Y-%m-%d %H:%M}")

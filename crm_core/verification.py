@@ -7,16 +7,13 @@ the device has reported since, and for the whole verification time it has not re
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from crm_core.domain.identity import TenantId
 from crm_core.domain.policy import TriagePolicy
 from crm_core.domain.service import CauseTrack, SignalOrigin, Ticket, TicketState
 from crm_core.ports import TicketFilter, UnitOfWork
 from crm_core.ticket_states import Move, last_event
-
-AFTER_REPAIR: Final = timedelta(minutes=15)  # a reading so soon after a repair may still show the old state
 
 
 def note_absences(
@@ -43,6 +40,6 @@ def _is_unrepeated(
     done = last_event(ticket, Move.DONE)
     if done is None or last_seen is None or track.origin is not SignalOrigin.TELEMETRY:
         return False
-    settled = done.at + AFTER_REPAIR
+    settled = done.at + policy.settle_after
     reported_since = last_seen > settled
     return reported_since and track.last_seen <= settled and now - done.at >= policy.verify_after

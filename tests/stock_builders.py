@@ -23,6 +23,7 @@ def a_stock_policy(**changes: object) -> StockPolicy:
             early_above=10,
             quiet_looks=3,
             quiet_pages=20,
+            around_visit=timedelta(hours=6),
             remembered=timedelta(days=180),
         ),
         "consolidate_at_days_left": 14,

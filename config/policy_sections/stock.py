@@ -31,6 +31,7 @@ def _swaps(take: Taker) -> SwapPolicy:
         early_above=take.number("stock.swaps.early_above", most=100),
         quiet_looks=take.whole("stock.swaps.quiet_looks", least=1),
         quiet_pages=take.whole("stock.swaps.quiet_pages"),
+        around_visit=take.duration("stock.swaps.around_visit"),
         remembered=take.duration("stock.swaps.remembered"),
     )
 

@@ -11,7 +11,6 @@ from typing import Final
 
 MINUTE: Final = timedelta(minutes=1)
 _EARTH_KM: Final = 6371.0
-_UNKNOWN_TRAVEL: Final = timedelta(minutes=20)  # between places without coordinates
 
 #: Latitude and longitude in degrees; or the name of a place whose coordinates are unknown, equal only to itself.
 Place = tuple[float, float] | str | None
@@ -129,6 +128,7 @@ class PlanRules:
     """
 
     speed_kmh: float
+    unknown_travel: timedelta = timedelta(minutes=20)  # between places of which one has no coordinates
     slack: timedelta = timedelta(minutes=30)
     changed_share: float = 0.15
 
@@ -136,15 +136,15 @@ class PlanRules:
 class Travel:
     """Travel times between places, each worked out once."""
 
-    def __init__(self, speed_kmh: float) -> None:
-        self._speed = speed_kmh
+    def __init__(self, rules: PlanRules) -> None:
+        self._rules = rules
         self._known: dict[tuple[Place, Place], timedelta] = {}
 
     def between(self, one: Place, other: Place) -> timedelta:
         """Return the time of the way in whole minutes."""
         found = self._known.get((one, other))
         if found is None:
-            found = self._known[one, other] = travel_time(one, other, self._speed)
+            found = self._known[one, other] = travel_time(one, other, self._rules)
         return found
 
     def walk(self, shift: Shift, jobs: Sequence[Job]) -> Iterator[Stop]:
@@ -172,13 +172,13 @@ class Travel:
         return cost if now <= shift.ends and shift.carries(jobs) else None
 
 
-def travel_time(one: Place, other: Place, speed_kmh: float) -> timedelta:
-    """Return the time between two places by great circle in whole minutes; a fixed guess where a place is unknown."""
+def travel_time(one: Place, other: Place, rules: PlanRules) -> timedelta:
+    """Return the time between two places by great circle in whole minutes; the guess of the rules where a place is unknown."""
     if one is not None and one == other:
         return timedelta()
     if not isinstance(one, tuple) or not isinstance(other, tuple):
-        return _UNKNOWN_TRAVEL
+        return rules.unknown_travel
     (lat1, lon1), (lat2, lon2) = ((radians(a), radians(b)) for a, b in (one, other))
     half = sin((lat2 - lat1) / 2) ** 2 + cos(lat1) * cos(lat2) * sin((lon2 - lon1) / 2) ** 2
-    hours = 2 * _EARTH_KM * asin(min(1.0, sqrt(half))) / speed_kmh
+    hours = 2 * _EARTH_KM * asin(min(1.0, sqrt(half))) / rules.speed_kmh
     return max(1, round(60 * hours)) * MINUTE

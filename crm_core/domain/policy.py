@@ -72,6 +72,7 @@ class TriagePolicy:
     clear_hold: timedelta = timedelta(
         minutes=30
     )  # healthy devices send no signal: so long without one is "still clear"
+    settle_after: timedelta = timedelta(minutes=15)  # a reading so soon after a repair may show the old state
     verify_after: timedelta = timedelta(hours=2)  # telemetry must stay good so long after a repair
     close_after: timedelta = timedelta(hours=72)  # a resolved ticket without complaint is closed
     recall_within: timedelta = timedelta(days=14)  # the same cause again is a recall of the last repair
@@ -133,6 +134,7 @@ class DispatchPolicy:
     travel_speed_kmh: float
     day_starts_minutes: int  # minutes after local midnight
     day_ends_minutes: int
+    unknown_travel: timedelta = timedelta(minutes=20)  # between places of which one has no coordinates
     promise_slack: timedelta = timedelta(
         minutes=30
     )  # by so much a promised start may slip before it is given up

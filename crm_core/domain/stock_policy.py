@@ -25,6 +25,7 @@ class SwapPolicy:
     early_above: float  # percent left above which a swap was early
     quiet_looks: int  # looks without the complaint of a gauge that gives no number
     quiet_pages: int  # ... and pages printed meanwhile
+    around_visit: timedelta  # a swap so long before or after a visit is the technician's
     remembered: timedelta  # how long a cartridge that came out may be put back
 
 

@@ -191,7 +191,7 @@ class DeviceSlots:
     def _note(self, swap: Swap) -> Swap:
         """Save both ends of a swap, book what moved, and let the complaints about the old cartridge go."""
         self.uow.stock.save_cartridge(swap.removed)
-        inserted = book_swap(self.uow, swap, self.bundle)
+        inserted = book_swap(self.uow, swap, self.bundle, self.knowledge.policy.stock.swaps.around_visit)
         self.current[inserted.supply_index] = inserted
         self.uow.stock.save_cartridge(inserted)
         clear_complaints(self.uow, swap, self.knowledge.policy.triage)

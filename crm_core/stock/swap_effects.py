@@ -23,8 +23,6 @@ from crm_core.domain.stock import (
 from crm_core.ports import UnitOfWork, WorkOrderFilter
 from crm_core.ports.stock import MoveFilter
 
-#: A swap this close to a visit is the technician's: the parts used stand in the work order.
-_AROUND_VISIT: Final = timedelta(hours=6)
 _AT_WORK: Final = frozenset({WorkOrderState.EN_ROUTE, WorkOrderState.ON_SITE, WorkOrderState.DONE})
 
 
@@ -36,10 +34,10 @@ class Swap:
     inserted: Cartridge
 
 
-def book_swap(uow: UnitOfWork, swap: Swap, bundle: DeviceBundle) -> Cartridge:
+def book_swap(uow: UnitOfWork, swap: Swap, bundle: DeviceBundle, around_visit: timedelta) -> Cartridge:
     """Enter a swap into the ledger once; return the inserted cartridge with the work order that explains it.
 
-    What a technician put in is booked when the visit ends; everything else comes from the customer's shelf or the
+    What a technician put in (a swap within `around_visit` of the visit) is booked when it ends; everything else comes from the customer's shelf or the
     firm's cupboard there, and where neither holds one it was found.
     """
     inserted, item_id = swap.inserted, swap.inserted.item_id
@@ -48,7 +46,7 @@ def book_swap(uow: UnitOfWork, swap: Swap, bundle: DeviceBundle) -> Cartridge:
     device = inside(inserted.device_id)
     if uow.stock.balance(inserted.tenant, item_id, device).quantity > 0:
         uow.stock.post([_move(uow, swap, item_id, device, SCRAP, MoveReason.REMOVAL, "out")])
-    order = _visit_of(uow, swap, item_id)
+    order = _visit_of(uow, swap, item_id, around_visit)
     if order is not None:
         return replace(inserted, work_order_id=order.work_order_id)
     source = _source(uow, swap, bundle, item_id)
@@ -56,7 +54,7 @@ def book_swap(uow: UnitOfWork, swap: Swap, bundle: DeviceBundle) -> Cartridge:
     return inserted
 
 
-def _visit_of(uow: UnitOfWork, swap: Swap, item_id: ItemId) -> WorkOrder | None:
+def _visit_of(uow: UnitOfWork, swap: Swap, item_id: ItemId, around: timedelta) -> WorkOrder | None:
     """Return the visit at the device that explains the swap: under way, or ended with this item used."""
     at = swap.removed.removed_at or swap.inserted.found_at
     which = WorkOrderFilter(device_id=swap.inserted.device_id, limit=20)
@@ -64,7 +62,7 @@ def _visit_of(uow: UnitOfWork, swap: Swap, item_id: ItemId) -> WorkOrder | None:
         if order.state not in _AT_WORK or order.started_at is None:
             continue
         end = order.done_at or swap.inserted.found_at
-        if not order.started_at - _AROUND_VISIT <= at <= end + _AROUND_VISIT:
+        if not order.started_at - around <= at <= end + around:
             continue
         if order.state is not WorkOrderState.DONE:
             return order

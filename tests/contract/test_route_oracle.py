@@ -24,7 +24,7 @@ def owed(jobs: Sequence[Job], plan: DayPlan) -> tuple[float, ...]:
 
 def best_owed(jobs: Sequence[Job], shifts: Sequence[Shift]) -> tuple[float, ...]:
     """Return the least that any plan leaves out, by trying who does what in which order."""
-    travel, musts = Travel(RULES.speed_kmh), [job for job in jobs if job.must]
+    travel, musts = Travel(RULES), [job for job in jobs if job.must]
     known: dict[tuple[str, frozenset[str]], bool] = {}
 
     def can(shift: Shift, own: list[Job]) -> bool:

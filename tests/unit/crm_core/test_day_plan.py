@@ -9,8 +9,6 @@ from crm_core.day_plan import InsertionPlanner
 from crm_core.domain.day_plan import travel_time
 from tests.day_plans import HOUR, KM, RULES, START, a_job, a_shift, story_7
 
-SPEED = RULES.speed_kmh
-
 
 def test_the_plan_is_the_same_every_time():
     jobs, shifts = story_7(3)
@@ -39,13 +37,13 @@ def test_a_late_must_takes_the_place_of_one_that_is_planned():
 
 
 def test_travel_takes_time():
-    assert travel_time((0.0, 0.0), (25 * KM, 0.0), SPEED) == HOUR
-    assert travel_time((0.0, 0.0), (0.1 * KM, 0.0), SPEED) == timedelta(minutes=1)
-    assert travel_time(None, (0.0, 0.0), SPEED) == travel_time(None, None, SPEED) == timedelta(minutes=20)
-    assert travel_time("hq", "hq", SPEED) == timedelta()
-    assert travel_time("hq", "branch", SPEED) == timedelta(minutes=20)
-    assert travel_time((1.0, 1.0), (1.0, 1.0), SPEED) == timedelta()
-    assert travel_time((0.0, 0.0), (0.0, 180.0), SPEED) > timedelta(days=30)  # the other side of the earth
+    assert travel_time((0.0, 0.0), (25 * KM, 0.0), RULES) == HOUR
+    assert travel_time((0.0, 0.0), (0.1 * KM, 0.0), RULES) == timedelta(minutes=1)
+    assert travel_time(None, (0.0, 0.0), RULES) == travel_time(None, None, RULES) == timedelta(minutes=20)
+    assert travel_time("hq", "hq", RULES) == timedelta()
+    assert travel_time("hq", "branch", RULES) == timedelta(minutes=20)
+    assert travel_time((1.0, 1.0), (1.0, 1.0), RULES) == timedelta()
+    assert travel_time((0.0, 0.0), (0.0, 180.0), RULES) > timedelta(days=30)  # the other side of the earth
     plan = InsertionPlanner().plan([a_job(place=(25 * KM, 0.0))], [a_shift()], RULES)
     assert plan.travel == HOUR
 

@@ -5,10 +5,11 @@ from datetime import timedelta
 
 from crm_core.domain.service import TicketState
 from crm_core.domain.telemetry import DeviceState
-from crm_core.verification import AFTER_REPAIR
 from tests.builders import TENANT, a_condition
 from tests.policies import a_policy, a_rule, a_triage_policy
 from tests.unit.crm_core.desk import Desk
+
+SETTLED = a_triage_policy().settle_after
 
 
 def a_repaired_desk() -> Desk:
@@ -62,8 +63,8 @@ def test_a_device_that_nobody_heard_of_confirms_nothing():
 
 
 def test_a_report_at_the_very_moment_is_none_since():
-    assert look(a_repaired_desk(), AFTER_REPAIR) is TicketState.RESOLVED_UNVERIFIED
-    assert look(a_repaired_desk(), AFTER_REPAIR + timedelta(seconds=1)) is TicketState.RESOLVED
+    assert look(a_repaired_desk(), SETTLED) is TicketState.RESOLVED_UNVERIFIED
+    assert look(a_repaired_desk(), SETTLED + timedelta(seconds=1)) is TicketState.RESOLVED
 
 
 def test_only_complaints_of_finished_repairs_are_let_go():
