@@ -1,6 +1,6 @@
 """One walk through the whole history, day by day, with the states of the nightly run: what training and back-tests learn from."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,9 +28,12 @@ class HistoryWalk:
 
 def walk_history(
     store: TelemetryStore, state: FleetState, devices: Mapping[str, Device], until: int, holidays: frozenset[int], *,
-    one_by_one: bool = False,
+    one_by_one: bool = False, each_day: Callable[[int], None] | None = None,
 ) -> HistoryWalk:  # fmt: skip
-    """Walk through the whole history of `devices` and note what was known on each day (`one_by_one`: few of many)."""
+    """Walk through the whole history of `devices` and note what was known on each day (`one_by_one`: few of many).
+
+    `each_day` hears of every day that was walked: a long walk shows how far it is.
+    """
     supplies = SupplyRecorder()
     state.all_codes = {}
     pages: list[Floats] = []
@@ -43,6 +46,8 @@ def walk_history(
         jams.append(block.jams[:, column])
         supplies.after(day, state.supply, before)
         supplies.note(snapshot(day, state.usage, state.supply, calendar_ahead(day, holidays)))
+        if each_day is not None:
+            each_day(day)
     n = len(state.device_ids)
     return HistoryWalk(state, supplies, _table(jams, n, 0.0), _table(pages, n, np.nan), first_day)
 

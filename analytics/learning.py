@@ -68,7 +68,7 @@ def train_all(
     started = time.monotonic()
     day = day_number(as_of)
     taught = teachers(lessons.devices, seed)
-    few = len(taught) < _FEW_SHARE * len(lessons.devices)
+    few = are_few(taught, lessons.devices)
     walk = walk_history(store, state, taught, day, state.holidays, one_by_one=few)
     with threadpool_limits(
         limits=1
@@ -91,6 +91,11 @@ def teachers(devices: dict[str, Device], seed: int) -> dict[str, Device]:
         return devices
     chosen = sorted(devices, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
     return {name: devices[name] for name in sorted(chosen[:_MOST_DEVICES])}
+
+
+def are_few(chosen: Mapping[str, Device], devices: Mapping[str, Device]) -> bool:
+    """Tell whether so small a part of the fleet was chosen that it is read device by device."""
+    return len(chosen) < _FEW_SHARE * len(devices)
 
 
 def _fit_all(

@@ -12,6 +12,18 @@ _CHINESE: Final = {
     # what a report is
     "The past is walked through day by day as if each day were today. Everything was learned before the first forecast; "
     "no forecast knows a later day.": "逐日重走历史，把每一天都当作今天。模型只用首个预测日之前的数据学习，任何预测都不知道以后的日子。",
+    "What could not be judged": "无法评判的部分",
+    "Supplies: hardly any cartridge has run out so far, so forecasts cannot be compared with what happened. "
+    "Let Drumbeat collect some more weeks.": "耗材：到目前为止几乎没有耗材用尽，预测无法与实际结果比较。请让 Drumbeat 再采集几周数据。",
+    "The trained model and its intervals: too few run-outs lie before or after the day up to which it would learn. "
+    "The formula, which learns from none of them, is judged on all days instead.": "训练模型及其区间：学习截止日之前或之后的用尽次数太少。"
+    "公式不从这些用尽中学习，因此改为在全部日期上评判公式。",
+    "Small differences: the figures rest on fewer than 40 cartridges, so half a day or some per cent between two of them "
+    "may be chance.": "细小差别：这些数字依据的耗材不足 40 件，彼此相差半天或几个百分点可能只是偶然。",
+    "Every device: of so large a fleet a part chosen by name was walked, the same that training learns from.":
+    "每一台设备：机群很大，只回测了按名称选出的一部分，与训练所用的相同。",
+    "Failures: they are judged by the causes that technicians confirmed, each time the models are trained. "
+    "The page Forecast quality shows it.": "故障：每次训练模型时，按技术员确认的原因评判。结果见“预测质量”页面。",
     # figures
     "devices": "设备数",
     "days": "天数",
@@ -23,6 +35,10 @@ _CHINESE: Final = {
     "run-outs seen in the walk": "回测期内看到的用尽次数",
     "tickets 3 to 10 days before": "提前 3 至 10 天开出的工单",
     "late or never": "过晚或没有工单",
+    "forecast_by": "预测依据",
+    "formula: too few run-outs in the training days to learn from": "公式：训练期内用尽次数太少，无法学习",
+    "base rate: no known failure in the training days to learn from": "平均故障率：训练期内没有可供学习的已知故障",
+    "machines_not_in_the_folder": "文件夹中没有的机器数",
     "mean error where 30 days or less were left, days": "剩余不超过 30 天时的平均误差（天）",
     "P10-P90 holds (P50 at most 30 days)": "实际结果落在 P10 至 P90 之间（P50 不超过 30 天）",
     "failures_learned": "用于学习的故障数",

@@ -229,6 +229,7 @@ def own(
                 core.catalogue,
                 session.tenant,
                 last.date(),
+                holidays=core.policy.sla.calendar.holidays,
                 seed=seed,
                 html=html,
                 progress=progress,

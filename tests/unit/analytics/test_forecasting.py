@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from analytics.backtest.own import backtest_own
+from analytics.backtest.report_words import chinese
 from collector.stores.memory import MemoryTelemetryStore
 from config.catalogue_files import load_catalogue
 from crm_core.domain.fleet import Device
@@ -131,3 +132,6 @@ def assert_own_history_agrees(store: MemoryTelemetryStore, devices: list[Device]
     assert model["error_within_30_days"] < 3.0
     assert (folder / "own.html").read_text(encoding="utf-8").count("<svg") == 2
     assert said[-1] == "done"
+    lacks = summary["not_judged"]
+    assert isinstance(lacks, list)
+    assert all(chinese(sentence) for sentence in lacks)
