@@ -13,10 +13,12 @@ Floats = npt.NDArray[np.float64]
 def conformal_widening(
     low: Floats, high: Floats, truth_low: Floats, truth_high: Floats, tail: float = 0.1
 ) -> tuple[float, float]:
-    """Return what to add below `low` and above `high` so that `tail` of the rows falls out on each side.
+    """Return what to add below `low` and above `high` so that `tail` of the rows falls out on each side; no rows, nothing.
 
     `truth_low` and `truth_high` are what each side is held against: the truth, or the truth within its own rounding.
     """
+    if len(low) == 0:
+        return 0.0, 0.0
     return _quantile(low - truth_low, 1 - tail), _quantile(truth_high - high, 1 - tail)
 
 

@@ -48,7 +48,7 @@ def use_numbers(state: FleetState, day: int) -> UseNumbers:
     daily = state.usage.profile().mean(0)
     return UseNumbers(
         daily * state.usage.multipliers(daily)[2],
-        rate_deviation(state, day),
+        rate_deviation(state.usage, day),
         state.usage.count,
         day - state.usage.answered_day,
     )

@@ -179,11 +179,17 @@ def without_empty_columns(features: npt.NDArray[np.float32]) -> npt.NDArray[np.f
     return np.asarray(np.where(np.isnan(features).all(0), np.float32(0.0), features))
 
 
-def _device_folds(groups: Ints, seed: int, folds: int) -> list[Bools]:
-    """Return which rows each fold holds back; the rows of a device stay together."""
-    devices = np.random.default_rng(seed).permutation(np.unique(groups))
-    parts = np.array_split(devices, min(folds, len(devices)))
-    return [np.isin(groups, part) for part in parts]
+def _folds(rows: SupplyRows, seed: int, folds: int) -> list[tuple[Bools, Bools]]:
+    """Return which rows each fold learns from and holds back; the rows of a device stay together.
+
+    Of a single device the later half is held back once.
+    """
+    devices = np.random.default_rng(seed).permutation(np.unique(rows.group))
+    if len(devices) > 1:
+        held = [np.isin(rows.group, part) for part in np.array_split(devices, min(folds, len(devices)))]
+        return [(~mine, mine) for mine in held]
+    later = rows.day > np.median(rows.day)
+    return [(~later, later)]
 
 
 def fit_supply_model(
@@ -202,18 +208,23 @@ def fit_supply_model(
         return SupplyModel([[central], [central], [central]], (0.0, 0.0), seed)
     thin = (rows.day + rows.group) % 2 == 0  # neighbouring days teach the outer quantiles the same
 
-    def fit(keep: Bools, quantile: float) -> HistGradientBoostingRegressor:
+    def fit(among: Bools, quantile: float) -> HistGradientBoostingRegressor:
         # no weights: with them scikit-learn takes the quantile of each leaf in ten times the time
-        return _outer(quantile, seed, trees).fit(features[keep], target[keep])
+        keep = among & thin if (among & thin).any() else among
+        return _outer(quantile, seed, trees).fit(without_empty_columns(features[keep]), target[keep])
 
-    low, high = np.empty(len(target)), np.empty(len(target))
-    for held in _device_folds(rows.group, seed, folds):
-        refuse_random_split(rows.day[~held], rows.day[held], rows.group[~held], rows.group[held], 1)
-        low[held] = fit(~held & thin, QUANTILES[0]).predict(features[held])
-        high[held] = fit(~held & thin, QUANTILES[2]).predict(features[held])
-    near = np.expm1(base) <= _NEAR_DAYS
+    low, high = np.full(len(target), np.nan), np.full(len(target), np.nan)
+    for learn, held in _folds(rows, seed, folds):
+        if not held.any():  # all rows of one device and day
+            continue
+        refuse_random_split(rows.day[learn], rows.day[held], rows.group[learn], rows.group[held], 1)
+        low[held] = fit(learn, QUANTILES[0]).predict(features[held])
+        high[held] = fit(learn, QUANTILES[2]).predict(features[held])
+    judged = ~np.isnan(low)
+    near = judged & (np.expm1(base) <= _NEAR_DAYS)
     if near.sum() < _MIN_CALIBRATION:
-        near = np.ones_like(near)
+        near = judged
     earliest, latest = (np.log1p(rows.true_days + shift) - base for shift in (_HALF_DAY, -_HALF_DAY))
     widen = conformal_widening(low[near], high[near], earliest[near], latest[near], _TAIL)
-    return SupplyModel([[fit(thin, QUANTILES[0])], [central], [fit(thin, QUANTILES[2])]], widen, seed)
+    every = np.ones(len(target), bool)
+    return SupplyModel([[fit(every, QUANTILES[0])], [central], [fit(every, QUANTILES[2])]], widen, seed)

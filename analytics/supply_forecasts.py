@@ -14,6 +14,8 @@ import numpy.typing as npt
 from analytics.features import FleetState, calendar_ahead
 from analytics.lifetime import interval_of
 from analytics.supplies import FAR_DAYS, Snapshot, SupplyModel, snapshot
+from analytics.supply_state import SupplyState
+from analytics.usage import UsageState
 from crm_core.domain.fleet import Device
 from crm_core.domain.forecast import ForecastBasis, Interval, Provenance, Reason, SupplyForecast
 from crm_core.domain.identity import DeviceId
@@ -41,12 +43,10 @@ class SupplyNumbers:
     features: npt.NDArray[np.float32] | None  # what the model saw, for drift; None without a model
 
 
-def rate_deviation(state: FleetState, day: int) -> Floats:
+def rate_deviation(usage: UsageState, day: int) -> Floats:
     """Return how unsure pages a day are, as deviation of the logarithm, per device."""
-    seen = np.where(np.isnan(state.usage.first_day), 0.0, day - state.usage.first_day)
-    return np.asarray(
-        np.sqrt(0.85**2 / (1.0 + seen / 2.0) + 0.15**2 + 0.02 * np.minimum(state.usage.spread, 3.0))
-    )
+    seen = np.where(np.isnan(usage.first_day), 0.0, day - usage.first_day)
+    return np.asarray(np.sqrt(0.85**2 / (1.0 + seen / 2.0) + 0.15**2 + 0.02 * np.minimum(usage.spread, 3.0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +69,19 @@ class _Spread:
 _SPREAD: Final = _Spread()
 
 
-def formula_days(state: FleetState, snap: Snapshot) -> Floats:
+def formula_days(usage: UsageState, supply: SupplyState, snap: Snapshot) -> Floats:
     """Return P10, P50, P90 of the formula's days to empty, [n, 3].
 
     The spread is that of the logarithm of days + 1: of the level in days of use, of use per page, of pages a day, of days.
     """
-    supply, rows, its = state.supply, state.supply.usage_row, _SPREAD
+    rows, its = supply.usage_row, _SPREAD
     days = snap.formula_days
     share = days / (days + 1.0)
-    of_use = supply.var_slope / supply.slope**2 + rate_deviation(state, snap.day)[rows] ** 2
+    of_use = supply.var_slope / supply.slope**2 + rate_deviation(usage, snap.day)[rows] ** 2
     level_days = (
         np.sqrt(supply.var_level) / supply.slope * supply.nominal / np.maximum(snap.pages_per_day, 1e-3)
     )
-    of_days = its.of_days * np.minimum(state.usage.spread[rows], 3.0) / (days + 1.0)
+    of_days = its.of_days * np.minimum(usage.spread[rows], 3.0) / (days + 1.0)
     variance = (
         its.least**2
         + (its.of_level * level_days / (days + 1.0)) ** 2
@@ -89,7 +89,7 @@ def formula_days(state: FleetState, snap: Snapshot) -> Floats:
         + of_days
     )
     deviation = np.minimum(np.sqrt(variance), 1.5)
-    age = np.where(np.isnan(state.usage.first_day), 0.0, snap.day - state.usage.first_day)[rows]
+    age = np.where(np.isnan(usage.first_day), 0.0, snap.day - usage.first_day)[rows]
     up = its.up * (1.0 + its.up_young / (1.0 + age / its.young_days))
     middle = np.log1p(days)
     low, high = np.maximum(np.expm1(middle - its.down * deviation), 0.0), np.expm1(middle + up * deviation)
@@ -101,7 +101,7 @@ def supply_numbers(
 ) -> SupplyNumbers:
     """Return the numbers of every supply at the end of `day`: by the model where it was taught, else by the formula."""
     snap = snapshot(day, state.usage, state.supply, calendar_ahead(day, holidays))
-    days = formula_days(state, snap)
+    days = formula_days(state.usage, state.supply, snap)
     basis = _bases(state, day)
     by_model = np.zeros(len(days), bool)
     if model is not None:
@@ -113,7 +113,7 @@ def supply_numbers(
     return SupplyNumbers(
         days=np.clip(days, 0.0, _LONGEST_DAYS),
         pages_per_day=snap.pages_per_day,
-        rate_deviation=rate_deviation(state, day)[rows],
+        rate_deviation=rate_deviation(state.usage, day)[rows],
         level_percent=_levels(state),
         basis=basis,
         multiplier=state.usage.multipliers(state.usage.profile().mean(0))[1][rows],

@@ -18,7 +18,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from analytics.backtest.failure_report import chance_pictures
 from analytics.backtest.report import write_report
 from analytics.backtest.supplies import silent
-from analytics.backtest.tables import days_of, instants, numbers, read_table, span_of, write_table
+from analytics.backtest.tables import days_of, instants, names, numbers, read_table, span_of, write_table
 from analytics.calibration import LogOddsCalibration, cross_fitted, fit_calibration
 from analytics.evaluation import refuse_random_split
 from analytics.supplies import without_empty_columns
@@ -36,6 +36,8 @@ HORIZON_DAYS: Final = {"p_fail_24h": 1, "p_fail_7d": 7}
 _UNKNOWN_DAYS: Final = 400.0
 _NONE: Final = np.zeros(0, np.int64)
 _FOLDS: Final = 6  # of machines, for the calibration
+_MOST_MACHINES: Final = 1_000_000
+_LEAST_DAYS: Final = 30  # to learn from
 _MIN_MACHINES: Final = 12  # fewer are not enough to hold some back
 
 
@@ -62,8 +64,12 @@ def machine_range(text: str) -> list[int]:
         first, _, last = part.partition("-")
         if not first.strip().isdigit() or (last and not last.strip().isdigit()):
             raise InvalidValue(f"{text!r} is not a list of machines; write for example 1-40 or 1-10,15")
+        if int(last or first) < int(first) or int(last or first) - int(first) > _MOST_MACHINES:
+            raise InvalidValue(
+                f"{part.strip()!r} must rise and name at most {_MOST_MACHINES} machines; write for example 1-40"
+            )
         machines.extend(range(int(first), int(last or first) + 1))
-    return machines
+    return list(dict.fromkeys(machines))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +103,10 @@ def load_plant(folder: Path) -> Plant:
     ]
     facts = machines.drop_duplicates("machineID").set_index("machineID").reindex(ids)
     failures, maint, errors = (_table(folder, stem) for stem in ("failures", "maint", "errors"))
-    components = sorted({*maint[1]["comp"].astype(str), *failures[1]["failure"].astype(str)})
-    kinds = sorted(errors[1]["errorID"].astype(str).unique())
+    components = sorted({*names(maint[1], "comp"), *names(failures[1], "failure")} - {""})
+    if not components:
+        raise InvalidValue(f"{failures[0]}: no row names the component that failed")
+    kinds = sorted({*names(errors[1], "errorID")} - {""})
     return Plant(
         machines=ids, first_day=first, days=length, sensors=sensors,
         model=pd.factorize(facts["model"].astype(str), sort=True)[0].astype(np.int64), age=numbers(listed, facts, "age"),
@@ -108,17 +116,17 @@ def load_plant(folder: Path) -> Plant:
 
 
 def _instants(
-    path: Path, table: pd.DataFrame, column: str, machines: pd.Index, names: list[str]
+    path: Path, table: pd.DataFrame, column: str, machines: pd.Index, known: list[str]
 ) -> list[list[Ints]]:
     at = instants(path, table, "datetime")
     table = table[at.notna()]
     seconds = at[at.notna()].dt.tz_localize(None).to_numpy().astype("datetime64[s]").astype(np.int64)
     row, kind = (
         machines.get_indexer(table["machineID"]),
-        pd.Index(names).get_indexer(table[column].astype(str)),
+        pd.Index(known, dtype=object).get_indexer(names(table, column)),
     )
     return [
-        [np.sort(seconds[(row == machine) & (kind == k)]) for k in range(len(names))]
+        [np.sort(seconds[(row == machine) & (kind == k)]) for k in range(len(known))]
         for machine in range(len(machines))
     ]
 
@@ -253,12 +261,18 @@ def backtest_azure(
     """Write machineID, day, p_fail_24h, p_fail_7d of the test machines for every day after `train_until`."""
     plant = load_plant(folder)
     rows = {machine: at for at, machine in enumerate(plant.machines)}
-    train = [rows[machine] for machine in train_machines if machine in rows]
-    test = [rows[machine] for machine in test_machines if machine in rows]
-    split = (train_until - date(1970, 1, 1)).days - plant.first_day + 1
-    if not train or not test or not 30 <= split < plant.days:
+    wanted_train, wanted_test = list(train_machines), list(test_machines)
+    train = [rows[machine] for machine in wanted_train if machine in rows]
+    test = [rows[machine] for machine in wanted_test if machine in rows]
+    if not train or not test:
         raise InvalidValue(
-            "no machines or no days to train or to test on: check the machines, the date and the folder"
+            f"{folder} has machines {plant.machines[0]} to {plant.machines[-1]}: none of those to train or none of those to test on"
+        )
+    split = (train_until - date(1970, 1, 1)).days - plant.first_day + 1
+    if not _LEAST_DAYS <= split < plant.days:
+        raise InvalidValue(
+            f"{folder} has {plant.days} days, {split} of them until {train_until}: "
+            f"at least {_LEAST_DAYS} are needed to learn from and one to test on"
         )
     progress("features", 0.0)
     features = {machine: machine_features(plant, machine) for machine in {*train, *test}}
@@ -277,6 +291,9 @@ def backtest_azure(
         "machines": len(test), "rows": len(table), "trained_on": len(train), "seed": seed, "calibration": corrections,
         "out": str(out),
     }  # fmt: skip
+    absent = [machine for machine in dict.fromkeys(wanted_train + wanted_test) if machine not in rows]
+    if absent:
+        summary["machines_not_in_the_folder"] = len(absent)
     if html is not None:
         write_report(html, "Back-test in the Azure layout", summary, _pictures(plant, test, split, chances))
         summary["html"] = str(html)
@@ -305,6 +322,8 @@ def _pictures(
             :, :-horizon
         ]
         chance = np.asarray(chances[name])[:, :-horizon]
+        if chance.size == 0:  # no day is left whose outcome the file shows
+            continue
         pictures += chance_pictures(
             chance.ravel(), happened.ravel(), "24 hours" if horizon == 1 else f"{horizon} days"
         )

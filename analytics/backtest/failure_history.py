@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analytics.backtest.tables import days_of, numbers, read_table, span_of
+from analytics.backtest.tables import days_of, names, numbers, read_table, span_of
+from crm_core.domain.errors import InvalidValue
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -22,6 +23,8 @@ Bools = npt.NDArray[np.bool_]
 
 COMPONENTS: Final = ("fuser", "transfer", "drum", "feed_rollers", "developer", "laser", "electronics")
 _USUAL_LIFE: Final = 100_000.0  # pages of a part, where no file names any of its kind
+_MOST_PAGES: Final = 1e6  # or jams, of a device and day
+_MOST_OF_PART: Final = 1e8  # pages
 STOPPED: Final = "STP-90"
 _NEEDED: Final = {
     "events": ("device_id", "model_id", "site_id", "at", "code", "severity", "component_hint"),
@@ -35,6 +38,7 @@ _DAYS: Final = {
     "events": ("at",), "usage": ("day",), "parts": ("installed_on",), "repairs": ("on",),
     "known_failures": ("failed_on", "repaired_on"),
 }  # fmt: skip
+_TEXTS: Final = ("device_id", "model_id", "site_id", "code", "severity", "component_hint")
 _NUMBERS: Final = {
     "events": (), "usage": ("pages", "jams"), "parts": ("pages_at_start", "design_life_pages"), "repairs": (),
     "known_failures": (),
@@ -44,14 +48,16 @@ _NUMBERS: Final = {
 def read_kind(path: Path, kind: str) -> pd.DataFrame:
     """Return a history file of a kind; raise `InvalidValue` when it cannot serve. Only usage must have rows.
 
-    Instants become days since 1970 (UTC); rows without the one that places them are left out.
+    Instants become days since 1970 (UTC), names text; rows without device or without the day that places them are left out.
     """
     table = read_table(path, _NEEDED[kind], may_be_empty=kind != "usage")
+    texts = {name: names(table, name) for name in {*_TEXTS, "component"} & set(table.columns)}
     table = table.assign(
+        **texts,
         **{name: days_of(path, table, name) for name in _DAYS[kind]},
         **{name: numbers(path, table, name) for name in _NUMBERS[kind]},
     )
-    return table[table[_DAYS[kind][0]].notna()]
+    return table[table[_DAYS[kind][0]].notna() & (table["device_id"] != "")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,25 +103,23 @@ def prefix_sums(table: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def load_history(files: Mapping[str, Path], train_days: int) -> FailureHistory:
     """Read the files of a fleet (events, usage, parts, repairs) into dense sums."""
     usage = read_kind(files["usage"], "usage")
+    if usage.empty:
+        raise InvalidValue(f"{files['usage']}: no row says on which day and of which device_id it is")
     events, parts = read_kind(files["events"], "events"), read_kind(files["parts"], "parts")
     repairs = read_kind(files["repairs"], "repairs")
-    ids = sorted(usage["device_id"].astype(str).unique())
+    ids = sorted(usage["device_id"].unique())
     index = pd.Index(ids)
     usage_day = usage["day"].to_numpy().astype(np.int64)
     first, length = span_of(files["usage"], usage_day)
     n = len(ids)
-    rows = index.get_indexer(usage["device_id"].astype(str))
+    rows = index.get_indexer(usage["device_id"])
     pages, jams = np.zeros((n, length)), np.zeros((n, length))
-    pages[rows, usage_day - first] = usage["pages"].fillna(0).to_numpy(float)
-    jams[rows, usage_day - first] = usage["jams"].fillna(0).to_numpy(float)
+    for table, column in ((pages, "pages"), (jams, "jams")):
+        table[rows, usage_day - first] = usage[column].fillna(0).clip(0, _MOST_PAGES).to_numpy(float)
     code_facts = _code_sums(events, index, first, length, train_days)
     part_facts = _part_ages(parts, repairs, index, first, length, pages)
-    places = (
-        pd.concat([parts, events])[["device_id", "model_id", "site_id"]]
-        .astype(str)
-        .drop_duplicates("device_id")
-    )
-    places = places.set_index("device_id").reindex(ids)
+    places = pd.concat([parts, events]).reindex(columns=["device_id", "model_id", "site_id"])
+    places = places.replace("", None).groupby("device_id").first().reindex(ids).fillna("")
     return FailureHistory(
         device_ids=ids, first_day=first, days=length,
         model=pd.factorize(places["model_id"], sort=True)[0].astype(np.int64),
@@ -129,12 +133,11 @@ def _code_sums(
     events: pd.DataFrame, index: pd.Index, first: int, length: int, train_days: int
 ) -> dict[str, Any]:
     day = events["at"].to_numpy().astype(np.int64) - first
-    row = index.get_indexer(events["device_id"].astype(str))
+    row = index.get_indexer(events["device_id"])
     keep = (row >= 0) & (day >= 0) & (day < length)
-    code = events["code"].astype(str).to_numpy()
-    hint = events["component_hint"].astype(object).where(events["component_hint"].notna(), "").to_numpy()
+    code, hint = events["code"].to_numpy(object), events["component_hint"].to_numpy(object)
     known = keep & (day < train_days)
-    codes = sorted(set(code[known]) - {STOPPED})
+    codes = sorted(set(code[known]) - {STOPPED}) or [""]
     component = _component_of_codes(codes, code[known], hint[known])
     at = pd.Index(codes).get_indexer(code)
     n = len(index)
@@ -142,7 +145,7 @@ def _code_sums(
     use = keep & (at >= 0)
     np.add.at(count, (at[use], row[use], day[use]), 1)
     of_component = np.where(at >= 0, component[np.maximum(at, 0)], -1)
-    severity = events["severity"].astype(str).to_numpy()
+    severity = events["severity"].to_numpy(object)
     severe = np.zeros((len(COMPONENTS), n, length), np.int32)
     bad = use & (of_component >= 0) & np.isin(severity, ("error", "critical"))
     np.add.at(severe, (of_component[bad], row[bad], day[bad]), 1)
@@ -179,18 +182,21 @@ def _part_ages(
     n, kinds = len(index), len(COMPONENTS)
     start_pages, start_day = np.zeros((kinds, n)), np.full((kinds, n), -400.0)
     design = np.full((kinds, n), np.nan)
-    row = index.get_indexer(parts["device_id"].astype(str))
-    kind = pd.Index(COMPONENTS).get_indexer(parts["component"].astype(str))
+    row = index.get_indexer(parts["device_id"])
+    kind = pd.Index(COMPONENTS).get_indexer(parts["component"])
     ok = (row >= 0) & (kind >= 0)
-    start_pages[kind[ok], row[ok]] = parts["pages_at_start"].to_numpy(float)[ok]
+    start_pages[kind[ok], row[ok]] = (
+        parts["pages_at_start"].fillna(0).clip(0, _MOST_OF_PART).to_numpy(float)[ok]
+    )
     start_day[kind[ok], row[ok]] = np.minimum(parts["installed_on"].to_numpy()[ok] - first, 0)
-    design[kind[ok], row[ok]] = parts["design_life_pages"].to_numpy(float)[ok]
+    life = parts["design_life_pages"].clip(upper=_MOST_OF_PART).to_numpy(float)[ok]
+    design[kind[ok], row[ok]] = np.where(life > 0, life, np.nan)
     known = [row[~np.isnan(row)] for row in design]
     usual = np.array([np.median(row) if len(row) else _USUAL_LIFE for row in known])
     design = np.where(np.isnan(design), usual[:, None], design)
     fitted = np.zeros((kinds, n, length), np.int32)
-    row = index.get_indexer(repairs["device_id"].astype(str))
-    kind = pd.Index(COMPONENTS).get_indexer(repairs["component"].astype(str))
+    row = index.get_indexer(repairs["device_id"])
+    kind = pd.Index(COMPONENTS).get_indexer(repairs["component"])
     day = repairs["on"].to_numpy().astype(np.int64) - first
     ok = (row >= 0) & (kind >= 0) & (day >= 0) & (day < length)
     fitted[kind[ok], row[ok], day[ok]] = 1

@@ -6,7 +6,7 @@ knew in the training days; rows whose horizon reaches past them are left out.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +39,7 @@ _FIRST_DAY: Final = 20  # before, nothing is known of a device
 _QUIET_SHARE: Final = 0.04  # of rows without sign and without failure that are kept, with weight
 _LOUD_SHARE: Final = 0.16
 _BAGS: Final = 2
+_USUAL_RATE: Final = 1.0 / 365.0 / len(COMPONENTS)  # failures of a component a day: one of a device a year
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,8 @@ def read_known(path: Path, history: FailureHistory, train_days: int) -> KnownFai
     table = read_kind(path, "known_failures")
     failed = table["failed_on"].to_numpy() - history.first_day
     repaired = table["repaired_on"].to_numpy() - history.first_day
-    device = pd.Index(history.device_ids).get_indexer(table["device_id"].astype(str))
-    component = pd.Index(COMPONENTS).get_indexer(table["component"].astype(str))
+    device = pd.Index(history.device_ids).get_indexer(table["device_id"])
+    component = pd.Index(COMPONENTS).get_indexer(table["component"])
     keep = (device >= 0) & (component >= 0) & (failed >= 0) & (failed < train_days)
     repaired = np.where(np.isnan(repaired), history.days + 1, repaired)
     return KnownFailures(
@@ -112,12 +113,15 @@ def _classifier(seed: int, trees: int) -> HistGradientBoostingClassifier:
 
 @dataclass(slots=True)
 class HazardBags:
-    """Fitted hazards by horizon; a chance is the mean of the bags' log odds."""
+    """Fitted hazards by horizon; a chance is the mean of the bags' log odds, without any the base rate of a component."""
 
     models: dict[int, list[HistGradientBoostingClassifier]]
+    base: dict[int, float] = field(default_factory=dict)
 
     def predict(self, features: npt.NDArray[np.float32], horizon: int) -> Floats:
         """Return P(component fails within `horizon` days) of rows."""
+        if not self.models[horizon]:
+            return np.full(len(features), self.base[horizon])
         odds = np.mean([model.decision_function(features) for model in self.models[horizon]], axis=0)
         return np.asarray(1.0 / (1.0 + np.exp(-odds)))
 
@@ -135,6 +139,7 @@ def fit_hazards(
     """Fit the hazards on rows whose horizon ends within the training days."""
     n = len(features.history.device_ids)
     models: dict[int, list[HistGradientBoostingClassifier]] = {horizon: [] for horizon in HORIZONS}
+    base: dict[int, float] = {}
     for bag in range(bags):
         rows = hazard_rows(features, known, train_days, seed + bag, first_day)
         matrix = without_empty_columns(features.rows(rows.kind, rows.device, rows.day))
@@ -144,11 +149,17 @@ def fit_hazards(
             label = rows.label[horizon][whole]
             walk_starts = np.full(n, train_days)
             refuse_random_split(rows.day[whole], walk_starts, rows.device[whole], np.arange(n), horizon)
+            base[horizon] = _base_rate(label, rows.weight[whole], horizon)
             if label.any() and not label.all():
                 models[horizon].append(
                     _classifier(seed + bag, trees).fit(matrix[whole], label, sample_weight=rows.weight[whole])
                 )
-    return HazardBags(models)
+    return HazardBags(models, base)
+
+
+def _base_rate(label: Bools, weight: Floats, horizon: int) -> float:
+    """Return how often a component failed within the horizon, as if one row of the usual rate had been seen besides."""
+    return float((weight[label].sum() + 1.0) / (weight.sum() + 1.0 / (_USUAL_RATE * horizon)))
 
 
 def component_chances(features: FailureFeatures, bags: HazardBags, day: int) -> dict[int, Floats]:
@@ -206,6 +217,8 @@ def backtest_failures(
         "devices": n, "days": history.days, "rows": len(table), "failures_learned": len(known.device), "seed": seed,
         "mean_p_fail_7d": round(float(table["p_fail_7d"].mean()), 5), "out": str(out),
     }  # fmt: skip
+    if not all(fitted.models.values()):
+        summary["forecast_by"] = "base rate: no known failure in the training days to learn from"
     if html is not None:
         by_day = [table[name].to_numpy(float).reshape(n, -1).T for name in ("p_fail_7d", "p_fail_14d")]
         failure_report(html, history, train_days, by_day[0], by_day[1], summary)

@@ -30,30 +30,42 @@ Progress = Callable[[str, float], None]
 _COLUMNS: Final = 26
 _SETTINGS: Final = slice(2, 5)
 _SENSORS: Final = slice(5, 26)
+_LEAST_MOVEMENT: Final = 1e-3  # of a sensor, in deviations of its regime
 _WINDOWS: Final = (5, 15, 30)
 _FOLDS: Final = 4
+_MIN_UNITS: Final = 2  # one to learn from, one to judge the intervals by
 _DRAWS: Final = 40  # random moments per training unit for the conformal step
+_FIRST_DRAW: Final = 25  # cycles; of units that lived shorter any moment may be drawn
+_LARGEST: Final = 1e9  # of any number in a table, and of the cap
 
 
 def read_units(path: Path) -> Floats:
-    """Return the rows [m, 26] of a table: unit, cycle, 3 settings, 21 sensors; `.gz` is read directly."""
+    """Return the rows [m, 26] of a table, by unit and cycle: unit, cycle, 3 settings, 21 sensors; `.gz` is read directly.
+
+    Of rows of one unit and cycle the last one counts.
+    """
     try:
         rows = pd.read_csv(path, sep=r"\s+", header=None, encoding="ascii").to_numpy(float)
     except (ValueError, EOFError, OSError) as error:
         raise InvalidValue(f"{path}: not a table of numbers ({str(error).splitlines()[0]})") from error
-    if rows.shape[1] != _COLUMNS or not np.isfinite(rows).all():
-        raise InvalidValue(f"{path}: expected {_COLUMNS} numbers a row (unit, cycle, 3 settings, 21 sensors)")
-    return np.asarray(rows)
+    if rows.shape[1] != _COLUMNS or not (np.abs(rows) <= _LARGEST).all():
+        raise InvalidValue(
+            f"{path}: expected {_COLUMNS} numbers of at most {_LARGEST:g} a row (unit, cycle, 3 settings, 21 sensors)"
+        )
+    rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
+    last = np.r_[(np.diff(rows[:, :2], axis=0) != 0).any(1), True]
+    return np.asarray(rows[last])
 
 
 @dataclass(slots=True)
 class Regimes:
-    """Operating regimes by settings, with mean and deviation of each sensor in them."""
+    """Operating regimes by settings, with mean and deviation of each sensor in them, and which sensors move at all."""
 
     clusters: KMeans
     scale: Floats
     mean: Floats
     deviation: Floats
+    alive: Ints
 
     @classmethod
     def of(cls, rows: Floats, seed: int) -> "Regimes":
@@ -68,7 +80,10 @@ class Regimes:
         sensors = rows[:, _SENSORS]
         mean = np.stack([sensors[label == k].mean(0) for k in range(count)])
         deviation = np.stack([np.maximum(sensors[label == k].std(0), 1e-6) for k in range(count)])
-        return cls(clusters, scale, mean, deviation)
+        alive = np.flatnonzero(((sensors - mean[label]) / deviation[label]).std(0) > _LEAST_MOVEMENT)
+        if len(alive) == 0:
+            raise InvalidValue("no sensor of the training units moves: there is nothing to learn from")
+        return cls(clusters, scale, mean, deviation, alive)
 
     def normalise(self, rows: Floats) -> tuple[Floats, Ints]:
         """Return sensors [m, 21] with their regime taken out, and the regime of each row."""
@@ -79,8 +94,7 @@ class Regimes:
 def unit_features(rows: Floats, regimes: Regimes) -> tuple[Floats, Ints, Floats]:
     """Return features [m, f], unit [m] and cycle [m] of every row, each from rows of its unit up to itself."""
     sensors, _ = regimes.normalise(rows)
-    alive = np.flatnonzero(sensors.std(0) > 1e-3)
-    frame = pd.DataFrame(sensors[:, alive])
+    frame = pd.DataFrame(sensors[:, regimes.alive])
     unit = rows[:, 0].astype(np.int64)
     groups = frame.groupby(unit, sort=False)
     parts = [
@@ -158,9 +172,13 @@ def fit_life_model(
     life = capped_life(unit, cycle, cap)
     rng = np.random.default_rng(seed)
     units = np.unique(unit)
+    if len(units) < _MIN_UNITS:
+        raise InvalidValue(
+            f"{len(units)} unit run to failure: at least {_MIN_UNITS} are needed to learn from"
+        )
     fold = rng.permutation(len(units)) % _FOLDS
     held_out = np.zeros(len(life))
-    for part in range(_FOLDS):
+    for part in range(min(_FOLDS, len(units))):
         progress("calibrate", part / _FOLDS)
         mine = np.isin(unit, units[fold == part])
         at = cycle.astype(np.int64)
@@ -169,10 +187,16 @@ def fit_life_model(
         held_out[mine] = np.clip(
             np.mean([member.predict(features[mine]) for member in members], axis=0), 0.0, cap
         )
-    draw = np.concatenate([rng.choice(np.flatnonzero((unit == u) & (cycle >= 25)), _DRAWS) for u in units])
+    draw = np.concatenate([rng.choice(_moments(cycle, unit == u), _DRAWS) for u in units])
     edges, low, high = half_widths(held_out[draw], life[draw], cap)
     progress("fit", 0.8)
     return LifeModel(regimes, _members(features, life, seed, threads, trees, trees), cap, edges, low, high)
+
+
+def _moments(cycle: Floats, mine: npt.NDArray[np.bool_]) -> Ints:
+    """Return the rows of a unit at which a test might have cut it off."""
+    grown = np.flatnonzero(mine & (cycle >= _FIRST_DRAW))
+    return grown if len(grown) else np.flatnonzero(mine)
 
 
 def half_widths(predicted: Floats, truth: Floats, cap: float) -> tuple[Floats, Floats, Floats]:
@@ -202,6 +226,8 @@ def backtest_rul(
     progress: Progress = silent,
 ) -> dict[str, object]:
     """Write unit, rul_p10, rul_p50, rul_p90 for the last row of each test unit; return a summary for JSON."""
+    if not cap <= _LARGEST:
+        raise InvalidValue(f"a cap of {cap} cycles is no number that a life could have")
     model = fit_life_model(read_units(train), cap, seed, threads, progress, trees)
     rows = read_units(test)
     features, unit, cycle = unit_features(rows, model.regimes)

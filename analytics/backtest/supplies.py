@@ -18,8 +18,9 @@ from analytics.backtest.supply_report import supply_report
 from analytics.backtest.tables import days_to_walk, write_table
 from analytics.features import calendar_ahead
 from analytics.supplies import FAR_DAYS, SupplyModel, SupplyRows, fit_supply_model, snapshot
+from analytics.supply_forecasts import formula_days
 from analytics.supply_state import SupplyState
-from analytics.training import SupplyRecorder
+from analytics.training import MIN_RUN_OUTS, SupplyRecorder
 from analytics.usage import UsageState, weekday_of
 
 Floats = npt.NDArray[np.float64]
@@ -45,6 +46,8 @@ _NEAR_FORMULA: Final = 60.0  # days; what lies farther away raises no ticket
 _BLOCK: Final = 20  # days that are forecast in one call
 _LATE_COSTS: Final = 0.3  # a late ticket is worse than an early one
 _ROWS_AIMED: Final = 100_000
+_MIN_ROWS: Final = 200  # fewer teach noise, like run-outs fewer than MIN_RUN_OUTS
+_USUAL_THRESHOLD: Final = 6.0  # days, where no run-out of the training days can choose one
 
 
 def silent(_what: str, _share: float) -> None:
@@ -53,16 +56,22 @@ def silent(_what: str, _share: float) -> None:
 
 @dataclass(slots=True)
 class SupplyWalk:
-    """States and what they knew on every day from WARM_UP_DAYS on; `swapped` and `gauge` are [T, n]."""
+    """States and what they knew on every day after the warm-up; `swapped` and `gauge` are [T, n], `formula` [T, n, 3]."""
 
     history: SupplyHistory
     recorder: SupplyRecorder
+    formula: list[Floats] = field(default_factory=list)  # P10, P50, P90 of the formula on the recorder's days
     swapped: list[Bools] = field(default_factory=list)
     gauge: list[Ints] = field(default_factory=list)
 
 
-def walk(history: SupplyHistory, holidays: frozenset[int], progress: Progress = silent) -> SupplyWalk:
-    """Feed the history day by day to the states and note what they knew."""
+def walk(
+    history: SupplyHistory,
+    holidays: frozenset[int],
+    progress: Progress = silent,
+    warm_up: int = WARM_UP_DAYS,
+) -> SupplyWalk:
+    """Feed the history day by day to the states and note what they knew from day `warm_up` on."""
     n = len(history.device_ids)
     usage = UsageState.empty(history.site, np.full(n, _PRIOR_PAGES_A_DAY))
     supply = SupplyState.empty(np.arange(n), history.model, history.nominal, np.ones(n))
@@ -78,8 +87,10 @@ def walk(history: SupplyHistory, holidays: frozenset[int], progress: Progress = 
         result.recorder.after(day, supply, before)
         result.swapped.append(supply.swapped.copy())
         result.gauge.append(gauge_kind(supply, profile.mean(0)))
-        if column >= WARM_UP_DAYS:
-            result.recorder.note(snapshot(day, usage, supply, calendar_ahead(day, holidays), profile))
+        if column >= warm_up:
+            snap = snapshot(day, usage, supply, calendar_ahead(day, holidays), profile)
+            result.recorder.note(snap)
+            result.formula.append(formula_days(usage, supply, snap).astype(np.float32))
         if column % 30 == 0:
             progress("walk", column / history.days)
     return result
@@ -103,9 +114,9 @@ def gauge_kind(supply: SupplyState, pages_per_day: Floats) -> Ints:
 
 @dataclass(slots=True)
 class SupplyBacktest:
-    """The fitted model and what was chosen with it on the training days."""
+    """The fitted model (None: too few run-outs, the formula forecasts) and what was chosen on the training days."""
 
-    model: SupplyModel
+    model: SupplyModel | None
     thresholds: Floats  # by gauge kind
     rows: int
     run_outs: int
@@ -120,6 +131,8 @@ def train(
     lives = result.recorder.lives_known_by(last - 1)
     total = sum(min(int(end - start), 90) for _, start, end in lives)
     rows = result.recorder.rows(groups, last - 1, every=max(1, total // _ROWS_AIMED))
+    if len(lives) < MIN_RUN_OUTS or len(rows.day) < _MIN_ROWS:
+        return SupplyBacktest(None, choose_thresholds(result, None, train_days, seed), 0, len(lives))
     progress("fit", 0.0)
     model = fit_supply_model(rows, seed=seed, trees=trees)
     progress("thresholds", 0.6)
@@ -128,29 +141,36 @@ def train(
 
 
 def choose_thresholds(
-    result: SupplyWalk, rows: SupplyRows, train_days: int, seed: int, trees: int = 100
+    result: SupplyWalk, rows: SupplyRows | None, train_days: int, seed: int, trees: int = 100
 ) -> Floats:
-    """Return the P50 at which a ticket is raised, by gauge kind, that puts most training cartridges into the window."""
-    n = len(result.history.device_ids)
+    """Return the P50 at which a ticket is raised, by gauge kind, that puts most training cartridges into the window.
+
+    Without `rows` to learn from the P50 is the formula's.
+    """
     first = result.recorder.days[0]
     length = result.history.first_day + train_days - first
-    fold = np.random.default_rng(seed + 1).permutation(n) % 2
-    p50 = np.full((length, n), FAR_DAYS)
-    features, formula = (
-        np.stack(result.recorder.features[:length]),
-        np.stack(result.recorder.formula[:length]),
-    )
-    for part in (0, 1):
-        model = fit_supply_model(
-            rows.where(fold[rows.group] != part), seed=seed, trees=trees, median_only=True
-        )
-        near = (formula < _NEAR_FORMULA) & (fold == part)
-        if near.any():
-            p50[near] = model.predict(features[near], formula[near])[:, 1]
     known = result.recorder.lives_known_by(result.history.first_day + train_days - 1)
     lives = [life for life in known if life[2] - life[1] >= 15 and life[1] >= first]
-    tracks = [_track(p50, result, life, first) for life in lives]
-    return _best_thresholds(tracks)
+    if not lives:
+        return _with_late_kinds(np.full(_KINDS, _USUAL_THRESHOLD), _USUAL_THRESHOLD)
+    formula = np.stack(result.recorder.formula[:length])
+    p50 = formula if rows is None else _cross_fitted(result, rows, formula, seed, trees)
+    return _best_thresholds([_track(p50, result, life, first) for life in lives])
+
+
+def _cross_fitted(result: SupplyWalk, rows: SupplyRows, formula: Floats, seed: int, trees: int) -> Floats:
+    """Return P50 by [day, device], each by trees that had not seen the device; days that lie far are the formula's."""
+    n = formula.shape[1]
+    fold = np.random.default_rng(seed + 1).permutation(n) % 2
+    p50 = np.maximum(formula, _NEAR_FORMULA)
+    features = np.stack(result.recorder.features[: len(formula)])
+    for part in (0, 1):
+        others = rows.where(fold[rows.group] != part)
+        near = (formula < _NEAR_FORMULA) & (fold == part)
+        if near.any() and len(others.day):
+            model = fit_supply_model(others, seed=seed, trees=trees, median_only=True)
+            p50[near] = model.predict(features[near], formula[near])[:, 1]
+    return p50
 
 
 Track = tuple[Floats, Ints]  # P50 and gauge kind of every day of a life, the day before the run-out last
@@ -175,8 +195,11 @@ def _best_thresholds(tracks: list[Track]) -> Floats:
         mine = common[:, last == kind]
         blended = (mine.sum(1) + _SHRINK * overall) / (mine.shape[1] + _SHRINK)
         chosen[kind] = _THRESHOLDS[int(np.argmax(_smooth(blended)))]
-    common_level = _THRESHOLDS[int(np.argmax(_smooth(overall)))]
-    chosen[list(_LATE_KINDS)] = (common_level - _LATE_MARGIN, common_level - _LATE_MARGIN, _WAIT_FOR_FLAG)
+    return _with_late_kinds(chosen, _THRESHOLDS[int(np.argmax(_smooth(overall)))])
+
+
+def _with_late_kinds(chosen: Floats, common: float) -> Floats:
+    chosen[list(_LATE_KINDS)] = (common - _LATE_MARGIN, common - _LATE_MARGIN, _WAIT_FOR_FLAG)
     return chosen
 
 
@@ -198,6 +221,17 @@ def _lead(raised: Bools) -> float:
     return float(len(raised) - hit[0]) if len(hit) else 0.0
 
 
+def _forecasts(result: SupplyWalk, model: SupplyModel | None, start: int, stop: int) -> Floats:
+    """Return P10, P50, P90 [days, n, 3] of the days `start` to `stop` of the history."""
+    noted = result.recorder.days[0] - result.history.first_day
+    coming = slice(start - noted, stop - noted)
+    if model is None:
+        return np.stack(result.formula[coming]).astype(float)
+    features = np.concatenate(result.recorder.features[coming])
+    formula = np.concatenate(result.recorder.formula[coming])
+    return model.predict(features, formula).reshape(stop - start, -1, 3)
+
+
 def predict(
     result: SupplyWalk, fitted: SupplyBacktest, train_days: int, progress: Progress = silent
 ) -> pd.DataFrame:
@@ -210,10 +244,7 @@ def predict(
     for column in range(train_days, history.days):
         block = (column - train_days) % _BLOCK
         if block == 0:
-            coming = slice(column - WARM_UP_DAYS, min(column + _BLOCK, history.days) - WARM_UP_DAYS)
-            features = np.concatenate(result.recorder.features[coming])
-            formula = np.concatenate(result.recorder.formula[coming])
-            ahead = fitted.model.predict(features, formula).reshape(-1, n, 3)
+            ahead = _forecasts(result, fitted.model, column, min(column + _BLOCK, history.days))
         days = ahead[block]
         raised &= ~result.swapped[column]
         raise_now = (days[:, 1] <= fitted.thresholds[result.gauge[column]]) & ~raised
@@ -249,7 +280,7 @@ def backtest_supplies(
     """Write the forecasts of a history file to `out` (columns of the protocol) and return a summary for JSON."""
     data = read_supply_history(history)
     days_to_walk(data.days, train_days)
-    result = walk(data, read_holidays(holidays), progress)
+    result = walk(data, read_holidays(holidays), progress, min(WARM_UP_DAYS, train_days))
     fitted = train(result, train_days, seed, progress, trees)
     table = predict(result, fitted, train_days, progress)
     table["day"] = table["day"].dt.date
@@ -259,6 +290,8 @@ def backtest_supplies(
         "run_outs_learned": fitted.run_outs, "tickets": int(table["raise_ticket"].sum()),
         "ticket_thresholds": fitted.thresholds.tolist(), "seed": seed, "out": str(out),
     }  # fmt: skip
+    if fitted.model is None:
+        summary["forecast_by"] = "formula: too few run-outs in the training days to learn from"
     if html is not None:
         first_walk_day = data.first_day + train_days
         walked_days = data.days - train_days

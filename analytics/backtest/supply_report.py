@@ -11,6 +11,7 @@ import pandas as pd
 
 from analytics.backtest.pictures import Plot, histogram
 from analytics.backtest.report import write_report
+from analytics.backtest.spread import mean_with_spread
 from analytics.survival import kaplan_meier
 
 Floats = npt.NDArray[np.float64]
@@ -33,17 +34,19 @@ def supply_report(
     lead = np.array(
         [_lead(tickets[row], start - first_walk_day, end - first_walk_day) for row, start, end in walked]
     )
-    predicted, truth = _pairs(quantiles, walked, first_walk_day)
+    predicted, truth, device = _pairs(quantiles, walked, first_walk_day)
+    of_life = np.array([row for row, _, _ in walked], dtype=np.int64)
+    soon = truth <= 30
     near = predicted[:, 1] <= 30.0 if len(predicted) else np.zeros(0, bool)
     inside = (predicted[near, 0] <= truth[near]) & (truth[near] <= predicted[near, 2])
     figures = {
         "run-outs seen in the walk": len(walked),
-        "tickets 3 to 10 days before": _share((lead >= 3) & (lead <= 10)),
-        "late or never": _share(lead < 3),
+        "tickets 3 to 10 days before": _share((lead >= 3) & (lead <= 10), of_life),
+        "late or never": _share(lead < 3, of_life),
         "mean error where 30 days or less were left, days": _mean(
-            np.abs(predicted[:, 1] - truth)[truth <= 30]
+            np.abs(predicted[:, 1] - truth)[soon], device[soon]
         ),
-        "P10-P90 holds (P50 at most 30 days)": _share(inside),
+        "P10-P90 holds (P50 at most 30 days)": _share(inside, device[near]),
     }
     pictures = [
         (
@@ -60,12 +63,18 @@ def supply_report(
     return figures
 
 
-def _share(hits: npt.NDArray[np.bool_]) -> str:
-    return f"{100 * hits.mean():.1f} %" if len(hits) else "-"
+def _share(hits: npt.NDArray[np.bool_], device: npt.NDArray[np.int64]) -> str:
+    if len(hits) == 0:
+        return "-"
+    share, low, high = (100 * figure for figure in mean_with_spread(hits, device))
+    return f"{share:.1f} % ({low:.1f}-{high:.1f})"
 
 
-def _mean(values: Floats) -> str:
-    return f"{values.mean():.2f}" if len(values) else "-"
+def _mean(values: Floats, device: npt.NDArray[np.int64]) -> str:
+    if len(values) == 0:
+        return "-"
+    mean, low, high = mean_with_spread(values, device)
+    return f"{mean:.2f} ({low:.2f}-{high:.2f})"
 
 
 def _lead(tickets: npt.NDArray[np.bool_], start: int, end: float) -> float:
@@ -74,15 +83,19 @@ def _lead(tickets: npt.NDArray[np.bool_], start: int, end: float) -> float:
     return float(empty - start - hit[0]) if len(hit) else 0.0
 
 
-def _pairs(quantiles: Floats, lives: list[Life], first_day: int) -> tuple[Floats, Floats]:
-    """Return forecasts [m, 3] and true days [m] of all days of the lives."""
+def _pairs(
+    quantiles: Floats, lives: list[Life], first_day: int
+) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
+    """Return forecasts [m, 3], true days [m] and device rows [m] of all days of the lives."""
     forecasts: list[Floats] = [np.zeros((0, 3))]
     truths: list[Floats] = [np.zeros(0)]
+    devices = [np.zeros(0, np.int64)]
     for row, start, end in lives:
         days = np.arange(start, int(np.floor(end)) + 1)
         forecasts.append(quantiles[row, days - first_day])
         truths.append(np.asarray(end - days, dtype=float))
-    return np.concatenate(forecasts), np.concatenate(truths)
+        devices.append(np.full(len(days), row, np.int64))
+    return np.concatenate(forecasts), np.concatenate(truths), np.concatenate(devices)
 
 
 def _calibration(predicted: Floats, truth: Floats) -> str:

@@ -64,6 +64,15 @@ def numbers(path: Path, table: pd.DataFrame, column: str) -> Floats:
     return np.where(np.isinf(values), np.nan, values)
 
 
+def names(table: pd.DataFrame, column: str) -> pd.Series:
+    """Return a column as text, "" where it is empty; a whole number is the same name in every type (7, 7.0, "7")."""
+    values = table[column].astype(object)
+    if table[column].dtype.kind == "f":
+        whole = values.map(lambda value: isinstance(value, float) and value.is_integer())
+        values = values.where(~whole, values.where(whole, 0).astype("int64").astype(object))
+    return values.where(table[column].notna(), "").astype(str).astype(object)
+
+
 def instants(path: Path, table: pd.DataFrame, column: str) -> pd.Series:
     """Return a column of dates or instants (any unit or zone, or text) in UTC, NaT where it is empty."""
     values = table[column]

@@ -84,5 +84,5 @@ class Foresight:
         snap = Snapshot(
             self._first_day + day, _NO_FEATURES, middle, daily[rows] * present, ~np.isnan(supply.seg_day)
         )
-        days = formula_days(self._state, snap)
+        days = formula_days(self._state.usage, self._state.supply, snap)
         return np.asarray(np.clip(days, 0.0, LONGEST_DAYS).reshape(*self._shape, 3))

@@ -51,8 +51,8 @@ def test_the_supply_report_counts_tickets_in_time(tmp_path: Path) -> None:
         }
     )
     figures = supply_report(tmp_path / "r.html", table, [(0, 100, 130.5)], 100, days, {})
-    assert figures["tickets 3 to 10 days before"] == "100.0 %"
-    assert figures["mean error where 30 days or less were left, days"] == "0.00"
+    assert figures["tickets 3 to 10 days before"] == "100.0 % (100.0-100.0)"
+    assert figures["mean error where 30 days or less were left, days"] == "0.00 (0.00-0.00)"
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     named = re.findall(r"<h[12]>(.*?)</h|<td>(.*?)</td><td>|<text [^>]*>([^<0-9][^<]*)</text>", page)
     words = ["".join(groups) for groups in named]
