@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from crm_core.domain.identity import TenantId
 from crm_core.domain.notices import Channel, Notice, NoticeState, NoticeValue, Receiver, ReceiverKind
+from crm_core.domain.notices_policy import NoticesPolicy
 from crm_core.domain.policy import PolicyBook
 from crm_core.domain.service import Ticket
 from crm_core.ports import UnitOfWork
@@ -117,6 +118,28 @@ class Addressing:
             "level": ticket.level.value,
             "device": ticket.device_id,
         }
+
+
+def due_again(
+    uow: UnitOfWork, notice: Notice, at: datetime, policy: NoticesPolicy, time_zone: str
+) -> datetime:
+    """Return when a notice that failed may be tried again: at `at`, or after its receiver's quiet hours."""
+    asked = uow.notices.receiver(notice.tenant, notice.receiver_kind, notice.receiver_id)
+    if asked is not None:
+        return after_quiet(asked, at)
+    if notice.receiver_kind is not ReceiverKind.CUSTOMER:
+        return at
+    usual = Receiver(
+        tenant=notice.tenant,
+        kind=notice.receiver_kind,
+        receiver_id=notice.receiver_id,
+        addresses=(),
+        language=notice.language,
+        time_zone=time_zone,
+        quiet_from=policy.quiet_from,
+        quiet_to=policy.quiet_to,
+    )
+    return after_quiet(usual, at)
 
 
 def after_quiet(receiver: Receiver, now: datetime) -> datetime:

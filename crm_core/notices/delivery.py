@@ -16,6 +16,7 @@ from crm_core.domain.messages import Messages
 from crm_core.domain.notices import Channel, Notice, NoticeState
 from crm_core.domain.notices_policy import NoticesPolicy
 from crm_core.domain.policy import PolicyBook
+from crm_core.notices.addressing import due_again
 from crm_core.notices.texts import composed
 from crm_core.ports import Clock, Sender, UnitOfWorkFactory
 
@@ -80,6 +81,9 @@ class Deliverer:
             return
         outcome = self._outcome(notice)
         with self._uow_factory() as uow:
+            if outcome.state is NoticeState.WAITING:
+                due_at = due_again(uow, outcome, outcome.due_at, self._policy.notices, self._time_zone)
+                outcome = replace(outcome, due_at=due_at)
             kept = uow.notices.settle(outcome, self._holder)
             uow.commit()
         report.lost += not kept
