@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from api.documents.money_papers import money
+from api.documents.money_papers import money, price_section
 from api.documents.work_order import Paper, Section
 from api.pages.supply_view import Words
 from api.pages.ticket_view import place_of
@@ -34,20 +34,11 @@ def estimate_paper(services: ApiServices, uow: UnitOfWork, estimate: Estimate, w
         link=f"{services.settings.public_url}/tickets/{ticket.ticket_id}",
         facts=[(label, value) for label, value in facts if value],
         sections=[
-            _price(estimate, words),
+            price_section(estimate.price, _t(words, "price"), words),
             Section(heading=_t(words, "good_to_know"), lines=_notes(estimate, words)),
         ],
         foot=words.t("paper.made", at=words.formats.stamp(services.clock.now())),
     )
-
-
-def _price(estimate: Estimate, words: Words) -> Section:
-    lines = [
-        (f"{words.messages.unpacked(words.language, line.text)} · {line.formula}", money(line.amount))
-        for line in estimate.price.lines
-    ]
-    total = (words.text("billing.page.total"), _yuan(estimate.price.total))
-    return Section(heading=_t(words, "price"), amounts=lines, totals=[total])
 
 
 def _notes(estimate: Estimate, words: Words) -> list[str]:

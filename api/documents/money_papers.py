@@ -8,6 +8,7 @@ from api.pages.supply_view import Words
 from api.services import ApiServices
 from crm_core.billing.charges import PriceListRow
 from crm_core.domain.billing import DeviceUsage, Invoice, MeterPoint, Payment, Quality
+from crm_core.domain.charges import RepairPrice
 from crm_core.domain.contracts import Agreement
 from crm_core.domain.fleet import Customer
 from crm_core.domain.meter_statements import source_of
@@ -80,6 +81,27 @@ def usage_lines(used: DeviceUsage, words: Words) -> list[str]:
             )
         )
     return lines
+
+
+def price_section(price: RepairPrice, heading: str, words: Words) -> Section:
+    """Return the lines of a repair's price with their formulas, and the rule where less is charged than that comes to."""
+    lines = [
+        (
+            " · ".join(
+                filter(
+                    None,
+                    (
+                        words.messages.unpacked(words.language, line.text).strip(),
+                        line.formula,
+                        words.text(f"billing.rule.{line.rule.value}") if line.rule else "",
+                    ),
+                )
+            ),
+            money(line.amount),
+        )
+        for line in price.lines
+    ]
+    return Section(heading=heading, amounts=lines, totals=[(_t(words, "total"), f"CNY {money(price.total)}")])
 
 
 def receipt_paper(

@@ -71,7 +71,7 @@ def service_report(
         facts=_facts(words, bundles, pages, tickets, visits),
         sections=[
             Section(heading=words.t("report.devices"), lines=_device_lines(words, bundles, pages)),
-            Section(heading=words.t("report.tickets"), lines=_ticket_lines(words, tickets)),
+            Section(heading=words.t("report.tickets"), lines=_ticket_lines(words, tickets, bundles)),
             Section(heading=words.t("report.visits"), lines=_visit_lines(words, visits, bundles)),
         ],
         foot=words.t("paper.made", at=words.formats.stamp(services.clock.now())),
@@ -135,7 +135,8 @@ def _device_lines(words: Words, bundles: list[DeviceBundle], pages: dict[DeviceI
     return lines or [words.t("quality.nothing")]
 
 
-def _ticket_lines(words: Words, tickets: Iterable[Ticket]) -> list[str]:
+def _ticket_lines(words: Words, tickets: Iterable[Ticket], bundles: list[DeviceBundle]) -> list[str]:
+    models = {row.device.device_id: row.device.model_name or row.device.device_id for row in bundles}
     lines = []
     for ticket in sorted(tickets, key=lambda each: each.raised_at)[:_LINES]:
         restore = ticket.clock(ClockKind.RESTORE)
@@ -145,9 +146,9 @@ def _ticket_lines(words: Words, tickets: Iterable[Ticket]) -> list[str]:
             else words.t(f"state.{ticket.state.value}")
         )
         title = ticket_title(ticket, words.messages, words.language)
-        lines.append(
-            f"{words.formats.day(ticket.raised_at)} · {ticket_number(ticket.ticket_id)} · {title} · {done}"
-        )
+        model = models.get(ticket.device_id, ticket.device_id)  # a device may have gone since
+        day, number = words.formats.day(ticket.raised_at), ticket_number(ticket.ticket_id)
+        lines.append(f"{day} · {number} · {model} · {title} · {done}")
     return lines or [words.t("report.no_tickets")]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from api.documents.money_papers import money
+from api.documents.money_papers import price_section
 from api.documents.work_order import Paper, Section
 from api.pages.order_view import what_of
 from api.pages.supply_view import Words
@@ -108,10 +108,5 @@ def _sections(
     ]
     shown = [Section(heading=heading, lines=lines) for heading, lines in sections if lines]
     if visit.price is not None:
-        lines = [
-            (f"{words.messages.unpacked(words.language, line.text)} · {line.formula}", money(line.amount))
-            for line in visit.price.lines
-        ]
-        total = (words.t("visit.total"), f"CNY {money(visit.price.total)}")
-        shown.append(Section(heading=words.t("visit.cost"), amounts=lines, totals=[total]))
+        shown.append(price_section(visit.price, words.t("visit.cost"), words))
     return shown

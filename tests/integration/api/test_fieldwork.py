@@ -122,5 +122,8 @@ def test_an_estimate_on_paper_tells_price_range_and_what_is_asked(client, langua
     text = "".join(page.extract_text() for page in PdfReader(BytesIO(answer.content)).pages)
     for each in (*words, f"E-{estimate['estimate_id']:06d}", f"{float(estimate['total']):,.2f}"):
         assert each in text, each
+    free = li.post(ticket, json={"item": "fuser", "cause": "wear"}).json()["estimate_id"]
+    answer = client("manager").get(f"{ticket}/{free}/document", headers={"Accept-Language": "en"})
+    assert "Covered by the rental" in PdfReader(BytesIO(answer.content)).pages[0].extract_text()
     page = client("manager").get(f"/tickets/{order['ticket_ids'][0]}", headers={"Accept": "text/html"}).text
     assert f'href="{ticket}/{estimate["estimate_id"]}/document"' in page

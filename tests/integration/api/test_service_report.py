@@ -38,6 +38,10 @@ def test_each_ticket_of_the_month_stands_once(world, client):
     numbers = [row["number"] for row in rows if row["raised_at"].startswith(month)]
     assert numbers
     assert all(text.count(number) == 1 for number in numbers)
+    flat = " ".join(text.split())
+    row = next(row for row in rows if row["number"] in numbers)
+    model = office.get(f"/api/v1/devices/{row['device_id']}").json()["model"]
+    assert f"{row['number']} · {model} · " in flat
 
 
 def test_without_a_month_it_is_the_last_whole_one_and_the_future_is_refused(client):
