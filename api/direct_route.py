@@ -2,7 +2,7 @@
 
 FastAPI validates every answer again and does so in a thread of its own; our bodies are built by our own code from
 models that forbid what they do not know (`schemas.base.Output`), so that this costs a third of a request and finds
-nothing. GET routes that return a model get the parameter `fields`.
+nothing. GET routes that return a model get the parameter `fields`, those of a list also `format` (`list_choice`).
 
 A GET route is answered in one thread from its rule to its body: FastAPI would take a thread for the rule and another
 for the function, and the way there and back costs as much as the work.
@@ -11,10 +11,8 @@ for the function, and the way there and back costs as much as the work.
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
 from functools import wraps
-from typing import Annotated, Any, Final, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
-import msgspec
-from fastapi import Query
 from fastapi.params import Depends
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
@@ -23,20 +21,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.access import AtOnce, Public, Rule
-from api.problem import Problem
+from api.list_choice import FIELDS, FORMAT, TABLES, Fields, Format, Shape, as_json, as_table, shape_of
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
-
-FIELDS: Final = "fields"
-_PATTERN: Final = r"^[a-z][a-z0-9_]{0,63}(,[a-z][a-z0-9_]{0,63}){0,63}$"
-Fields = Annotated[
-    str | None,
-    Query(
-        pattern=_PATTERN,
-        max_length=1000,
-        description="only these fields of the object, or of each row of a list, separated by commas",
-    ),
-]
 
 
 class DirectRoute(APIRoute):
@@ -45,12 +32,14 @@ class DirectRoute(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         reads = set(options.get("methods") or {"GET"}) == {"GET"}
         self._one_thread = reads and _waits_for_nothing(endpoint)
-        returned = _model_of(endpoint)
-        if returned is not None:
+        shape = _shape_of(endpoint)
+        if shape is not None:
             status = options.get("status_code") or 200
             if not isinstance(options.get("response_model"), type):
-                options["response_model"] = returned
-            endpoint = _direct(endpoint, status, returned if reads else None)
+                options["response_model"] = shape.answer
+            if reads and shape.row:
+                options["responses"] = _with_tables(options.get("responses"))
+            endpoint = _direct(endpoint, status, shape, reads=reads)
         super().__init__(path, _at_once(endpoint) if self._one_thread else endpoint, **options)
 
     def get_route_handler(self) -> Handler:
@@ -124,71 +113,44 @@ def _rule_at_once(annotation: Any) -> Any:
     return Annotated[kind, *swapped]
 
 
-def _model_of(endpoint: Callable[..., Any]) -> type[BaseModel] | None:
-    """Return the model that the function says to return, None for anything else and for coroutines."""
-    if inspect.iscoroutinefunction(endpoint):
-        return None
-    returned = _signature(endpoint).return_annotation
-    origin = get_origin(returned) or returned
-    return returned if inspect.isclass(origin) and issubclass(origin, BaseModel) else None
+def _shape_of(endpoint: Callable[..., Any]) -> Shape | None:
+    """Return the shape of what the function says to return, None for what is no model and for coroutines."""
+    return None if inspect.iscoroutinefunction(endpoint) else shape_of(_signature(endpoint).return_annotation)
 
 
-def _direct(endpoint: Callable[..., Any], status: int, selects: type[BaseModel] | None) -> Callable[..., Any]:
-    """Return the function with its answer as bytes; `selects`, the model of the answer, adds the parameter."""
-    row = _row_of(selects) if selects else None
+def _direct(endpoint: Callable[..., Any], status: int, shape: Shape, *, reads: bool) -> Callable[..., Any]:
+    """Return the function with its answer as bytes; a GET gets the parameters that choose."""
+    signature = _signature(endpoint)
 
     @wraps(endpoint)
     def answer(**arguments: Any) -> Any:
-        fields = arguments.pop(FIELDS, None)
+        fields, kind = arguments.pop(FIELDS, None), arguments.pop(FORMAT, "json")
+        if kind != "json":
+            return as_table(endpoint, arguments, shape, kind, fields)
         made = endpoint(**arguments)
-        if not isinstance(made, BaseModel):
+        if not isinstance(made, BaseModel | list):
             return made
-        body = made.model_dump_json().encode() if fields is None else _selected(made, row, fields)
-        response = Response(body, status, media_type="application/json")
+        response = Response(as_json(made, shape, fields), status, media_type="application/json")
         told = arguments.get("response")  # where the function put headers such as ETag
         if isinstance(told, Response):
             response.raw_headers += [each for each in told.raw_headers if each[0] != b"content-length"]
             response.status_code = told.status_code or status
         return response
 
-    signature = _signature(endpoint)
-    if selects:
-        extra = inspect.Parameter(FIELDS, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Fields)
-        signature = signature.replace(parameters=[*signature.parameters.values(), extra])
-    answer.__signature__ = signature  # type: ignore[attr-defined]  # what FastAPI reads
+    extra = [_choice(FIELDS, None, Fields)] if reads else []
+    extra += [_choice(FORMAT, "json", Format)] if reads and shape.row else []
+    answer.__signature__ = signature.replace(  # type: ignore[attr-defined]  # what FastAPI reads
+        parameters=[*signature.parameters.values(), *extra]
+    )
     return answer
 
 
-def _selected(made: BaseModel, row: type[BaseModel] | None, fields: str) -> bytes:
-    """Return the object, or each row of a page, with the chosen fields; an unknown one is invalid input."""
-    chosen = frozenset(fields.split(","))
-    whole: dict[str, Any] = made.model_dump(mode="json")
-    if row is None:
-        _check(chosen, type(made).model_fields.keys())
-        return msgspec.json.encode(_only(whole, chosen))
-    _check(chosen, row.model_fields.keys())
-    whole["items"] = [_only(each, chosen) for each in whole["items"]]
-    return msgspec.json.encode(whole)
+def _choice(name: str, default: str | None, annotation: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def _row_of(model: type[BaseModel]) -> type[BaseModel] | None:
-    """Return the model of a page's rows, None for what is no page."""
-    row, *_ = (*model.__pydantic_generic_metadata__["args"], None)
-    return (
-        row if inspect.isclass(row) and issubclass(row, BaseModel) and "items" in model.model_fields else None
-    )
-
-
-def _check(chosen: frozenset[str], known: Any) -> None:
-    unknown = sorted(chosen - frozenset(known))
-    if unknown:
-        words = f"no field {', '.join(unknown)}; there are {', '.join(sorted(known))}"
-        raise Problem(
-            "invalid_input",
-            words,
-            errors=[{"pointer": "/query/fields", "code": "fields", "message": words[:200]}],
-        )
-
-
-def _only(row: Mapping[str, Any], chosen: frozenset[str]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name in chosen}
+def _with_tables(told: Mapping[int | str, Any] | None) -> dict[int | str, Any]:
+    """Return the answers of a list with the tables beside its JSON."""
+    answers = dict(told or {})
+    answers[200] = {**answers.get(200, {}), "content": dict(TABLES)}
+    return answers

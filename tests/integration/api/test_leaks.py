@@ -16,6 +16,7 @@ import pytest
 from fastapi.routing import iter_route_contexts
 from sqlalchemy import String
 
+from api.list_choice import FORMAT
 from crm_core.domain.identity import DEFAULT_TENANT
 from crm_core.storage.schema import metadata
 from tests.integration.api.test_rights import BOUND, objects_of
@@ -125,6 +126,8 @@ def paths_of(world, objects) -> Iterator[str]:
             continue
         filled = re.sub(r"\{(\w+)\}", lambda found: str(objects[found[1]]["own"]), path)
         yield filled + ("?wait_seconds=0" if path.endswith("/events") else "")
+        if any(each.name == FORMAT for each in context.dependant.query_params):
+            yield f"{filled}?{FORMAT}=csv"
     for name in EXPORTS:
         yield from (f"/api/v1/exports/{name}?format={kind}" for kind in ("csv", "xlsx"))
 
