@@ -27,13 +27,16 @@ class BadLine:
         raise DrumbeatError("the line is busy")
 
 
-def tried_again(at: datetime, kind: ReceiverKind, **wishes: int) -> datetime:
+def tried_again(at: datetime, kind: ReceiverKind, quiet: tuple[int, int] | None) -> datetime:
     """Return when a notice that fails at `at` is due again."""
     desk = Desk()
     desk.clock.move_to(at)
     with desk.uow_factory() as uow:
-        if wishes:
-            uow.notices.save_receiver(Receiver(tenant=TENANT, kind=kind, receiver_id="r1", **wishes))
+        if quiet is not None:
+            asked = Receiver(
+                tenant=TENANT, kind=kind, receiver_id="r1", quiet_from=quiet[0], quiet_to=quiet[1]
+            )
+            uow.notices.save_receiver(asked)
         made = Notice(
             tenant=TENANT, unique_key="n1", channel=Channel.SMS, receiver_kind=kind, receiver_id="r1", address="1",
             topic="ticket.raised", subject="ticket:1", text_key="notices.ticket.raised", created_at=at, due_at=at,
@@ -58,16 +61,16 @@ def tried_again(at: datetime, kind: ReceiverKind, **wishes: int) -> datetime:
 
 
 @pytest.mark.parametrize(
-    ("at", "kind", "wishes", "due"),
+    ("at", "kind", "quiet", "due"),
     [
-        (EVENING, CUSTOMER, {}, MORNING),
-        (EVENING, CUSTOMER, {"quiet_from": 0, "quiet_to": 0}, None),
-        (EVENING, TECHNICIAN, {}, None),
-        (EVENING, TECHNICIAN, {"quiet_from": 1260, "quiet_to": 420}, MORNING - timedelta(hours=1)),
-        (EVENING - timedelta(hours=6), CUSTOMER, {}, None),
+        (EVENING, CUSTOMER, None, MORNING),
+        (EVENING, CUSTOMER, (0, 0), None),
+        (EVENING, TECHNICIAN, None, None),
+        (EVENING, TECHNICIAN, (1260, 420), MORNING - timedelta(hours=1)),
+        (EVENING - timedelta(hours=6), CUSTOMER, None, None),
     ],
 )
 def test_a_second_try_waits_for_the_end_of_the_night(
-    at: datetime, kind: ReceiverKind, wishes: dict[str, int], due: datetime | None
+    at: datetime, kind: ReceiverKind, quiet: tuple[int, int] | None, due: datetime | None
 ) -> None:
-    assert tried_again(at, kind, **wishes) == (due or at + a_policy().notices.first_retry)
+    assert tried_again(at, kind, quiet) == (due or at + a_policy().notices.first_retry)
