@@ -63,6 +63,7 @@ class ForecastReport:
     new_days: int
     walked_because: str | None  # why the whole history was read again, if it was
     models: dict[str, str]
+    refused: dict[str, str]  # promoted models that could not serve, and why: formula or rule did instead
     seconds: float
 
     @property
@@ -76,7 +77,8 @@ class ForecastReport:
             "tenant": self.tenant, "as_of": self.as_of.isoformat(), "devices": self.devices, "forecasts": self.forecasts,
             "supplies": self.supplies, "supplies_missing": self.supplies_missing, "replenish": self.replenish,
             "life": self.life, "failures": self.failures, "visits_advised": self.visits_advised,
-            "new_days": self.new_days, "walked_because": self.walked_because, "models": self.models, "seconds": round(self.seconds, 3),
+            "new_days": self.new_days, "walked_because": self.walked_because, "models": self.models, "refused": self.refused,
+            "seconds": round(self.seconds, 3),
         }  # fmt: skip
 
 
@@ -129,6 +131,7 @@ class Forecaster:
             replenish=sum(1 for item in made.supplies if item.replenish), life=len(made.life), failures=len(made.failures),
             visits_advised=sum(1 for item in made.failures if item.visit_advised), new_days=new_days, walked_because=walked_because,
             models={"supplies": champions.supply_id or "formula", "failures": champions.failure_id or "rule"},
+            refused=self._refused(tenant),
             seconds=time.monotonic() - started,
         )  # fmt: skip
 
@@ -205,6 +208,10 @@ class Forecaster:
             self._registry(tenant),
             self._reading,
         )
+
+    def _refused(self, tenant: TenantId) -> dict[str, str]:
+        registry = self._registry(tenant)
+        return {name: why for name in ("supplies", "failures") if (why := registry.refusal(name))}
 
     def _registry(self, tenant: TenantId) -> ModelRegistry:
         return ModelRegistry(self._registry_dir / tenant, {"supplies": FEATURES})

@@ -8,6 +8,7 @@ moves, and the pointer moves by an atomic replace.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -47,7 +48,8 @@ class ModelRegistry:
         """Store a model under the next number and return its id. Existing files are never touched."""
         folder = self._folder / name
         folder.mkdir(parents=True, exist_ok=True)
-        number = max((int(path.stem) for path in folder.glob("[0-9]*.json")), default=0) + 1
+        taken = (int(path.stem) for path in folder.iterdir() if path.stem.isdecimal())  # also by half a pair
+        number = max(taken, default=0) + 1
         body = skops.io.dumps(content)
         full = {
             **card, "model_id": f"{name}/{number}", "sha256": hashlib.sha256(body).hexdigest(),
@@ -74,32 +76,53 @@ class ModelRegistry:
         (self._folder / name / "champion").unlink(missing_ok=True)
 
     def champion_id(self, name: str) -> str | None:
-        """Return the id of the champion, or None, also when it is fed otherwise; a cheap check for a changed pointer."""
-        try:
-            model_id = f"{name}/{(self._folder / name / 'champion').read_text(encoding='utf-8').strip()}"
-        except FileNotFoundError:
-            return None
-        fits = name not in self._inputs or self.card(model_id).get("inputs") == self._inputs[name]
-        return model_id if fits else None
+        """Return the id of the champion, or None, also when it cannot serve (`refusal` says why); nothing is loaded."""
+        return self._pointed(name)[0]
+
+    def refusal(self, name: str) -> str | None:
+        """Return why the promoted model of a name cannot serve, None if it can or none was promoted."""
+        return self._pointed(name)[1]
 
     def champion(self, name: str) -> ModelRecord | None:
-        """Return the champion of a name, or None when nothing was promoted. Raise `InvalidValue` if its file changed."""
+        """Return the champion of a name, or None when nothing was promoted or what was promoted cannot serve."""
         model_id = self.champion_id(name)
         return None if model_id is None else self.load(model_id)
 
+    def _pointed(self, name: str) -> tuple[str | None, str | None]:
+        """Return the promoted model's id, or None and why it cannot serve: its files may have been lost or changed."""
+        try:
+            number = (self._folder / name / "champion").read_text(encoding="utf-8", errors="replace").strip()
+        except FileNotFoundError:
+            return None, None
+        if not (number.isascii() and number.isdigit()):
+            return None, f"the pointer {name}/champion names no model"
+        model_id = f"{name}/{number}"
+        try:
+            card = self.card(model_id)
+            self._body(model_id, card)
+        except (NotFound, InvalidValue) as error:
+            return None, str(error)
+        if name in self._inputs and card.get("inputs") != self._inputs[name]:
+            return None, f"model {model_id} learned from other inputs than this version feeds it"
+        return model_id, None
+
     def load(self, model_id: str) -> ModelRecord:
         """Return a stored model; its file must be the one that the card describes."""
+        card = self.card(model_id)
+        return ModelRecord(model_id, skops.io.loads(self._body(model_id, card), trusted=list(TRUSTED)), card)
+
+    def _body(self, model_id: str, card: Mapping[str, object]) -> bytes:
+        """Return the bytes of a model file, which must be those that the card describes."""
         name, _, number = model_id.rpartition("/")
         try:
-            card = json.loads((self._folder / name / f"{number}.json").read_text(encoding="utf-8"))
             body = (self._folder / name / f"{number}.skops").read_bytes()
         except FileNotFoundError as error:
             raise NotFound(f"model {model_id} is not in {self._folder}") from error
-        if hashlib.sha256(body).hexdigest() != card["sha256"]:
+        if hashlib.sha256(body).hexdigest() != card.get("sha256"):
             raise InvalidValue(
                 f"model file of {model_id} is not the one that was stored: its SHA-256 differs from the card"
             )
-        return ModelRecord(model_id, skops.io.loads(body, trusted=list(TRUSTED)), card)
+        return body
 
     def card(self, model_id: str) -> Mapping[str, object]:
         """Return the card of a stored model without loading the model."""
@@ -108,13 +131,21 @@ class ModelRegistry:
             found = json.loads((self._folder / name / f"{number}.json").read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise NotFound(f"model {model_id} is not in {self._folder}") from error
-        assert isinstance(found, dict)
+        except ValueError as error:
+            raise InvalidValue(f"card of model {model_id} cannot be read: it is no JSON any more") from error
+        if not isinstance(found, dict):
+            raise InvalidValue(f"card of model {model_id} cannot be read: it is no JSON object")
         return found
 
     def cards(self, name: str) -> list[Mapping[str, object]]:
-        """Return the cards of all models of a name, oldest first."""
-        paths = sorted((self._folder / name).glob("[0-9]*.json"), key=lambda path: int(path.stem))
-        return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+        """Return the cards of all models of a name, oldest first; one that was damaged is left out."""
+        named = (path for path in (self._folder / name).glob("*.json") if path.stem.isdecimal())
+        paths = sorted(named, key=lambda path: int(path.stem))
+        found = []
+        for path in paths:
+            with suppress(InvalidValue):
+                found.append(self.card(f"{name}/{path.stem}"))
+        return found
 
 
 def fingerprint(columns: Sequence[str]) -> str:

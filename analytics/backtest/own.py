@@ -195,8 +195,10 @@ def _pictures(judged: _Judged, lives: list[tuple[int, int, float]]) -> list[tupl
             ("Errors of P50", "Forecast minus outcome: green is within three days, to the right the forecast said too late.",
              histogram(error, np.arange(-15.0, 16.0), "error in days", (-3, 3), "forecasts"))
         )  # fmt: skip
-    if lives:
-        length = np.array([end - start for _, start, end in lives])
+    length = np.array(
+        [end - start for _, start, end in lives if end > start]
+    )  # some were empty when first seen
+    if len(length):
         curve = kaplan_meier(length, np.ones(len(length), bool))
         plot = Plot("days in use", "still in use", float(np.quantile(length, 0.99)), 1.0, percent_y=True)
         plot.band(curve.times, curve.low, curve.high)

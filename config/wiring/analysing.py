@@ -8,6 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+import structlog
+
 from analytics.forecasting import Forecaster
 from config.supervision import LeaderLease
 from config.wiring.core import Core
@@ -30,6 +32,7 @@ CARE_SECONDS: Final = 3600.0
 SWAPS_SECONDS: Final = 300.0
 LOANS_SECONDS: Final = 60.0
 MISSED_NIGHT_SECONDS: Final = 3600.0
+_log = structlog.get_logger("drumbeat.forecasts")
 _NOBODY_ELSE: Final = nullcontext()
 
 
@@ -141,6 +144,10 @@ def forecast_round(core: Core, desk: Desk, at_the_desk: AbstractContextManager[o
     Forecasting takes long in a large fleet; only triage and planning need to be alone (`at_the_desk`).
     """
     report = desk.forecaster.run(core.tenant, core.clock.now().date() - timedelta(days=1))
+    for name, why in report.refused.items():
+        _log.warning(
+            "a promoted model cannot serve, the formula or rule did; train anew", model=name, reason=why
+        )
     with at_the_desk:
         desk.triage.consider_forecasts(core.tenant)
         desk.dispatcher.dispatch(core.tenant)

@@ -139,9 +139,42 @@ def test_the_registry_never_overwrites_and_refuses_a_changed_file(tmp_path: Path
     assert [card["model_id"] for card in registry.cards("pages")] == [first, second]
     (tmp_path / "pages" / "1.skops").write_bytes(b"something else")
     with pytest.raises(InvalidValue, match="SHA-256"):
-        registry.champion("pages")
+        registry.load(first)
     with pytest.raises(NotFound):
         registry.promote("pages/9")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "why"),
+    [
+        ("1.skops", b"something else", "SHA-256"),
+        ("1.skops", None, "is not in"),
+        ("1.json", b'{"sha256": ', "no JSON any more"),
+        ("1.json", b"\xff\xfe", "no JSON any more"),
+        ("1.json", b"[]", "no JSON object"),
+        ("1.json", b"{}", "SHA-256"),
+        ("1.json", None, "is not in"),
+        ("champion", b"", "names no model"),
+        ("champion", b"../pages/1", "names no model"),
+        ("champion", b"7", "is not in"),
+    ],
+)
+def test_a_damaged_champion_serves_nobody_and_stops_nobody(
+    tmp_path: Path, file: str, content: bytes | None, why: str
+) -> None:
+    registry = ModelRegistry(tmp_path)
+    registry.promote(registry.add("pages", {"regressor": Ridge().fit([[0.0], [1.0]], [0.0, 1.0])}, {}))
+    assert registry.refusal("pages") is None
+    path = tmp_path / "pages" / file
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    assert registry.champion_id("pages") is None
+    assert registry.champion("pages") is None
+    assert why in (registry.refusal("pages") or "")
+    assert len(registry.cards("pages")) <= 1
+    registry.promote(registry.add("pages", {"regressor": None}, {}))
+    assert registry.refusal("pages") is None  # the next training puts it right
 
 
 def test_a_champion_that_is_fed_otherwise_leaves_its_place_to_the_formula(tmp_path: Path) -> None:
