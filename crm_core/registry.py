@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
+from crm_core.agreements.contract_devices import end_stay
 from crm_core.domain.catalogue import Catalogue
 from crm_core.domain.errors import Conflict, InvalidValue
 from crm_core.domain.fleet import (
@@ -111,14 +112,31 @@ class Registry:
         return [self.register(device) for device in devices]
 
     def move(
-        self, tenant: TenantId, device_id: DeviceId, site_id: SiteId, *, count: int | None = None
+        self,
+        tenant: TenantId,
+        device_id: DeviceId,
+        site_id: SiteId,
+        *,
+        count: int | None = None,
+        actor: str = "drumbeat",
+        dry_run: bool = False,
     ) -> Device:
-        """Move a device to another site, and with it to the customer of that site; `count` is its life count now."""
+        """Move a device to another site, and with it to the customer of that site; `count` is its life count now.
+
+        With another customer its stay on a contract line ends with the count. `Conflict` when it stands there already, or
+        is lent as a stand-by machine; with `dry_run` everything but the writing.
+        """
         now = self._clock.now()
         with self._uow_factory() as uow:
             device = uow.devices.get(tenant, device_id)
             site = uow.sites.get(tenant, site_id)
+            if device.owner_state is OwnerState.LOAN:
+                raise Conflict(f"device {device_id} is lent as a stand-by machine; end the loan first")
+            if device.site_id == site_id and device.owner_state is OwnerState.INSTALLED:
+                raise Conflict(f"device {device_id} stands at site {site_id} already")
             same_customer = site.customer_id == device.customer_id
+            if not same_customer:
+                end_stay(uow, tenant, device_id, now, count, actor)
             moved = replace(
                 device,
                 site_id=site_id,
@@ -128,6 +146,8 @@ class Registry:
             )
             uow.devices.save(moved)
             self._begin_period(uow, moved, now, count)
+            if dry_run:
+                return moved
             uow.commit()
         return self._tell(moved)
 
