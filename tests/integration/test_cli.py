@@ -1,6 +1,5 @@
-"""The command line as people and scripts use it: every command by subprocess, answers on stdout, one line of error."""
+"""The command line as people and scripts use it: every command, answers on stdout, one line of error."""
 
-import io
 import json
 import logging
 import os
@@ -10,30 +9,20 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import structlog
 
-from config.cli.app import COMMANDS, main
+from config.cli.app import COMMANDS
 from config.clock import SystemClock
 from simulators.device import Fleet, make_roster
 from simulators.models import default_models
 from simulators.snmp_fleet import SnmpFleetServer, fleet_agents
+from tests.command_line import Done, Shell
 
 PROJECT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.timeout(240)
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a command ended."""
-
-    returncode: int
-    stdout: str
-    stderr: str
 
 
 def environment(**extra: str) -> dict[str, str]:
@@ -48,37 +37,6 @@ def in_a_process(*arguments: str, **extra: str) -> Done:
         capture_output=True, text=True, env=environment(**extra), timeout=120, check=False,
     )  # fmt: skip
     return Done(done.returncode, done.stdout, done.stderr)
-
-
-class Shell:
-    """Runs commands through the same entry point inside this process: loading the libraries anew costs seconds."""
-
-    def __init__(self, capture: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch) -> None:
-        self._capture = capture
-        self._patch = patch
-        for name in os.environ:
-            if name.startswith("DRUMBEAT_"):
-                patch.delenv(name)
-
-    def __call__(self, *arguments: str, data: Path | None = None, stdin: str = "", **extra: str) -> Done:
-        options = [] if data is None else ["--data", str(data)]
-        self._capture.readouterr()
-        with self._patch.context() as patch:
-            patch.setattr(sys, "stdin", io.StringIO(stdin))
-            patch.setenv("COLUMNS", "120")  # tables as on a usual screen, whoever tests
-            for name, value in extra.items():
-                patch.setenv(name, value)
-            with pytest.raises(SystemExit) as leaving:
-                main([*options, *arguments])
-        said = self._capture.readouterr()
-        code = leaving.value.code
-        return Done(code if isinstance(code, int) else 0, said.out, said.err)
-
-    def answer(self, *arguments: str, data: Path, stdin: str = "") -> Any:
-        """Run a command that must succeed and return its JSON."""
-        done = self(*arguments, "--json", data=data, stdin=stdin)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
 
 
 @pytest.fixture

@@ -1,25 +1,18 @@
 """`drumbeat customer` as people and scripts use it: add, classify, show, dry run, segments, and its refusals."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from config.cli.app import main
+from tests.command_line import Shell
 
 
 @pytest.fixture
 def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
-    """Return a function that runs a command over one data folder and answers exit code, stdout and stderr."""
-    monkeypatch.delenv("DRUMBEAT_CONFIG", raising=False)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            main(["--data", str(tmp_path), "--log-level", "error", "customer", *arguments])
-        shown = capsys.readouterr()
-        return int(left.value.code or 0), shown.out, shown.err
-
-    return call
+    """Return a function that runs `drumbeat customer` over one data folder."""
+    return partial(Shell(capsys, monkeypatch), "--log-level", "error", "customer", data=tmp_path)
 
 
 def test_customers_on_the_command_line(run):

@@ -3,11 +3,11 @@
 import json
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from config.cli.app import main
 from config.clock import SystemClock
 from crm_core.agreements.contract_desk import ContractDesk
 from crm_core.agreements.drafts import Draft
@@ -15,6 +15,7 @@ from crm_core.billing.plans import PlanDesk
 from crm_core.domain.identity import ContractId, CustomerId
 from crm_core.storage.sqlalchemy_uow import make_uow_factory, migrate
 from tests.builders import TENANT, a_customer
+from tests.command_line import Shell
 from tests.money_world import a_consent, a_line, a_plan
 from tests.policies import a_policy
 
@@ -54,16 +55,8 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
-    """Return a function that runs a command over the folder and answers exit code, stdout and stderr."""
-    monkeypatch.delenv("DRUMBEAT_CONFIG", raising=False)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            main(["--data", str(folder), "--log-level", "error", "invoice", *arguments])
-        shown = capsys.readouterr()
-        return int(left.value.code or 0), shown.out, shown.err
-
-    return call
+    """Return a function that runs `drumbeat invoice` over the folder."""
+    return partial(Shell(capsys, monkeypatch), "--log-level", "error", "invoice", data=folder)
 
 
 def test_preview_run_and_list(run):

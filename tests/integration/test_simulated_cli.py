@@ -7,36 +7,21 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from config.cli.app import main
 from simulators.scenario import scenario_names
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a command ended."""
-
-    returncode: int
-    stdout: str
-    stderr: str
+from tests.command_line import Done, Shell
 
 
 @pytest.fixture
-def drumbeat(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., Done]:
-    """Run a command through the entry point inside this process: loading the libraries anew costs seconds."""
-
-    def run(*arguments: str) -> Done:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as leaving:
-            main(["--data", str(tmp_path), *arguments])
-        said = capsys.readouterr()
-        return Done(leaving.value.code or 0, said.out, said.err)
-
-    return run
+def drumbeat(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., Done]:
+    """Return a function that runs a command on a data folder of its own."""
+    return partial(Shell(capsys, monkeypatch), data=tmp_path)
 
 
 def test_a_story_runs_through_at_once(drumbeat, tmp_path: Path):

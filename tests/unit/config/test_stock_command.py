@@ -1,23 +1,17 @@
 """`drumbeat stock` from the first item to a count, in one process; the books are the product's own."""
 
 import json
+from functools import partial
 
 import pytest
 
-from config.cli.app import main
+from tests.command_line import Shell
 
 
 @pytest.fixture
-def run(tmp_path, capsys):
-    """Return a function that runs one command on a data folder of its own: exit code, stdout, stderr."""
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as left:
-            main(["--data", str(tmp_path / "data"), *arguments])
-        told = capsys.readouterr()
-        return left.value.code, told.out, told.err
-
-    return call
+def run(tmp_path, capsys, monkeypatch):
+    """Return a function that runs one command on a data folder of its own."""
+    return partial(Shell(capsys, monkeypatch), data=tmp_path / "data")
 
 
 def test_goods_come_move_and_are_counted(run):
