@@ -21,7 +21,7 @@ def standing(world):
             and world.services.store.newest(DEFAULT_TENANT, each.device.device_id)
         )
         site = next(row for row in uow.sites.all(DEFAULT_TENANT) if row.customer_id != device.customer_id)
-    world.clock.advance(timedelta(minutes=1))  # the world came to be in one instant; nobody leaves in the one they came
+    world.clock.advance(timedelta(minutes=1))  # nobody leaves in the instant in which they came
     return device, site
 
 
