@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
 
 from simulators.device.arrays import MINUTES_A_DAY
 from simulators.device.fleet import Fleet
@@ -12,10 +11,6 @@ from simulators.device.snapshot import snapshot
 from simulators.device.state import PrinterState
 from simulators.device.varbinds import render_varbinds
 from simulators.models import SimulatedModel
-
-MISSED_POLLS: Final = (
-    0.004  # share of five-minute spans in which a device does not answer for no visible reason
-)
 
 
 class SimulatedDevice:
@@ -58,7 +53,7 @@ class SimulatedDevice:
         site = int(fleet.habits.site[number])
         if fleet.orders.in_power_cut(site, now) or fleet.orders.silenced(number, now):
             return False
-        return _hash_share(fleet.seed, number, int(now // 5)) >= MISSED_POLLS
+        return _hash_share(fleet.seed, number, int(now // 5)) >= fleet.missed_polls
 
     def state(self, at: datetime) -> PrinterState:
         """Return everything the printer states at `at`, whether or not it would answer."""
