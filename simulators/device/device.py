@@ -53,7 +53,7 @@ class SimulatedDevice:
         site = int(fleet.habits.site[number])
         if fleet.orders.in_power_cut(site, now) or fleet.orders.silenced(number, now):
             return False
-        return _hash_share(fleet.seed, number, int(now // 5)) >= fleet.missed_polls
+        return _hash_share(fleet.seed, number, int(now // 5)) >= fleet.habits.missed_polls
 
     def state(self, at: datetime) -> PrinterState:
         """Return everything the printer states at `at`, whether or not it would answer."""

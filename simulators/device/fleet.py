@@ -33,9 +33,6 @@ SAME_DAY_RETURN: Final = 0.62  # chance per open day that a waiting change is ma
 PREVENTIVE_CHANCE: Final = 0.02  # per day and worn part: changed at a visit before it fails
 OUTAGE_CHANCE: Final = 0.003
 REBOOT_CHANCE: Final = 1 / 45
-MISSED_POLLS: Final = (
-    0.004  # share of five-minute spans in which a device does not answer for no visible reason
-)
 
 
 @dataclass(slots=True)
@@ -79,7 +76,6 @@ class Fleet:
         self.causes: list[str] = []  # of the failures, in the same order: worn, sudden, scripted
         self.repairs: list[tuple[int, int, int]] = []  # device, day, component
         self.next_day = 0
-        self.missed_polls = MISSED_POLLS
         self._stepping = threading.Lock()  # a server's thread may ask for a day while another one makes it
         self._keep = keep_days
         rng = np.random.default_rng([seed, 7])

@@ -18,6 +18,7 @@ GAUGES: Final = ("pct1", "pct10", "pct5", "ml", "some_remaining", "sticking")
 GAUGE_SHARES: Final = (0.49, 0.21, 0.09, 0.08, 0.07, 0.06)
 RARE_SHARE: Final = 0.12  # devices that rarely print
 NIGHT_OFF_SHARE: Final = 0.15  # devices switched off outside working hours
+MISSED_POLLS: Final = 0.004  # of all spans of five minutes
 BIASED_SHARE: Final = 0.10
 SLEEP_UNKNOWN_SHARE: Final = 0.06
 
@@ -53,6 +54,7 @@ class Habits:
     page_limit: Floats
     site: npt.NDArray[np.int32]
     model: npt.NDArray[np.int32]
+    missed_polls: float = MISSED_POLLS  # share of five-minute spans without an answer for no visible reason
 
 
 @dataclass(slots=True)

@@ -62,7 +62,7 @@ def printer() -> Iterator[str]:
     fleet = Fleet(make_roster(1, models, seed=1), seed=1, start=now.date())
     fleet.habits.night_off[:] = False
     fleet.record(0).unreachable[:] = False
-    fleet.missed_polls = 0.0
+    fleet.habits.missed_polls = 0.0
     with SnmpFleetServer(fleet_agents(fleet, now), SystemClock(), first_address="127.46.0.1") as server:
         yield f"127.46.0.1:{server.port}"
 
