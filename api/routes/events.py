@@ -72,15 +72,18 @@ async def _stream(
         if wait_seconds <= 0:
             return
         async for change in feed.listen():
-            if change is not None and change.is_for(principal):
-                yield change.encoded()
-            if time.monotonic() >= until:
-                return
-            if time.monotonic() >= beat:
-                beat = time.monotonic() + HEARTBEAT_SECONDS
+            now = time.monotonic()
+            told = change.encoded() if change is not None and change.is_for(principal) else None
+            if told is None and now >= beat:
+                told = b": beat\n\n"
+            if told is not None:
+                # asked before each word, not only at the beat: a right that ended must not last until the next one
                 if not await run_in_threadpool(_still_allowed, request, principal):
                     return
-                yield b": beat\n\n"
+                beat = now + HEARTBEAT_SECONDS
+                yield told
+            if now >= until:
+                return
     finally:
         open_streams.discard(mark)
 
