@@ -11,16 +11,18 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Final, Protocol
 
 import msgspec
 
-from collector.stores.influx_lines import daily_lines, unpack_lines
+from collector.stores.influx_lines import daily_lines, pack_lines, unpack_lines
 from collector.stores.reading_codec import at_ms
 from collector.stores.sqlite import SqliteTelemetryStore
+from collector.stores.sqlite_batch import OUTBOX
 from collector.stores.sqlite_rows import ROLLUP_COLUMNS, rollup_of, supplies_of
-from collector.stores.sqlite_write import LINES_TOPIC, SIGNAL_TOPIC
+from collector.stores.sqlite_write import LINES_A_RECORD, LINES_TOPIC, SIGNAL_TOPIC
 from crm_core.domain.errors import InvalidConfiguration, InvalidValue, StoreUnavailable
 from crm_core.domain.service import Signal
 from crm_core.ports import Clock, SignalInbox
@@ -148,6 +150,29 @@ class Outbox:
 
         return self._store.transaction(work)
 
+    def put_lines(self, lines: Iterable[str]) -> int:
+        """Let lines wait that were sent before and got lost on the other side; return how many."""
+        number = 0
+        rest = iter(lines)
+        while part := list(islice(rest, LINES_A_RECORD)):
+            body = pack_lines(part)
+            row = (LINES_TOPIC, at_ms(self._clock.now()), zlib.crc32(body), body)
+            self._store.transaction(partial(_execute, OUTBOX, row))
+            number += len(part)
+        return number
+
+    def put_days(self, places: Sequence[tuple[str, str, int]]) -> None:
+        """Let the roll-ups of (tenant, device id, day) wait again, unless they do."""
+
+        def work(db: sqlite3.Connection) -> None:
+            db.executemany(
+                "INSERT INTO daily_waiting (device, day, stamp) SELECT id, ?3, 0 FROM device "
+                "WHERE tenant = ?1 AND device_id = ?2 ON CONFLICT (device, day) DO NOTHING",
+                places,
+            )
+
+        self._store.transaction(work)
+
     def waiting_days(self, limit: int) -> "WaitingDays | None":
         """Return days whose roll-up changed since InfluxDB saw it, with their lines as they are now; None: no such day."""
         with self._store.reading() as db:
@@ -174,6 +199,10 @@ class Outbox:
             db.executemany("DELETE FROM daily_waiting WHERE device = ? AND day = ? AND stamp = ?", places)
 
         self._store.transaction(work)
+
+
+def _execute(statement: str, row: Sequence[object], db: sqlite3.Connection) -> None:
+    db.execute(statement, tuple(row))
 
 
 def _count(db: sqlite3.Connection, tally: str, number: int) -> None:

@@ -210,6 +210,7 @@ class Schedule(_Section):
     classification_at: LocalTime
     surveys_at: LocalTime
     retention_at: LocalTime
+    comparison_at: LocalTime
     billing_at: LocalTime
     silence_seconds: Seconds
     time_zone: TimeZone

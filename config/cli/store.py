@@ -1,7 +1,8 @@
 """`drumbeat store`: what the telemetry store holds, and whether it is whole."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -9,11 +10,13 @@ import msgspec
 import typer
 
 from collector.stores import maintenance
+from collector.stores.influx_gaps import DayGap, JournalComparison
 from collector.stores.sqlite import SqliteTelemetryStore
 from config.cli.common import JsonFlag, notes, print_json, print_table, session_of
 from config.clock import SystemClock
 from config.wiring.core import open_core
 from config.wiring.telemetry import open_telemetry
+from crm_core.domain.errors import InvalidConfiguration
 from crm_core.domain.standing import Dimension, StandingFilter
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Show the telemetry store.")
@@ -64,6 +67,63 @@ def verify(context: typer.Context, as_json: JsonFlag = False) -> None:
             typer.echo(fault)
     if found.faults:
         raise typer.Exit(1)
+
+
+@app.command()
+def compare(
+    context: typer.Context,
+    first: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First UTC day; empty: all.")
+    ] = None,
+    last: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last UTC day, included.")
+    ] = None,
+    mend: Annotated[bool, typer.Option("--mend", help="Send again what is missing.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Compare InfluxDB with the journal day by day, after a crash or a restored backup; exit code 1 if it lacks points."""
+    telemetry = open_telemetry(open_core(session_of(context).settings, SystemClock()))
+    try:
+        if telemetry.comparison is None:
+            raise InvalidConfiguration("there is nothing to compare: telemetry.store is not influxdb")
+        wanted = [day for day in telemetry.comparison.days() if _within(day, first, last)]
+        gaps = list(_gaps_of(telemetry.comparison, wanted, mend=mend))
+        left = (
+            sum(len(telemetry.comparison.gaps(day)) for day in {gap.day for gap in gaps})
+            if mend
+            else len(gaps)
+        )
+    finally:
+        telemetry.close()
+    if as_json:
+        print_json({"days": len(wanted), "gaps": [asdict(gap) for gap in gaps], "left": left})
+    else:
+        _print_gaps(gaps, days=len(wanted), mended=mend)
+    if left:
+        raise typer.Exit(1)
+
+
+def _within(day: date, first: datetime | None, last: datetime | None) -> bool:
+    return (first is None or day >= first.date()) and (last is None or day <= last.date())
+
+
+def _gaps_of(comparison: JournalComparison, days: Sequence[date], *, mend: bool) -> Iterator[DayGap]:
+    """Yield what InfluxDB lacks day by day, and send it again if wanted; tell how far it is."""
+    for number, day in enumerate(days, start=1):
+        notes.print(f"{day} ({number} of {len(days)})")
+        gaps = comparison.gaps(day)
+        if gaps and mend:
+            comparison.send_again(gaps)
+        yield from gaps
+
+
+def _print_gaps(gaps: Sequence[DayGap], *, days: int, mended: bool) -> None:
+    if gaps:
+        shown = ((gap.day, gap.device_id, gap.measurement, gap.kept, gap.found) for gap in gaps)
+        print_table(("day", "device", "measurement", "journal", "InfluxDB"), shown)
+    missing = sum(gap.missing for gap in gaps)
+    done = "; sent again" if mended and gaps else "; --mend sends them again" if gaps else ""
+    typer.echo(f"days compared: {days}, points that InfluxDB lacks: {missing}{done}")
 
 
 @app.command()

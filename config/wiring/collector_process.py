@@ -4,14 +4,16 @@ A collector that was killed has to land readings again within seconds; the scien
 """
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, timedelta
 from functools import partial
 from typing import Final
 
+import structlog
 from prometheus_client import CollectorRegistry
 
 from collector.mqtt.broker import EmbeddedBroker
 from collector.profiles import load_profiles
+from collector.stores.influx_gaps import JournalComparison
 from config.link_figures import LinkFigures, Links
 from config.metrics import register_collecting
 from config.settings import Settings
@@ -25,7 +27,12 @@ TIMERS: Final = "timers"
 POLL_TICK_SECONDS: Final = (
     1.0  # each tick polls only what is due: devices keep their own place in the interval
 )
+COMPARED_DAYS: Final = (
+    7  # what a restored backup of InfluxDB may lack; older days by `drumbeat store compare`
+)
 DIMENSIONS_SECONDS: Final = 30.0  # devices of other processes: `drumbeat device add`, an API apart
+
+_log = structlog.get_logger("drumbeat.collector")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,9 @@ def collecting_side(
     supervisor.every("outbox", schedule.outbox_seconds, telemetry.deliver)
     supervisor.every("dimensions", DIMENSIONS_SECONDS, partial(telemetry.directory.refresh, core.tenant))
     supervisor.daily("retention", schedule.retention_at, partial(_drop_old, core, telemetry))
+    if telemetry.comparison is not None:
+        look = partial(_send_lost_again, core, telemetry.comparison)
+        supervisor.daily("influxdb-comparison", schedule.comparison_at, look)
     register_collecting(
         metrics,
         ingest=telemetry.ingest.counters,
@@ -104,3 +114,15 @@ def collecting_side(
 
 def _drop_old(core: Core, telemetry: Telemetry) -> None:
     telemetry.store.drop_before(core.clock.now() - timedelta(days=core.settings.telemetry.retention_days))
+
+
+def _send_lost_again(core: Core, comparison: JournalComparison) -> None:
+    """Look at the last days: a killed or restored InfluxDB may lack what it had confirmed."""
+    today = core.clock.now().astimezone(UTC).date()
+    lost = {day: comparison.mend(day) for day in comparison.days() if (today - day).days <= COMPARED_DAYS}
+    if any(lost.values()):
+        _log.warning(
+            "InfluxDB lacked points; sent again",
+            points=sum(lost.values()),
+            days=sum(map(bool, lost.values())),
+        )

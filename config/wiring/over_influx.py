@@ -5,6 +5,7 @@ from collections.abc import Callable
 import structlog
 
 from collector.outbox import InfluxForwarder, Outbox, SignalForwarder
+from collector.stores.influx_gaps import JournalComparison
 from collector.stores.influx_store import InfluxTelemetryStore
 from collector.stores.influxdb import InfluxEndpoint, InfluxServer
 from collector.stores.sqlite import SqliteTelemetryStore
@@ -16,8 +17,8 @@ _log = structlog.get_logger("drumbeat.telemetry")
 
 def over_influx(
     core: Core, journal: SqliteTelemetryStore, outbox: Outbox, signals: SignalForwarder
-) -> tuple[InfluxTelemetryStore, Callable[[], int]]:
-    """Return the store that reads from InfluxDB, and the delivery of both signals and lines."""
+) -> tuple[InfluxTelemetryStore, Callable[[], int], JournalComparison]:
+    """Return the store that reads from InfluxDB, the delivery of both signals and lines, and what finds lost points."""
     settings = core.settings.influxdb
     server = InfluxServer(
         InfluxEndpoint(
@@ -42,4 +43,5 @@ def over_influx(
         _log.info("InfluxDB", version=found.version, write=found.write)
     except StoreUnavailable as error:  # readings come in all the same; the forwarder prepares it later
         _log.warning("InfluxDB is away", reason=str(error))
-    return InfluxTelemetryStore(server, journal, lines), deliver
+    comparison = JournalComparison(journal, outbox, server.queries, lines.drain)
+    return InfluxTelemetryStore(server, journal, lines), deliver, comparison

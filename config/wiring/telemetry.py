@@ -10,6 +10,7 @@ from collector.dead_letters import SqliteDeadLetters
 from collector.disk_guard import DiskGuard, DiskState
 from collector.ingest import CollectorStore, Ingest
 from collector.outbox import Outbox, SignalForwarder
+from collector.stores.influx_gaps import JournalComparison
 from collector.stores.sqlite import SqliteTelemetryStore
 from config.bridges import CrmDirectory, CrmInbox
 from config.wiring.core import Core
@@ -20,7 +21,10 @@ _OVER_INFLUX: Final = "config.wiring.over_influx"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Telemetry:
-    """Store and ingest of a process. `deliver` carries waiting records on and returns how many."""
+    """Store and ingest of a process. `deliver` carries waiting records on and returns how many.
+
+    `comparison` finds what InfluxDB lost; None where the embedded store is read.
+    """
 
     store: CollectorStore
     outbox: Outbox
@@ -30,6 +34,7 @@ class Telemetry:
     ingest: Ingest
     disk: DiskState
     deliver: Callable[[], int]
+    comparison: JournalComparison | None
     close: Callable[[], None]
 
 
@@ -49,8 +54,11 @@ def open_telemetry(core: Core) -> Telemetry:
     signals = SignalForwarder(outbox, CrmInbox(core.uow_factory))
     store: CollectorStore = embedded
     deliver: Callable[[], int] = signals.drain
+    comparison: JournalComparison | None = None
     if with_influx:
-        store, deliver = importlib.import_module(_OVER_INFLUX).over_influx(core, embedded, outbox, signals)
+        store, deliver, comparison = importlib.import_module(_OVER_INFLUX).over_influx(
+            core, embedded, outbox, signals
+        )
     guard = DiskGuard(embedded, outbox)
     return Telemetry(
         store=store,
@@ -62,6 +70,7 @@ def open_telemetry(core: Core) -> Telemetry:
         ingest=Ingest(embedded, core.conclude, dead_letters, core.clock, directory=directory),
         disk=guard.state,
         deliver=_guarded(guard, deliver),
+        comparison=comparison,
         close=store.close,
     )
 

@@ -17,7 +17,7 @@ def _check(folder: Path, kills: int) -> None:
     influx = influxd(requires_server("influxd"), folder / "influx")
     found = harness.run(folder, broker, influx, kills=kills, seed=SEED)
     print(f"\nkills {found.kills}, generated {found.generated}, stored {found.stored}, in InfluxDB {found.in_influx}, "
-          f"lost {found.lost}, doubled {found.doubled}, "
+          f"lost {found.lost}, doubled {found.doubled}, forgotten by InfluxDB and sent again {found.forgotten_by_influx}, "
           f"slowest recovery {max(found.recoveries, default=0):.2f} s of {len(found.recoveries)}")  # fmt: skip
     assert found.generated > 0
     assert (found.waiting, found.lost, found.doubled, found.missing) == (0, 0, 0, {})

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import msgspec
 
+from collector.outbox import InfluxForwarder, Outbox
+from collector.stores.influx_gaps import JournalComparison
 from collector.stores.influxdb import InfluxEndpoint, InfluxServer
 from collector.stores.sqlite import SqliteTelemetryStore
 from config.clock import SystemClock
@@ -72,6 +74,7 @@ class Outcome:
     shed: int = 0
     dead_letters: int = 0
     in_influx: int | None = None
+    forgotten_by_influx: int = 0
     missing: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     recoveries: list[float] = field(default_factory=list)
 
@@ -125,6 +128,8 @@ def run(
                 lambda: outcome.in_influx == outcome.stored,
                 patience_seconds,
             )
+            outcome.forgotten_by_influx = _send_forgotten(folder, endpoint)
+            _ask_influx(endpoint, outcome)
     finally:
         for part in parts.values():
             part.kill()
@@ -173,6 +178,21 @@ def _look(folder: Path, outcome: Outcome) -> None:
         (outcome.dead_letters,) = db.execute("SELECT count(*) FROM dead_letter").fetchone()
     outcome.rolled_up = store.stats(TENANT).readings
     store.close()
+
+
+def _send_forgotten(folder: Path, endpoint: InfluxEndpoint) -> int:
+    """Do what the product does each night: compare with the journal; return how many points the server had forgotten."""
+    store = SqliteTelemetryStore(folder / "telemetry.sqlite", SystemClock(), lines=True)
+    server = InfluxServer(endpoint)
+    outbox = Outbox(store, SystemClock())
+    comparison = JournalComparison(
+        store, outbox, server.queries, InfluxForwarder(outbox, server, retry_seconds=0.2).drain
+    )
+    try:
+        return sum(comparison.mend(day) for day in comparison.days())
+    finally:
+        server.close()
+        store.close()
 
 
 def _ask_influx(endpoint: InfluxEndpoint, outcome: Outcome) -> None:
