@@ -207,7 +207,7 @@ def create_app(services: ApiServices) -> FastAPI:
     describe(app)
     _answer_errors(app)
     memory = AnswerMemory(services.uow_factory, services.clock)
-    app.add_middleware(Idempotency, memory=memory, answer_problem=_answer_in(app))
+    app.add_middleware(Idempotency, application=app, memory=memory, answer_problem=_answer_in(app))
     app.add_middleware(
         BodyLimit,
         max_bytes=services.settings.max_body_bytes,

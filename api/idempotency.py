@@ -1,7 +1,8 @@
 """Repeats of a POST with the same Idempotency-Key get the first answer again instead of a second effect.
 
 A technician's phone repeats what it could not confirm; so do integrations. Same key and same request: the stored
-answer. Same key and another request: 422. The first one still running: 409. Answers >= 500 are not kept.
+answer. Same key and another request, or other rights than then: 422. The first one still running: 409. Answers >= 500 are
+not kept. Who is not signed in (any more) gets no kept answer: the request goes on and is refused as usual.
 The answers lie in the CRM database, so that any process may give them, sealed with the caller's own credentials
 and key, which are not stored: who reads the database reads no answer (a new token is in one).
 """
@@ -17,9 +18,11 @@ import msgspec
 from cryptography.fernet import Fernet
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.access import authenticate
 from api.problem import Problem
 from crm_core.domain.accounts import StoredAnswer
 from crm_core.domain.errors import StoreUnavailable
@@ -93,12 +96,20 @@ class AnswerMemory:
 
 
 class Idempotency:
-    """ASGI middleware for POST under `/api/`; `answer_problem` turns a problem into a response."""
+    """ASGI middleware for POST under `/api/`; `application` has the services that know who is signed in.
+
+    `answer_problem` turns a problem into a response.
+    """
 
     def __init__(
-        self, app: ASGIApp, memory: AnswerMemory, answer_problem: Callable[[Scope, Problem], Response]
+        self,
+        app: ASGIApp,
+        application: ASGIApp,
+        memory: AnswerMemory,
+        answer_problem: Callable[[Scope, Problem], Response],
     ) -> None:
         self._app = app
+        self._application = application
         self._memory = memory
         self._answer_problem = answer_problem
 
@@ -107,8 +118,12 @@ class Idempotency:
         if key is None:
             await self._app(scope, receive, send)
             return
+        standing = await run_in_threadpool(self._standing, scope)
+        if standing is None:
+            await self._app(scope, receive, send)
+            return
         body = await _read(receive)
-        fingerprint = hashlib.sha256(scope["path"].encode() + b"\0" + body).hexdigest()
+        fingerprint = _fingerprint(scope, standing, body)
         try:
             known = await run_in_threadpool(self._memory.begin, key, fingerprint)
         except (Problem, StoreUnavailable) as error:
@@ -119,6 +134,15 @@ class Idempotency:
             await _replay(known, send)
             return
         await self._first(scope, receive, send, key, fingerprint, body)
+
+    def _standing(self, scope: Scope) -> str | None:
+        """Return who asks with which rights, None for nobody; looked up anew, so that a token ends at once."""
+        scope.setdefault("app", self._application)
+        try:
+            who = authenticate(Request(scope))
+        except (Problem, StoreUnavailable):
+            return None
+        return repr((who.user_id, who.role, who.regions, who.scopes, who.customer_id, who.only_order))
 
     async def _first(
         self, scope: Scope, receive: Receive, send: Send, key: Key, fingerprint: str, body: bytes
@@ -164,6 +188,14 @@ def key_of(scope: Scope) -> Key | None:
     told = f"{caller}\0{key}".encode("utf-8", "replace")
     seal = base64.urlsafe_b64encode(hashlib.sha256(b"seal\0" + told).digest())
     return Key(hashlib.sha256(b"key\0" + told).hexdigest(), seal)
+
+
+def _fingerprint(scope: Scope, standing: str, body: bytes) -> str:
+    """Return what a repeat must share with the first request: path, query, the caller's rights and the body."""
+    digest = hashlib.sha256()
+    for part in (scope["path"].encode(), scope["query_string"], standing.encode(), body):
+        digest.update(len(part).to_bytes(8) + part)
+    return digest.hexdigest()
 
 
 async def _read(receive: Receive) -> bytes:

@@ -130,6 +130,32 @@ def test_repeat_with_a_key_has_one_effect(client):
     assert stranger.status_code == 412  # the key is the technician's own: others do not get the kept answer
 
 
+def test_a_repeat_with_another_query_is_another_request(client):
+    li = client("tech-li")
+    order = order_of(li, "li")
+    path = f"{ORDER}/{order['work_order_id']}/start"
+    headers = {"If-Match": f'"v{order["version"]}"', "Idempotency-Key": "tap-2"}
+    assert li.post(path, json={}, headers=headers).status_code == 200
+    other = li.post(f"{path}?from=elsewhere", json={}, headers=headers)
+    assert (other.status_code, other.json()["code"]) == (422, "key_reused")
+
+
+def test_who_lost_the_right_gets_no_kept_answer(client, world):
+    li, admin = client("tech-li"), client("admin")
+    order = order_of(li, "li")
+    path = f"{ORDER}/{order['work_order_id']}/start"
+    headers = {"If-Match": f'"v{order["version"]}"', "Idempotency-Key": "tap-3"}
+    assert li.post(path, json={}, headers=headers).status_code == 200
+    seen = admin.get("/api/v1/users/tech-li")
+    gone = admin.patch(
+        "/api/v1/users/tech-li", json={"active": False}, headers={"If-Match": seen.headers.get("ETag", "*")}
+    )
+    assert gone.status_code == 200, gone.text
+    again = li.post(path, json={}, headers=headers)
+    assert again.status_code == 401
+    assert "Idempotency-Replayed" not in again.headers
+
+
 def test_work_order_from_departure_to_done(client):
     li, boss = client("tech-li"), client("dispatcher")
     order = order_of(li, "li")
