@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from collector.schedule import DueRecord
+from collector.stores.sqlite_schema import closed_on_failure
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS due_times (
@@ -58,8 +59,9 @@ class SqliteDueTimes:
 
     def _open(self) -> sqlite3.Connection:
         db = sqlite3.connect(self._path, timeout=10.0)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = OFF")
+        with closed_on_failure(db):
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = OFF")
         return db
 
 

@@ -20,7 +20,7 @@ from typing import Final
 import msgspec
 
 from collector.mqtt.ring_rescue import is_broken, put_aside, saved_readings
-from collector.stores.sqlite_schema import connect, migrate
+from collector.stores.sqlite_schema import closed_on_failure, connect, migrate
 from crm_core.domain.errors import StoreUnavailable
 from crm_core.domain.telemetry import DeviceReading
 from crm_core.domain.wire import decode_reading, encode_reading
@@ -232,15 +232,12 @@ class EdgeRing:
 def _opened(path: Path) -> sqlite3.Connection:
     """Return the ring's database, up to date; raise what SQLite says of a broken file."""
     db = connect(path)
-    try:
+    with closed_on_failure(db):
         migrate(db, _SCHEMA)
         with _within(db):
             if db.execute("SELECT 1 FROM life").fetchone() is None:
                 db.execute("INSERT INTO life VALUES (?, 0, 0)", (secrets.token_hex(8),))
         db.execute("SELECT count(*), max(id) FROM reading").fetchone()  # a look at the index
-    except BaseException:
-        db.close()
-        raise
     return db
 
 

@@ -9,7 +9,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeVar
@@ -33,7 +33,7 @@ from collector.stores.sqlite_rows import (
     rollup_of,
     supplies_of,
 )
-from collector.stores.sqlite_schema import connect, days_present, migrate
+from collector.stores.sqlite_schema import closed_on_failure, connect, days_present, migrate
 from collector.stores.sqlite_standing import read_changed_days, read_standing, write_dimensions
 from collector.stores.sqlite_write import SqliteWriter
 from crm_core.domain.errors import StoreUnavailable
@@ -68,8 +68,9 @@ class SqliteTelemetryStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._writing = threading.RLock()
         self._writer_db = connect(path, wait_for_disk=wait_for_disk)
-        migrate(self._writer_db)
-        self._writer = SqliteWriter(self._writer_db, devices_in_mind=devices_in_mind, lines=lines)
+        with closed_on_failure(self._writer_db):
+            migrate(self._writer_db)
+            self._writer = SqliteWriter(self._writer_db, devices_in_mind=devices_in_mind, lines=lines)
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue(_IDLE_READERS)
         self._closed = False
 
@@ -327,8 +328,7 @@ class SqliteTelemetryStore:
         """Close every connection; the last one checkpoints the write-ahead log."""
         with self._writing:
             self._closed = True
-            while not self._readers.empty():
-                self._readers.get_nowait().close()
+            self._close_idle_readers()
             self._writer_db.close()
 
     @contextmanager
@@ -350,7 +350,17 @@ class SqliteTelemetryStore:
         except sqlite3.Error as error:
             raise StoreUnavailable(f"telemetry database {self.path}: {error}") from error
         finally:
-            if self._closed or self._readers.full():
-                db.close()
-            else:
-                self._readers.put_nowait(db)
+            self._give_back(db)
+
+    def _give_back(self, db: sqlite3.Connection) -> None:
+        try:
+            self._readers.put_nowait(db)
+        except queue.Full:
+            db.close()
+        if self._closed:  # `close` may have emptied the queue just before
+            self._close_idle_readers()
+
+    def _close_idle_readers(self) -> None:
+        with suppress(queue.Empty):
+            while True:
+                self._readers.get_nowait().close()

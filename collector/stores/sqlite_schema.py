@@ -6,7 +6,8 @@ created when the day begins), so that retention is DROP TABLE.
 
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -95,6 +96,16 @@ def days_present(connection: sqlite3.Connection) -> list[int]:
     return sorted(int(match[1]) for match in found if match)
 
 
+@contextmanager
+def closed_on_failure(connection: sqlite3.Connection) -> Iterator[None]:
+    """Close `connection` when what is done within fails: nobody else would."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
+
+
 def connect(path: Path, *, read_only: bool = False, wait_for_disk: bool = True) -> sqlite3.Connection:
     """Open the database in WAL mode; raise `StoreUnavailable` if that cannot be done.
 
@@ -105,11 +116,12 @@ def connect(path: Path, *, read_only: bool = False, wait_for_disk: bool = True) 
             f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}",
             uri=True, isolation_level=None, check_same_thread=False, timeout=WAIT_SECONDS, cached_statements=512,
         )  # fmt: skip
-        if not read_only:
-            connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {'FULL' if wait_for_disk else 'NORMAL'}")
-        connection.execute("PRAGMA temp_store = MEMORY")
-        connection.execute(f"PRAGMA cache_size = -{4096 if read_only else 16384}")
+        with closed_on_failure(connection):
+            if not read_only:
+                connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA synchronous = {'FULL' if wait_for_disk else 'NORMAL'}")
+            connection.execute("PRAGMA temp_store = MEMORY")
+            connection.execute(f"PRAGMA cache_size = -{4096 if read_only else 16384}")
     except (sqlite3.Error, UnicodeDecodeError) as error:  # a torn schema is told in bytes that are no text
         raise StoreUnavailable(
             f"telemetry database {path}: {error}; check the path and the rights to it"
