@@ -57,9 +57,18 @@ def _word(words: Words, part: str) -> str:
 
 def unit_of(words: Words, unit: str) -> str:
     """Return a unit in the language of the reader."""
-    key = f"figures.unit.{re.sub(r'[^a-z0-9]+', '_', unit.lower()).strip('_')}"
-    text = words.text(key) if unit else ""
-    return unit if text == key else text
+    return _in_words(words, "figures.unit", unit)
+
+
+def note_of(words: Words, note: str) -> str:
+    """Return a note of the shipped policy in the language of the reader; one of the firm's own stays as it is."""
+    return _in_words(words, "figure_notes", note)
+
+
+def _in_words(words: Words, group: str, text: str) -> str:
+    key = f"{group}.{re.sub(r'[^a-z0-9]+', '_', text.lower()).strip('_')}"
+    told = words.text(key) if text else ""
+    return text if told == key else told
 
 
 def value_of(words: Words, value: FigureValue) -> str:
@@ -82,7 +91,7 @@ def figure_rows(
             value=value_of(words, each.value),
             unit=unit_of(words, each.unit),
             requirement=each.requirement,
-            note=each.note,
+            note=note_of(words, each.note),
             since=each.since.isoformat(),
             first=value_of(words, firsts[each.key])
             if each.key in firsts and firsts[each.key] != each.value

@@ -1,11 +1,12 @@
 """Policy over HTTP: figures and versions, a change from a date, a replay that runs beside the requests, and its page."""
 
+import re
 import threading
 from datetime import date
 from zoneinfo import ZoneInfo
 
 from api.pages.formats import Formats
-from api.pages.policy_view import answer_of
+from api.pages.policy_view import answer_of, note_of
 from api.pages.supply_view import Words
 from crm_core.domain.forecast import Interval
 from crm_core.domain.policy_replay import (
@@ -97,6 +98,15 @@ def test_every_word_of_every_figure_is_in_the_catalogue(world):
         assert not [
             word for word in words if texts.text(language, f"figures.word.{word}") == f"figures.word.{word}"
         ]
+
+
+def test_every_note_of_the_shipped_policy_is_told_in_the_readers_language(world):
+    notes = {each.note for each in world.services.policies.figures()} - {""}
+    assert len(notes) > 100
+    formats = Formats("zh-CN", ZoneInfo("Asia/Shanghai"), world.clock.now())
+    chinese = Words(messages=world.services.messages, language="zh-CN", formats=formats)
+    assert not [note for note in notes if not re.search("[\u4e00-\u9fff]", note_of(chinese, note))]
+    assert note_of(chinese, "as our own meeting decided") == "as our own meeting decided"
 
 
 def test_what_changes_beyond_chance_is_said_in_sentences(world):
