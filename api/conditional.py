@@ -24,3 +24,11 @@ def check_if_match(request: Request, version: int) -> None:
     tags = {tag.strip().removeprefix("W/") for tag in sent[:500].split(",")}
     if "*" not in tags and etag_of(version) not in tags:
         raise Problem("precondition_failed", headers={"ETag": etag_of(version)})
+
+
+def seen_version(request: Request, version: int) -> int | None:
+    """Return the version that a client says it saw, None when it says nothing; 412 when that is not the present one."""
+    if "If-Match" not in request.headers:
+        return None
+    check_if_match(request, version)
+    return version

@@ -23,10 +23,10 @@ from crm_core.domain.service import (
     Ticket,
     TicketEvent,
     TicketState,
-    User,
 )
 from crm_core.domain.sla import BusinessCalendar, EscalationStep, Promise
 from crm_core.notices.addressing import Addressing
+from crm_core.notices.announcing import desk_of
 from crm_core.ports import Changes, Clock, TicketFilter, Timer, UnitOfWork, UnitOfWorkFactory
 from crm_core.sla import Pause, due_instant, recomputed
 from crm_core.ticket_states import MACHINE, PAUSING, pauses_of
@@ -266,15 +266,5 @@ class Escalation:
                 technician = uow.technicians.get(ticket.tenant, order.technician_id)
                 yield ReceiverKind.TECHNICIAN, technician.technician_id, technician.name
                 return
-        site = uow.sites.find(ticket.tenant, ticket.site_id or "")
-        region = site.region if site is not None else None
-        users = [user for user in uow.users.all(ticket.tenant) if user.active]
-        for role in _ROLES[step]:
-            found = [user for user in users if user.role is role and _serves(user, region)]
-            if found:
-                yield from ((ReceiverKind.USER, user.user_id, user.name) for user in found)
-                return
-
-
-def _serves(user: User, region: str | None) -> bool:
-    return not user.regions or region in user.regions
+        for user in desk_of(uow, ticket, _ROLES[step]):
+            yield ReceiverKind.USER, user.user_id, user.name

@@ -15,6 +15,7 @@ from crm_core.domain.policy import SlaPolicy
 from crm_core.domain.service import (
     OPEN_STATES,
     ClockKind,
+    Step,
     Ticket,
     TicketEvent,
     TicketLevel,
@@ -161,6 +162,14 @@ def moved(ticket: Ticket, move: Move, *, at: datetime, actor: str, sla: SlaPolic
     if move is Move.CANNOT_FIX:
         after = replace(after, level=_NEXT_LEVEL[ticket.level])  # the original clocks go on
     return _with_clocks(after, event, sla)
+
+
+def noted(ticket: Ticket, step: Step, *, at: datetime, actor: str, note: str = "") -> Ticket:
+    """Return the ticket with something in its history that does not move it."""
+    event = TicketEvent(
+        at=at, actor=actor, event=step.value, from_state=ticket.state, to_state=ticket.state, note=note
+    )
+    return replace(ticket, changed_at=at, events=(*ticket.events, event))
 
 
 def pauses_of(ticket: Ticket) -> tuple[Pause, ...]:

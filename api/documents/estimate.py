@@ -31,17 +31,17 @@ def estimate_paper(services: ApiServices, uow: UnitOfWork, estimate: Estimate, w
         number=f"E-{estimate.estimate_id:06d}",
         title=_t(words, "title"),
         subtitle=_t(words, f"state_{estimate.state.value}"),
-        link=f"{services.settings.public_url}/tickets/{ticket.ticket_id}",
+        link=f"{services.settings.public_url.rstrip('/')}/e/{estimate.estimate_id}",
         facts=[(label, value) for label, value in facts if value],
         sections=[
             price_section(estimate.price, _t(words, "price"), words),
-            Section(heading=_t(words, "good_to_know"), lines=_notes(estimate, words)),
+            Section(heading=_t(words, "good_to_know"), lines=notes_of(estimate, words)),
         ],
         foot=words.t("paper.made", at=words.formats.stamp(services.clock.now())),
     )
 
 
-def _notes(estimate: Estimate, words: Words) -> list[str]:
+def notes_of(estimate: Estimate, words: Words) -> list[str]:
     """Return the range with what it rests on, and what happened or is asked next."""
     low, high = _yuan(estimate.low), _yuan(estimate.high)
     basis = "range_repairs" if estimate.basis else "range_list"

@@ -85,7 +85,13 @@ def usage_lines(used: DeviceUsage, words: Words) -> list[str]:
 
 def price_section(price: RepairPrice, heading: str, words: Words) -> Section:
     """Return the lines of a repair's price with their formulas, and the rule where less is charged than that comes to."""
-    lines = [
+    totals = [(_t(words, "total"), f"CNY {money(price.total)}")]
+    return Section(heading=heading, amounts=price_lines(price, words), totals=totals)
+
+
+def price_lines(price: RepairPrice, words: Words) -> list[tuple[str, str]]:
+    """Return each line of a repair's price as (what, formula and rule in words; amount)."""
+    return [
         (
             " · ".join(
                 filter(
@@ -101,7 +107,6 @@ def price_section(price: RepairPrice, heading: str, words: Words) -> Section:
         )
         for line in price.lines
     ]
-    return Section(heading=heading, amounts=lines, totals=[(_t(words, "total"), f"CNY {money(price.total)}")])
 
 
 def receipt_paper(

@@ -52,6 +52,7 @@ PLACES: Final[tuple[Place, ...]] = (
     Place("my_work", "messages", "/messages", TECHNICIANS),
     Place("my_devices", "my_devices", "/my", CUSTOMERS),
     Place("my_devices", "my_meters", "/my/meters", CUSTOMERS),
+    Place("my_devices", "my_estimates", "/my/estimates", CUSTOMERS),
     Place("my_devices", "my_care", "/my/care", CUSTOMERS),
     Place("my_devices", "my_questions", "/my/questions", CUSTOMERS),
     Place("my_devices", "prices", "/prices", CUSTOMERS),

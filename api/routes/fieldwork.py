@@ -18,6 +18,7 @@ from api.access import (
     services_of,
     visible_bundle,
 )
+from api.conditional import seen_version, set_etag
 from api.direct_route import DirectRoute
 from api.documents.estimate import estimate_paper
 from api.documents.visit_report import report_of
@@ -29,7 +30,7 @@ from api.pages.supply_view import Words
 from api.problem import Problem
 from api.roster_lists import care_in_sight
 from api.routes.money_documents import PDF, pdf, plain_words
-from api.routes.tickets import IdempotencyKey, TicketKey
+from api.routes.tickets import IdempotencyKey, IfMatch, TicketKey
 from api.routes.work_orders import WorkOrderKey
 from api.schemas.fieldwork import (
     AttachmentBody,
@@ -40,9 +41,11 @@ from api.schemas.fieldwork import (
     EstimateDecision,
     EstimateInput,
     LineBody,
+    ReplacementAnswer,
     VisitBody,
     VisitInput,
 )
+from api.schemas.service import TicketDetail
 from api.service_lists import visible_order, visible_ticket
 from crm_core.domain.billing import PaymentMethod
 from crm_core.domain.charges import RepairPrice
@@ -235,24 +238,64 @@ def offer(
 @router.post("/tickets/{ticket_id}/estimates/{estimate_id}/decision", summary="Accept or decline an estimate")
 def decide(
     request: Request,
+    response: Response,
     principal: Annotated[Principal, Depends(REPORTERS)],
     ticket_id: TicketKey,
     estimate_id: EstimateKey,
     body: EstimateDecision,
+    _if_match: IfMatch = None,
     _key: IdempotencyKey = None,
 ) -> EstimateBody:
-    """Note the customer's decision; chargeable work may begin only after consent with a method of payment."""
+    """Note the customer's decision; chargeable work begins only after consent with a method of payment.
+
+    To decline needs a `note` that says why. 409 when it was decided already, a newer estimate counts or the ticket is over.
+    """
     services = services_of(request)
     with services.read_uow_factory() as uow:
         visible_ticket(principal, uow, ticket_id)
-        if uow.fieldwork.estimates.get(principal.tenant, estimate_id).ticket_id != ticket_id:
+        known = uow.fieldwork.estimates.get(principal.tenant, estimate_id)
+        if known.ticket_id != ticket_id:
             raise Problem("not_found")
-    desk, actor = services.fieldwork.estimates, principal.name
-    if not body.accepted:
-        return _estimate(request, desk.decline(principal.tenant, estimate_id, actor=actor, note=body.note))
-    method = None if body.method is None else PaymentMethod(body.method)
-    accepted = desk.accept(principal.tenant, estimate_id, method, actor=actor, note=body.note)
-    return _estimate(request, accepted)
+    version = seen_version(request, known.version)
+    desk, tenant, name = services.fieldwork.estimates, principal.tenant, principal.name
+    if body.accepted:
+        method = None if body.method is None else PaymentMethod(body.method)
+        made = desk.accept(tenant, estimate_id, method, actor=name, note=body.note, expected_version=version)
+    else:
+        made = desk.decline(tenant, estimate_id, actor=name, note=body.note, expected_version=version)
+    set_etag(response, made.version)
+    return _estimate(request, made)
+
+
+@router.post("/tickets/{ticket_id}/replacement-answer", summary="Answer the proposal of a replacement")
+def answer_replacement(
+    request: Request,
+    response: Response,
+    principal: Annotated[Principal, Depends(REPORTERS)],
+    ticket_id: TicketKey,
+    body: ReplacementAnswer,
+    _if_match: IfMatch = None,
+    _key: IdempotencyKey = None,
+) -> TicketDetail:
+    """Note whether the customer wants a machine replaced that nears the end of its design life (requirement 39).
+
+    To decline needs a `note`; the proposal then rests for `forecasts.life.proposal_rest`. 409 where none waits for an answer.
+    """
+    services = services_of(request)
+    with services.read_uow_factory() as uow:
+        version = seen_version(request, visible_ticket(principal, uow, ticket_id).version)
+    desk = services.fieldwork.proposals
+    answer = desk.accept if body.accepted else desk.decline
+    ticket = answer(
+        principal.tenant,
+        TicketId(ticket_id),
+        actor=principal.name,
+        note=body.note,
+        expected_version=version,
+    )
+    set_etag(response, ticket.version)
+    inside = principal.bound_to is None
+    return TicketDetail.full(ticket, services.messages, language_of(request), services.policy, inside=inside)
 
 
 @router.get("/maintenance-plans", summary="Plans of regular care")

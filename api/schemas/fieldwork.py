@@ -184,10 +184,17 @@ class EstimateInput(Input):
 
 
 class EstimateDecision(Input):
-    """The customer's decision; consent names how they will pay."""
+    """The customer's decision; consent names how they will pay, a no says why in `note`."""
 
     accepted: bool
     method: Literal["cash", "card", "transfer", "wechat_pay", "alipay"] | None = None
+    note: LongText = ""
+
+
+class ReplacementAnswer(Input):
+    """Whether the customer wants the machine replaced; a no says why."""
+
+    accepted: bool
     note: LongText = ""
 
 
@@ -208,6 +215,8 @@ class EstimateBody(Output):
     offered_at: Instant
     decided_at: Instant | None
     decided_by: str
+    note: str
+    version: int
 
     @classmethod
     def of(cls, estimate: Estimate, lines: list[LineBody]) -> "EstimateBody":
@@ -226,6 +235,8 @@ class EstimateBody(Output):
             offered_at=estimate.offered_at,
             decided_at=estimate.decided_at,
             decided_by=estimate.decided_by,
+            note=estimate.note,
+            version=estimate.version,
         )
 
 

@@ -141,6 +141,16 @@ class Evidence:
     summary: str
 
 
+class Step(StrEnum):
+    """What a customer was asked or answered about a ticket; none of it moves the ticket by itself."""
+
+    ESTIMATE_OFFERED = "estimate_offered"
+    ESTIMATE_ACCEPTED = "estimate_accepted"
+    ESTIMATE_DECLINED = "estimate_declined"
+    REPLACEMENT_WANTED = "replacement_wanted"
+    REPLACEMENT_DECLINED = "replacement_declined"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TicketEvent:
     """One step in a ticket's life; `actor` is a user, a technician or 'drumbeat'."""

@@ -1,9 +1,13 @@
-"""Estimates: what a repair will probably cost, agreed before the work begins (requirements 62, 63, 75, 106)."""
+"""Estimates: what a repair will probably cost, agreed before the work begins (requirements 62, 63, 75, 106).
 
-from collections.abc import Sequence
+Offer and decision are events of the ticket, so they stand in its history and are told (see `notices.announcing`).
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Final
+from enum import StrEnum
+from typing import Any, Final
 
 from crm_core.billing.charges import price_of_repair, usual_job
 from crm_core.billing.repair_desk import Collected, RepairDesk
@@ -12,11 +16,37 @@ from crm_core.domain.errors import Conflict, InvalidValue
 from crm_core.domain.fieldwork import Estimate, EstimateState
 from crm_core.domain.identity import CustomerId, TenantId, TicketId
 from crm_core.domain.policy import PolicyBook
-from crm_core.domain.service import Ticket
+from crm_core.domain.service import Step, Ticket
 from crm_core.ports import Clock, UnitOfWork, UnitOfWorkFactory
+from crm_core.ticket_states import noted
 
 _CENT: Final = Decimal("0.01")
 _SOUGHT: Final = 500
+
+
+_TOLD: Final = {
+    EstimateState.ACCEPTED: Step.ESTIMATE_ACCEPTED,
+    EstimateState.DECLINED: Step.ESTIMATE_DECLINED,
+}
+
+
+class Standing(StrEnum):
+    """What an estimate is now: its own state, or why nobody can decide on it any more."""
+
+    OFFERED = "offered"
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    SUPERSEDED = "superseded"  # a newer one of the ticket counts
+    LAPSED = "lapsed"  # its ticket is over
+
+
+def standing(estimate: Estimate, ticket: Ticket, newest: Estimate) -> Standing:
+    """Return what an estimate is now; `newest` is the newest one of its ticket."""
+    if estimate.state is not EstimateState.OFFERED:
+        return Standing(estimate.state.value)
+    if newest.estimate_id != estimate.estimate_id:
+        return Standing.SUPERSEDED
+    return Standing.OFFERED if ticket.is_open else Standing.LAPSED
 
 
 class Estimates:
@@ -57,46 +87,63 @@ class Estimates:
                     detail={"cause": cause},
                 )
             )
+            uow.tickets.save(noted(ticket, Step.ESTIMATE_OFFERED, at=made.offered_at, actor=actor))
             uow.commit()
         return made
 
     def accept(
-        self, tenant: TenantId, estimate_id: int, method: PaymentMethod | None, *, actor: str, note: str = ""
+        self,
+        tenant: TenantId,
+        estimate_id: int,
+        method: PaymentMethod | None,
+        *,
+        actor: str,
+        note: str = "",
+        expected_version: int | None = None,
     ) -> Estimate:
         """Note the customer's consent; without a method of payment it is none (requirement 106)."""
         if method is None:
             raise InvalidValue("name how the customer will pay: cash, card, transfer, wechat_pay or alipay")
-        return self._decide(
-            tenant, estimate_id, EstimateState.ACCEPTED, actor=actor, note=note, method=method.value
-        )
+        changes = {"state": EstimateState.ACCEPTED, "payment_method": method.value, "note": note}
+        return self._decide(tenant, estimate_id, changes, actor, expected_version)
 
-    def decline(self, tenant: TenantId, estimate_id: int, *, actor: str, note: str = "") -> Estimate:
-        """Note that the customer does not want the work at this price."""
-        return self._decide(tenant, estimate_id, EstimateState.DECLINED, actor=actor, note=note)
+    def decline(
+        self,
+        tenant: TenantId,
+        estimate_id: int,
+        *,
+        actor: str,
+        note: str = "",
+        expected_version: int | None = None,
+    ) -> Estimate:
+        """Note that the customer does not want the work at this price; the reason is what the next offer starts from."""
+        changes = {"state": EstimateState.DECLINED, "note": note.strip()}
+        return self._decide(tenant, estimate_id, changes, actor, expected_version)
 
     def _decide(
         self,
         tenant: TenantId,
         estimate_id: int,
-        state: EstimateState,
-        *,
+        changes: Mapping[str, Any],
         actor: str,
-        note: str,
-        method: str | None = None,
+        expected_version: int | None,
     ) -> Estimate:
+        """Note a decision on an estimate that waits for one; `Conflict` says why another does not."""
+        now = self._clock.now()
         with self._uow_factory() as uow:
             estimate = uow.fieldwork.estimates.get(tenant, estimate_id)
-            if estimate.state is not EstimateState.OFFERED:
-                raise Conflict(f"the estimate is {estimate.state} already; offer a new one")
-            decided = replace(
-                estimate,
-                state=state,
-                payment_method=method,
-                decided_at=self._clock.now(),
-                decided_by=actor,
-                note=note,
-            )
+            if expected_version not in (None, estimate.version):
+                raise Conflict("the estimate was changed meanwhile; look at it again")
+            ticket = uow.tickets.get(tenant, TicketId(estimate.ticket_id))
+            (newest,) = uow.fieldwork.estimates.where(tenant, ticket_id=estimate.ticket_id, limit=1)
+            found = standing(estimate, ticket, newest)
+            if found is not Standing.OFFERED:
+                raise Conflict(f"the estimate is {found}: there is nothing to decide; offer a new one")
+            if changes["state"] is EstimateState.DECLINED and not changes["note"]:
+                raise InvalidValue("say why the estimate is declined")
+            decided = replace(estimate, **changes, decided_at=now, decided_by=actor)
             saved = uow.fieldwork.estimates.save(decided)
+            uow.tickets.save(noted(ticket, _TOLD[saved.state], at=now, actor=actor, note=saved.note))
             uow.commit()
         return saved
 

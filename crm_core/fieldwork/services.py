@@ -9,17 +9,19 @@ from crm_core.fieldwork.estimates import Estimates
 from crm_core.fieldwork.evidence import Evidence
 from crm_core.fieldwork.jobs import Jobs
 from crm_core.fieldwork.plans import CarePlans
+from crm_core.fieldwork.proposals import Proposals
 from crm_core.fieldwork.roster import Roster
 from crm_core.ports import AttachmentStore, Clock, TelemetryStore, UnitOfWorkFactory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldworkServices:
-    """Evidence of visits, the rules of their end, estimates, plans of regular care, and who is away."""
+    """Evidence of visits, the rules of their end, estimates, talks about replacement, plans of regular care, and who is away."""
 
     evidence: Evidence
     closing: VisitClosing
     estimates: Estimates
+    proposals: Proposals
     plans: CarePlans
     roster: Roster
     jobs: Jobs
@@ -39,6 +41,7 @@ def build_fieldwork(
         evidence=evidence,
         closing=VisitClosing(policy, evidence, repairs),
         estimates=Estimates(uow_factory, clock, policy, repairs),
+        proposals=Proposals(uow_factory, clock, policy),
         plans=CarePlans(uow_factory, clock, policy, store),
         roster=Roster(uow_factory, clock, policy),
         jobs=Jobs(uow_factory, clock, policy),

@@ -14,7 +14,16 @@ import msgspec
 from crm_core.domain.identity import TenantId, ticket_number, work_order_number
 from crm_core.domain.money import Money
 from crm_core.domain.notices import Channel, Notice, NoticeValue, Receiver, ReceiverKind, Webhook
-from crm_core.domain.service import ClockKind, Ticket, TicketState, WorkOrder, WorkOrderState
+from crm_core.domain.service import (
+    ClockKind,
+    Role,
+    Step,
+    Ticket,
+    TicketState,
+    User,
+    WorkOrder,
+    WorkOrderState,
+)
 from crm_core.notices.addressing import Addressee, Addressing
 from crm_core.ports import Changes, Clock, UnitOfWork
 
@@ -22,6 +31,21 @@ CostSoFar = Callable[[UnitOfWork, Ticket], Money]
 #: States of a work order that its technician hears of.
 _FOR_TECHNICIAN: Final = frozenset({WorkOrderState.ASSIGNED, WorkOrderState.CANCELLED})
 _OVER: Final = frozenset({WorkOrderState.DONE, WorkOrderState.CANCELLED})
+_ASKED_AND_ANSWERED: Final = frozenset(step.value for step in Step)
+#: Who hears of a customer's answer; where nobody has the role, the next one.
+_DESK: Final = (Role.DISPATCHER, Role.SUPERVISOR, Role.MANAGER, Role.ADMIN)
+
+
+def desk_of(uow: UnitOfWork, ticket: Ticket, roles: Sequence[Role]) -> Sequence[User]:
+    """Return the active people of the first of `roles` that somebody has who serves the ticket's region."""
+    site = uow.sites.find(ticket.tenant, ticket.site_id or "")
+    region = site.region if site is not None else None
+    users = [user for user in uow.users.all(ticket.tenant) if user.active]
+    for role in roles:
+        found = [user for user in users if user.role is role and (not user.regions or region in user.regions)]
+        if found:
+            return found
+    return ()
 
 
 class Announcer:
@@ -85,6 +109,49 @@ class Announcer:
                 now=now,
                 known=known,
             )
+        elif last is not None and not moved and last.event in _ASKED_AND_ANSWERED:
+            yield from self._of_step(uow, ticket, Step(last.event), known, now)
+
+    def _of_step(
+        self,
+        uow: UnitOfWork,
+        ticket: Ticket,
+        step: Step,
+        known: dict[Addressee, Receiver],
+        now: datetime,
+    ) -> Iterator[Notice]:
+        """Tell the customer of what is asked, and the desk of what was answered."""
+        number = len(ticket.events)
+        for kind, receiver_id in self._hearers(uow, ticket, step):
+            yield self._addressing.notice(
+                uow,
+                ticket.tenant,
+                kind,
+                receiver_id,
+                unique_key=f"ticket:{ticket.ticket_id}:{number}:{kind}:{receiver_id}",
+                topic=f"ticket.{step}",
+                subject=f"ticket:{ticket.ticket_id}",
+                text_key=f"notices.{step}",
+                arguments={
+                    "number": ticket_number(ticket.ticket_id),
+                    "note": ticket.events[-1].note,
+                    "by": ticket.events[-1].actor,
+                    **self._addressing.about(ticket),
+                },
+                now=now,
+                known=known,
+            )
+
+    def _hearers(self, uow: UnitOfWork, ticket: Ticket, step: Step) -> Iterator[tuple[ReceiverKind, str]]:
+        """Yield who hears of a step: its customer of an offer; the desk, and who comes for the job, of an answer."""
+        if step is Step.ESTIMATE_OFFERED:
+            if ticket.customer_id is not None:
+                yield ReceiverKind.CUSTOMER, ticket.customer_id
+            return
+        yield from ((ReceiverKind.USER, user.user_id) for user in desk_of(uow, ticket, _DESK))
+        order = uow.work_orders.active_for_ticket(ticket.tenant, ticket.ticket_id)
+        if order is not None and order.technician_id is not None:
+            yield ReceiverKind.TECHNICIAN, order.technician_id
 
     def _is_for_customer(self, uow: UnitOfWork, ticket: Ticket) -> bool:
         if ticket.state.value not in self._addressing.policy.notices.told_states:
