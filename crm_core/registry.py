@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from crm_core.agreements.contract_devices import end_stay
+from crm_core.agreements.contract_devices import LinePlace, begin_stay, end_stay
 from crm_core.domain.catalogue import Catalogue
 from crm_core.domain.errors import Conflict, InvalidValue
 from crm_core.domain.fleet import (
@@ -118,12 +118,14 @@ class Registry:
         site_id: SiteId,
         *,
         count: int | None = None,
+        line: LinePlace | None = None,
         actor: str = "drumbeat",
         dry_run: bool = False,
     ) -> Device:
         """Move a device to another site, and with it to the customer of that site; `count` is its life count now.
 
-        With another customer its stay on a contract line ends with the count. `Conflict` when it stands there already, or
+        With another customer, or a new contract line of this one, its stay on a line ends with the count, and it begins on
+        `line` with the same count, all in one transaction. `Conflict` when it stands there already, or
         is lent as a stand-by machine; with `dry_run` everything but the writing.
         """
         now = self._clock.now()
@@ -135,7 +137,7 @@ class Registry:
             if device.site_id == site_id and device.owner_state is OwnerState.INSTALLED:
                 raise Conflict(f"device {device_id} stands at site {site_id} already")
             same_customer = site.customer_id == device.customer_id
-            if not same_customer:
+            if not same_customer or line is not None:
                 end_stay(uow, tenant, device_id, now, count, actor)
             moved = replace(
                 device,
@@ -144,6 +146,8 @@ class Registry:
                 contract_id=device.contract_id if same_customer else None,
                 owner_state=OwnerState.INSTALLED,
             )
+            if line is not None:
+                moved = begin_stay(uow, moved, line, now, count, actor)
             uow.devices.save(moved)
             self._begin_period(uow, moved, now, count)
             if dry_run:

@@ -5,12 +5,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.access import Principal, services_of, visible_bundle
+from api.device_moves import count_at_move, site_in_sight
 from api.pages.common import Dispatchers, renderer_of, words_of
 from api.pages.forms import Form, checked, count_of
 from api.pages.steps import Refusal, Rows, look_or_do
 from api.pages.supply_view import Words
 from api.service_lists import ACTIVE_ORDERS
-from crm_core.domain.errors import InvalidValue, NotFound
 from crm_core.domain.fleet import DeviceBundle, Site
 from crm_core.domain.identity import ticket_number, work_order_number
 from crm_core.domain.service import OPEN_STATES
@@ -34,9 +34,10 @@ def move_device(request: Request, principal: Dispatchers, form: Form, device_id:
     def act(dry_run: bool) -> Rows:
         with services.read_uow_factory() as uow:
             bundle = visible_bundle(principal, uow, device_id)
-            site = _site(principal, uow, fields.get("site", ""))
+            site = site_in_sight(principal, uow, fields.get("site", ""))
             rows = _rows(uow, bundle, site, words)
-        count = _count(request, bundle, fields.get("count", ""))
+        told = fields.get("count", "").strip()
+        count = count_at_move(services, bundle.device, count_of(told, "count") if told else None)
         services.registry.move(
             principal.tenant,
             bundle.device.device_id,
@@ -57,27 +58,6 @@ def move_device(request: Request, principal: Dispatchers, form: Form, device_id:
         back=f"/devices/{device_id}",
         again=lambda refusal: _form(request, principal, device_id, refusal),
     )
-
-
-def _count(request: Request, bundle: DeviceBundle, told: str) -> int | None:
-    """Return the counter that is told, else what the device said last; less than that is a slip of the pen."""
-    device = bundle.device
-    reading = services_of(request).store.newest(device.tenant, device.device_id)
-    known = reading.counters.billing_count if reading is not None else None
-    if not told.strip():
-        return known
-    count = count_of(told, "count")
-    if known is not None and count < known:
-        raise InvalidValue(f"count: the device said {known} already; look at its panel again")
-    return count
-
-
-def _site(principal: Principal, uow: UnitOfWork, site_id: str) -> Site:
-    """Return a site in sight; one that is absent or out of sight is refused in the same words."""
-    site = uow.sites.find(principal.tenant, site_id.strip())
-    if site is None or not principal.sees_region(site.region):
-        raise NotFound(f"there is no site {site_id[:64]!r}; take one of the list")
-    return site
 
 
 def _rows(uow: UnitOfWork, bundle: DeviceBundle, site: Site, words: Words) -> list[tuple[str, str]]:

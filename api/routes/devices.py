@@ -8,13 +8,23 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.access import OWNED, STAFF_READ, Principal, check_sees_device, services_of, visible_bundle
+from api.access import (
+    DISPATCHERS,
+    OWNED,
+    STAFF_READ,
+    Principal,
+    check_sees_device,
+    services_of,
+    visible_bundle,
+)
+from api.device_moves import count_at_move, site_in_sight
 from api.direct_route import DirectRoute
 from api.fleet_lists import devices_in_sight, running_out_in_sight, states_of
 from api.language import language_of
 from api.meters import pages_by_day
 from api.paging import Cursor, Limit, decode_cursor, encode_cursor
 from api.problem import Problem
+from api.routes.tickets import IdempotencyKey
 from api.schemas.base import Page
 from api.schemas.fleet import (
     DeviceDetail,
@@ -28,6 +38,7 @@ from api.schemas.fleet import (
     running_out_row,
     supply_series,
 )
+from api.schemas.moves import MovedDevice, MoveDeviceInput
 from crm_core.device_state import device_state
 from crm_core.domain.identity import DeviceId
 from crm_core.domain.telemetry import DeviceReading
@@ -194,6 +205,36 @@ def series(
         meters=[meters_day(row, pages.get(row.day)) for row in meters],
         supplies=supply_series(supplies),
     )
+
+
+@router.post("/devices/{device_id}/move", summary="Move a device to another site")
+def move_device(
+    request: Request,
+    principal: Annotated[Principal, Depends(DISPATCHERS)],
+    device_id: DeviceKey,
+    body: MoveDeviceInput,
+    _key: IdempotencyKey = None,
+) -> MovedDevice:
+    """Move a device; with another customer its stay on a contract line ends with the counter.
+
+    `contract_id` and `line_id` let it serve a free line of the new place in the same step; `dry_run` checks everything and
+    writes nothing. 409 when it stands there already, is lent, or the line has a device.
+    """
+    services = services_of(request)
+    with services.read_uow_factory() as uow:
+        device = visible_bundle(principal, uow, device_id).device
+        site = site_in_sight(principal, uow, body.site_id)
+    count = count_at_move(services, device, body.count)
+    moved = services.registry.move(
+        principal.tenant,
+        device.device_id,
+        site.site_id,
+        count=count,
+        line=body.line(),
+        actor=principal.name,
+        dry_run=body.dry_run,
+    )
+    return MovedDevice.of(moved, count, body)
 
 
 @router.get("/devices/{device_id}/forecasts", summary="Forecasts with reasons")

@@ -1,6 +1,6 @@
 """Devices on the lines of an agreement, and the ends that cost money: early termination and loss."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -14,9 +14,18 @@ from crm_core.billing.settling import add_item
 from crm_core.domain.billing import AccountItem, LineKind
 from crm_core.domain.contracts import Agreement, ContractEvent, ContractLine, DeviceStay
 from crm_core.domain.errors import Conflict, InvalidValue, NotFound
+from crm_core.domain.fleet import Device
 from crm_core.domain.identity import DeviceId, TenantId
 from crm_core.domain.messages import packed
 from crm_core.ports import UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class LinePlace:
+    """A line of a contract."""
+
+    contract_id: str
+    line_id: str
 
 
 class ContractDevices(AgreementChanges):
@@ -95,13 +104,9 @@ class ContractDevices(AgreementChanges):
         device = uow.devices.get(agreement.tenant, device_id)
         if device.customer_id not in (None, agreement.customer_id):
             raise Conflict(f"device {device_id} stands at customer {device.customer_id}; move it first")
-        _line(agreement, line_id)
         begin = at or self._clock.now()
-        new = DeviceStay(line_id=line_id, device_id=device_id, from_at=begin, start_count=start_count)
-        if any(stay.line_id == line_id and stay.overlaps(new) for stay in agreement.stays):
-            raise Conflict(f"line {line_id} has a device at that time; swap it or take it away first")
+        placed = _with_stay(agreement, line_id, device_id, begin, start_count)
         uow.devices.save(replace(device, contract_id=agreement.contract_id))
-        placed = replace(agreement, stays=(*agreement.stays, new))
         return self._noted(placed, actor, "placed", f"{device_id} on {line_id}")
 
     def _taken_away(
@@ -253,6 +258,37 @@ def end_stay(
         )  # fmt: skip
         stays = tuple(closed if row == present else row for row in agreement.stays)
         uow.agreements.contracts.save(replace(agreement, stays=stays, events=(*agreement.events, event)))
+
+
+def begin_stay(
+    uow: UnitOfWork, device: Device, place: LinePlace, at: datetime, count: int | None, actor: str
+) -> Device:
+    """Let a device that came to a customer serve a free line there, within a transaction; return it on that contract.
+
+    `NotFound` for a contract of somebody else like for an absent one, `Conflict` when the line has a device.
+    """
+    agreement = get_agreement(uow, device.tenant, place.contract_id)
+    if agreement.customer_id != device.customer_id:
+        raise NotFound(f"the customer of the site has no contract {place.contract_id[:64]!r}")
+    placed = _with_stay(agreement, place.line_id, device.device_id, at, count)
+    state = agreement.state
+    event = ContractEvent(
+        at=at, actor=actor, event="placed", from_state=state, to_state=state,
+        note=f"{device.device_id} on {place.line_id}",
+    )  # fmt: skip
+    uow.agreements.contracts.save(replace(placed, events=(*placed.events, event)))
+    return replace(device, contract_id=agreement.contract_id)
+
+
+def _with_stay(
+    agreement: Agreement, line_id: str, device_id: DeviceId, begin: datetime, count: int | None
+) -> Agreement:
+    """Return the agreement with a device on a line that is free from `begin` on."""
+    _line(agreement, line_id)
+    new = DeviceStay(line_id=line_id, device_id=device_id, from_at=begin, start_count=count)
+    if any(stay.line_id == line_id and stay.overlaps(new) for stay in agreement.stays):
+        raise Conflict(f"line {line_id} has a device at that time; swap it or take it away first")
+    return replace(agreement, stays=(*agreement.stays, new))
 
 
 def _serving(agreement: Agreement, line_id: str) -> DeviceStay | None:

@@ -91,3 +91,56 @@ def test_the_label_leads_each_reader_to_the_own_page_of_the_device(browser, clie
     assert browser("customer-west").get(f"/d/{device}", headers=HTML).status_code == 404
     nobody = client().get(f"/d/{device}", headers=HTML)
     assert nobody.headers["Location"].startswith("/sign-in?next=")
+
+
+@pytest.fixture
+def free_line(world, standing):
+    """Return a line of a contract of the customer of the new site, free of devices."""
+    _, site = standing
+    with world.services.uow_factory() as uow:
+        agreement = next(
+            each
+            for other in uow.devices.bundles(DEFAULT_TENANT)
+            if other.device.customer_id == site.customer_id
+            for each in uow.agreements.contracts.of_device(DEFAULT_TENANT, other.device.device_id)
+        )
+        (present,) = [stay for stay in agreement.stays if stay.to_at is None][:1]
+    world.services.money.contract_devices.take_away(
+        DEFAULT_TENANT, agreement.contract_id, present.line_id, actor="dora"
+    )
+    world.clock.advance(timedelta(minutes=1))
+    return agreement.contract_id, present.line_id
+
+
+def test_over_the_api_a_device_comes_to_its_new_line_in_the_same_step(world, client, standing, free_line):
+    device, site = standing
+    contract_id, line_id = free_line
+    desk, path = client("dispatcher"), f"/api/v1/devices/{device.device_id}/move"
+    known = world.services.store.newest(DEFAULT_TENANT, device.device_id).counters.billing_count
+    body = {"site_id": site.site_id, "count": known + 7, "contract_id": contract_id, "line_id": line_id}
+    assert desk.post(path, json=body | {"count": known - 1}).status_code == 422
+    looked = desk.post(path, json=body | {"dry_run": True})
+    assert (looked.status_code, looked.json()["contract_id"]) == (200, contract_id)
+    done = desk.post(path, json=body)
+    assert (done.status_code, done.json()["count"]) == (200, known + 7)
+    with world.services.uow_factory() as uow:
+        moved = uow.devices.get(DEFAULT_TENANT, device.device_id)
+        new = uow.agreements.contracts.of_contract(DEFAULT_TENANT, contract_id)
+    (stay,) = [each for each in new.stays if each.device_id == device.device_id]
+    assert (moved.contract_id, moved.site_id) == (contract_id, site.site_id)
+    assert (stay.line_id, stay.start_count, stay.to_at) == (line_id, known + 7, None)
+    assert desk.post(path, json=body).status_code == 409
+
+
+def test_a_line_of_somebody_else_or_with_a_device_leaves_everything_as_it_was(world, client, standing):
+    device, site = standing
+    desk, path = client("dispatcher"), f"/api/v1/devices/{device.device_id}/move"
+    with world.services.uow_factory() as uow:
+        own = uow.agreements.contracts.of_device(DEFAULT_TENANT, device.device_id)[0]
+    wrong = {"site_id": site.site_id, "contract_id": own.contract_id, "line_id": own.stays[0].line_id}
+    assert desk.post(path, json=wrong).status_code == 404
+    assert desk.post(path, json=wrong | {"contract_id": "no-such"}).status_code == 404
+    assert desk.post(path, json={"site_id": site.site_id, "line_id": "1"}).status_code == 422
+    assert desk.post(path, json={"site_id": "no-such"}).status_code == 404
+    with world.services.uow_factory() as uow:
+        assert uow.devices.get(DEFAULT_TENANT, device.device_id).site_id == device.site_id

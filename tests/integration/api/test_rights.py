@@ -116,7 +116,7 @@ BODIES = CARE_BODIES | STOCK_BODIES | FORESIGHT_BODIES | ROSTER_BODIES | {
     "SpokenInput": {"channel": "phone", "text": "we come at nine"}, "ReceiverInput": {"addresses": []},
     "WebhookInput": {"url": "https://example.org/hook", "events": ["ticket.*"]},
     "VisitInput": {}, "EstimateInput": {"item": "fuser"}, "EstimateDecision": {"accepted": False, "note": "no"},
-    "ReplacementAnswer": {"accepted": False, "note": "no"},
+    "MoveDeviceInput": {"site_id": "no-such-site"}, "ReplacementAnswer": {"accepted": False, "note": "no"},
     "CarePlanInput": {"device_id": "c3525-01", "name": "rights"}, "CareSwitch": {"active": True},
     "ReplayInput": {"since": "2026-01-01T00:00:00Z"},
     "PersonalSearch": {"field": "identity_number", "value": "11010519491231002X"},
