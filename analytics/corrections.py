@@ -54,7 +54,7 @@ def _replace_devices(state: FleetState, fresh: FleetState) -> None:
             table = getattr(old, item.name)
             if item.name not in {"site", "holiday_pages", "advised_day"}:
                 table[..., target] = getattr(new, item.name)
-    for ring in ("pages", "jams", "polls"):
+    for ring in ("pages", "jams"):
         getattr(state.recent, ring)[target] = getattr(fresh.recent, ring)
     corrected = np.zeros(len(state.device_ids), bool)
     corrected[target] = True

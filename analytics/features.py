@@ -221,9 +221,9 @@ class FleetState:
             found = float(day) if np.isnan(empty_day[row]) else float(empty_day[row])
             end = found - 0.5 if ran_out[row] else None
             self.ended.append(EndedLife(row, int(seg_day[row]), day, end, days_left.get(row)))
-        jams, polls = block.jams[:, column], block.polls[:, column]
-        self.failures.take(events, np.nan_to_num(pages), jams, polls > 0)
-        self.recent.take(day, events, pages, jams, polls)
+        jams = block.jams[:, column]
+        self.failures.take(events, np.nan_to_num(pages), jams, block.polls[:, column] > 0)
+        self.recent.take(day, events, pages, jams)
         if self.all_codes is not None and day in self.recent.codes:
             self.all_codes[day] = self.recent.codes[day]
         self.last_day = day

@@ -125,6 +125,7 @@ class Forecaster:
         night.judge(state, devices, made.supplies, made.failures, failures, as_of, champions.supply_features)
         night.look_ahead(state, devices, made.supplies, made.life, as_of)
         night.show_part_lives(made.part_lives, as_of)
+        night.show_models(as_of)
         return ForecastReport(
             tenant=tenant, as_of=as_of, devices=len(state.device_ids), supplies=len(made.supplies),
             supplies_missing=sum(1 for item in made.supplies if item.missing_reason),

@@ -75,6 +75,14 @@ class ModelRegistry:
         """Leave a name without champion: the formula or rule takes over."""
         (self._folder / name / "champion").unlink(missing_ok=True)
 
+    def promoted_id(self, name: str) -> str | None:
+        """Return the id that the pointer of a name holds, whether that model can serve or not; None: it names none."""
+        try:
+            number = (self._folder / name / "champion").read_text(encoding="utf-8", errors="replace").strip()
+        except FileNotFoundError:
+            return None
+        return f"{name}/{number}" if number.isascii() and number.isdigit() else None
+
     def champion_id(self, name: str) -> str | None:
         """Return the id of the champion, or None, also when it cannot serve (`refusal` says why); nothing is loaded."""
         return self._pointed(name)[0]
@@ -90,25 +98,28 @@ class ModelRegistry:
 
     def _pointed(self, name: str) -> tuple[str | None, str | None]:
         """Return the promoted model's id, or None and why it cannot serve: its files may have been lost or changed."""
-        try:
-            number = (self._folder / name / "champion").read_text(encoding="utf-8", errors="replace").strip()
-        except FileNotFoundError:
-            return None, None
-        if not (number.isascii() and number.isdigit()):
-            return None, f"the pointer {name}/champion names no model"
-        model_id = f"{name}/{number}"
+        model_id = self.promoted_id(name)
+        if model_id is None:
+            there = (self._folder / name / "champion").exists()
+            return None, f"the pointer {name}/champion names no model" if there else None
         try:
             card = self.card(model_id)
             self._body(model_id, card)
         except (NotFound, InvalidValue) as error:
             return None, str(error)
+        other = _other_version(card)
+        if other is not None:
+            return None, f"model {model_id} {other}"
         if name in self._inputs and card.get("inputs") != self._inputs[name]:
             return None, f"model {model_id} learned from other inputs than this version feeds it"
         return model_id, None
 
     def load(self, model_id: str) -> ModelRecord:
-        """Return a stored model; its file must be the one that the card describes."""
+        """Return a stored model; its file must be the one that the card describes, fitted by this scikit-learn."""
         card = self.card(model_id)
+        other = _other_version(card)
+        if other is not None:
+            raise InvalidValue(f"model {model_id} {other}")
         return ModelRecord(model_id, skops.io.loads(self._body(model_id, card), trusted=list(TRUSTED)), card)
 
     def _body(self, model_id: str, card: Mapping[str, object]) -> bytes:
@@ -146,6 +157,15 @@ class ModelRegistry:
             with suppress(InvalidValue):
                 found.append(self.card(f"{name}/{path.stem}"))
         return found
+
+
+def _other_version(card: Mapping[str, object]) -> str | None:
+    """Return why a model cannot be loaded here: scikit-learn promises nothing for models of its other versions."""
+    versions = card.get("versions")
+    fitted = versions.get("scikit-learn") if isinstance(versions, Mapping) else None
+    if fitted == sklearn.__version__:
+        return None
+    return f"was fitted by scikit-learn {fitted or 'of unknown version'}, here is {sklearn.__version__}"
 
 
 def fingerprint(columns: Sequence[str]) -> str:

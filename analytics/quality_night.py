@@ -117,13 +117,19 @@ class QualityNight:
         uow.quality.save_outlook(Outlook(tenant=self._tenant, kind=kind, as_of=as_of, rows=tuple(rows)))
 
     def show_models(self, as_of: date) -> None:
-        """Write down the cards of all models, so that people see them without reaching for files."""
+        """Write down the cards of all models, who is in charge and who cannot serve, so that people see it without files.
+
+        Every night, not after training only: a model is taken out of service, or its file refused, in between.
+        """
         rows: list[Mapping[str, object]] = []
         for name in _MODELS:
-            champion = self._registry.champion_id(name)
+            promoted, refusal = self._registry.promoted_id(name), self._registry.refusal(name)
             for card in self._registry.cards(name)[-12:]:
                 shown = {key: value for key, value in card.items() if key not in ("deciles", "shares")}
-                rows.append({**shown, "champion": card["model_id"] == champion})
+                its = card["model_id"] == promoted
+                rows.append(
+                    {**shown, "champion": its and refusal is None, "refused": refusal if its else None}
+                )
         with self._uow_factory() as uow:
             self._save(uow, OutlookKind.MODELS, as_of, rows)
             uow.commit()

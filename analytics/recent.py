@@ -1,7 +1,7 @@
-"""The last 128 days of every device as they were taken: pages, jams, number of polls, and the codes that came.
+"""The last 128 days of every device as they were taken: pages, jams, and the codes that came.
 
 Failures are read from bursts against what is usual, so their features need days, not only forgetting sums. The memory is
-bounded: three small tables by [device, day of the ring] and the codes as they came, a few bytes each.
+bounded: two small tables by [device, day of the ring] and the codes as they came, a few bytes each.
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,32 +54,27 @@ class RecentDays:
 
     pages: npt.NDArray[np.float32]
     jams: npt.NDArray[np.float32]
-    polls: npt.NDArray[np.int16]
     codes: dict[int, DayCodes] = field(default_factory=dict)
     book: CodeBook = field(default_factory=CodeBook)
 
     @classmethod
     def empty(cls, n: int) -> "RecentDays":
         """Return rings of devices that have not been seen yet."""
-        return cls(
-            np.zeros((n, DAYS), np.float32), np.zeros((n, DAYS), np.float32), np.zeros((n, DAYS), np.int16)
-        )
+        return cls(np.zeros((n, DAYS), np.float32), np.zeros((n, DAYS), np.float32))
 
     def grow(self, n: int) -> None:
         """Add devices at the end."""
         more = RecentDays.empty(n)
         self.pages = np.concatenate([self.pages, more.pages])
         self.jams = np.concatenate([self.jams, more.jams])
-        self.polls = np.concatenate([self.polls, more.polls])
 
     def take(
-        self, day: int, events: Sequence[tuple[int, TelemetryEvent]], pages: Floats, jams: Floats, polls: Ints
+        self, day: int, events: Sequence[tuple[int, TelemetryEvent]], pages: Floats, jams: Floats
     ) -> None:
         """Take one day; what is older than the ring is forgotten."""
         column = day % DAYS
         self.pages[:, column] = np.where(np.isnan(pages), 0.0, pages)
         self.jams[:, column] = jams
-        self.polls[:, column] = polls
         self.codes.pop(day - DAYS, None)
         if events:
             self.codes[day] = self.codes_of(events)

@@ -132,7 +132,7 @@ def _arrays(state: FleetState) -> Iterator[tuple[str, Array]]:
     for part, its in _parts(state).items():
         for item in fields(its):
             yield f"{part}.{item.name}", np.ascontiguousarray(getattr(its, item.name))
-    for name in ("pages", "jams", "polls"):
+    for name in ("pages", "jams"):
         yield f"recent.{name}", np.ascontiguousarray(getattr(state.recent, name))
     days = sorted(state.recent.codes)
     yield "codes.day", np.repeat(days, [len(state.recent.codes[day].row) for day in days]).astype(np.int64)

@@ -57,13 +57,17 @@ class SupplyRecorder:
         return supply.ran_out(), supply.empty_day.copy(), supply.seg_day.copy()
 
     def after(self, day: int, supply: SupplyState, before: tuple[Bools, Levels, Levels]) -> None:
-        """Write down the cartridges that were found replaced on `day` after having run out."""
+        """Write down the cartridges that were found replaced on `day` after having run out.
+
+        One that was empty when it was first seen was never watched: it teaches nothing and counts for nothing.
+        """
         ran_out, empty_day, seg_day = before
         for row in np.flatnonzero(supply.swapped[: len(ran_out)] & ran_out):
             found = empty_day[row]
             end = (float(day) if np.isnan(found) else float(found)) - 0.5
-            self.lives.append((int(row), int(seg_day[row]), end))
-            self.seen_on.append(day)
+            if end > seg_day[row]:
+                self.lives.append((int(row), int(seg_day[row]), end))
+                self.seen_on.append(day)
 
     def lives_known_by(self, day: int) -> list[tuple[int, int, float]]:
         """Return the lives whose end the polls had shown by the end of `day`: later knowledge is no label."""

@@ -156,6 +156,7 @@ class ModelRow(Output):
     model_id: str
     name: str
     champion: bool
+    refused: str | None
     data_from: str
     data_until: str
     seed: int
@@ -337,7 +338,7 @@ def model_row(card: dict[str, object]) -> ModelRow:
     return ModelRow.model_validate(
         {
             **{key: card[key] for key in ("model_id", "name", "champion", "seed", "note", "sha256", "versions")},
-            "data_from": dates["from"], "data_until": dates["until"], "metric": score["metric"],
+            "refused": card.get("refused"), "data_from": dates["from"], "data_until": dates["until"], "metric": score["metric"],
             "held_out": score["held_out"], "base_rate": score["base_rate"],
             "figures": {key: card[key] for key in _CARD_FIGURES if key in card},
         }

@@ -42,7 +42,7 @@ def told(world):
             OutlookKind.DEMAND: {"month": "2026-01", "what": "supply", "item": "toner black", "model": "M", "p10": 1, "p50": 3, "p90": 5, "expected": 3.1},
             OutlookKind.IDLE: {"device_id": device.device_id, "customer_id": device.customer_id, "site_id": device.site_id, "model": "M", "idle_days": 20, "last_page_on": None},
             OutlookKind.CHURN: {"customer_id": customer.customer_id, "name": customer.name, "warnings": 1, "volume_fall": 0.0, "score": 1.0, "reasons": [{"key": "reasons.churn_complaints", "arguments": {"count": 2}}]},
-            OutlookKind.MODELS: {"model_id": "supplies/1", "name": "supplies", "champion": True, "seed": 0, "note": "n", "sha256": "0" * 64, "versions": {"skops": "1"}, "data": {"from": "2025-01-01", "until": "2025-12-31"}, "score": {"metric": "m", "held_out": 2.0, "base_rate": 3.0}, "calibration": [{"forecast": 3.0, "truth": 3.2}, {"forecast": 9.0, "truth": 8.1}]},
+            OutlookKind.MODELS: {"model_id": "supplies/1", "name": "supplies", "champion": True, "refused": None, "seed": 0, "note": "n", "sha256": "0" * 64, "versions": {"skops": "1"}, "data": {"from": "2025-01-01", "until": "2025-12-31"}, "score": {"metric": "m", "held_out": 2.0, "base_rate": 3.0}, "calibration": [{"forecast": 3.0, "truth": 3.2}, {"forecast": 9.0, "truth": 8.1}]},
         }  # fmt: skip
         for kind, row in rows.items():
             uow.quality.save_outlook(Outlook(tenant=DEFAULT_TENANT, kind=kind, as_of=today, rows=(row,)))
@@ -78,12 +78,30 @@ def test_a_finding_is_answered_once_by_a_dispatcher(client, told):
 
 @pytest.mark.parametrize("address", ["/forecast-quality", "/outlook", "/findings"])
 @pytest.mark.parametrize("language", ["en", "zh-CN"])
-def test_the_pages_show_it_in_both_languages(client, told, address, language):
-    boss = client("manager")
-    page = boss.get(address, headers={"Accept-Language": language})
+def test_the_pages_show_it_in_both_languages(browser, told, address, language):
+    boss = browser("manager")
+    boss.cookies.set("drumbeat_lang", language)
+    page = boss.get(address)
     assert page.status_code == 200
+    assert f'lang="{language}"' in page.text
     assert "foresight." not in page.text
     assert "reasons." not in page.text
+
+
+@pytest.mark.parametrize(("language", "word"), [("en", "cannot serve"), ("zh-CN", "无法使用")])
+def test_a_model_that_cannot_serve_is_said_on_the_page_and_in_the_api(world, browser, told, language, word):
+    why = "model supplies/1 was fitted by scikit-learn 0.1, here is 9.9"
+    with world.services.uow_factory() as uow:
+        shown = uow.quality.outlook(DEFAULT_TENANT, OutlookKind.MODELS)
+        card = {**shown.rows[0], "champion": False, "refused": why}
+        uow.quality.save_outlook(replace(shown, rows=(card,)))
+        uow.commit()
+    boss = browser("manager")
+    assert boss.get(f"{API}/models").json()["rows"][0]["refused"] == why
+    boss.cookies.set("drumbeat_lang", language)
+    page = boss.get("/forecast-quality").text
+    assert word in page
+    assert why in page
 
 
 def test_a_job_says_what_was_foreseen_when_and_by_which_model(world, browser):

@@ -190,7 +190,7 @@ def test_a_late_reading_gives_what_a_fresh_walk_gives() -> None:
                 assert np.array_equal(getattr(one, item.name), getattr(other, item.name), equal_nan=True), (
                     item.name
                 )
-    assert np.array_equal(state.recent.polls, whole.recent.polls)
+    assert np.array_equal(state.recent.pages, whole.recent.pages)
     assert state.ended == whole.ended
 
 

@@ -1,5 +1,6 @@
 """The nightly run serves the strong hazard, tells what is odd in words, and asks for a look instead of raising tickets."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from sklearn.linear_model import Ridge
 
 import analytics.hazard
 from analytics.device_forecasts import failure_forecasts, use_numbers
@@ -17,6 +19,7 @@ from analytics.integrity import oddities
 from analytics.model_registry import ModelRegistry
 from analytics.part_fits import ConfirmedFailure
 from analytics.priors import SupplyPriorBook
+from analytics.supplies import FEATURES
 from analytics.supply_forecasts import Stamp
 from collector.stores.memory import MemoryTelemetryStore
 from config.catalogue_files import load_catalogue
@@ -158,6 +161,24 @@ def test_what_is_odd_is_found_and_worded() -> None:
 def replace_device(reading: DeviceReading, name: str) -> DeviceReading:
     """Return a reading as another device would state it."""
     return msgspec.structs.replace(reading, device_id=name)
+
+
+def test_every_night_says_which_model_cannot_serve(tmp_path: Path) -> None:
+    store = MemoryTelemetryStore()
+    fleet.land(store, *fleet.history("a", 30, 0))
+    run, factory = fleet.forecaster(tmp_path, store, fleet.devices("a"))
+    registry = ModelRegistry(tmp_path / "models" / DEFAULT_TENANT, {"supplies": FEATURES})
+    registry.promote(registry.add("supplies", {"regressor": Ridge().fit([[0.0], [1.0]], [0.0, 1.0])}, {}))
+    path = tmp_path / "models" / DEFAULT_TENANT / "supplies" / "1.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**card, "versions": {"scikit-learn": "0.1.2"}}), encoding="utf-8")
+    report = run.run(DEFAULT_TENANT, fleet.day(29))
+    assert report.models["supplies"] == "formula"
+    assert "scikit-learn 0.1.2" in report.refused["supplies"]
+    with factory() as uow:
+        shown = uow.quality.outlook(DEFAULT_TENANT, OutlookKind.MODELS)
+    assert shown is not None
+    assert (shown.rows[0]["champion"], shown.rows[0]["refused"]) == (False, report.refused["supplies"])
 
 
 def test_findings_come_with_a_task_and_go_when_their_cause_does(tmp_path: Path) -> None:

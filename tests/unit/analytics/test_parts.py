@@ -1,6 +1,9 @@
 """The small parts that the forecasts stand on: truncated normals, counters, swaps, splits, the registry."""
 
+import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -175,6 +178,28 @@ def test_a_damaged_champion_serves_nobody_and_stops_nobody(
     assert len(registry.cards("pages")) <= 1
     registry.promote(registry.add("pages", {"regressor": None}, {}))
     assert registry.refusal("pages") is None  # the next training puts it right
+
+
+def test_a_model_of_another_scikit_learn_is_refused_by_its_version(tmp_path: Path) -> None:
+    registry = ModelRegistry(tmp_path)
+    registry.promote(registry.add("pages", {"regressor": Ridge().fit([[0.0], [1.0]], [0.0, 1.0])}, {}))
+    path = tmp_path / "pages" / "1.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    for versions, word in (({"scikit-learn": "0.1.2"}, "scikit-learn 0.1.2"), (None, "unknown version")):
+        path.write_text(json.dumps({**card, "versions": versions}), encoding="utf-8")
+        assert registry.champion("pages") is None
+        assert word in (registry.refusal("pages") or "")
+        assert registry.promoted_id("pages") == "pages/1"
+        with pytest.raises(InvalidValue, match=word):
+            registry.load("pages/1")
+
+
+def test_a_supply_that_was_empty_when_first_seen_counts_for_nothing() -> None:
+    recorder = SupplyRecorder()
+    supply = SimpleNamespace(swapped=np.array([True, True]))
+    before = (np.array([True, True]), np.array([10.0, 30.0]), np.array([10.0, 10.0]))
+    recorder.after(31, cast("SupplyState", supply), before)
+    assert recorder.lives == [(1, 10, 29.5)]
 
 
 def test_a_champion_that_is_fed_otherwise_leaves_its_place_to_the_formula(tmp_path: Path) -> None:
