@@ -20,6 +20,8 @@ from api.pages.marks import marks_of
 from api.pages.rendering import start_of
 from api.pages.steering_view import steering
 from api.pages.ticket_view import board_context, ticket_context
+from api.pages.used_parts import causes_of_repairs
+from api.problem import Problem
 from api.schemas.fleet import DeviceRow
 from api.service_lists import visible_ticket
 from crm_core.domain.errors import Conflict, InvalidValue
@@ -137,6 +139,29 @@ def _ticket_page(
 def acknowledge(request: Request, principal: Office, form: Form, ticket_id: Key) -> Response:
     """Take a ticket up."""
     return move_ticket(request, principal, checked(form, principal), ticket_id, Move.ACKNOWLEDGE)
+
+
+@router.post("/tickets/{ticket_id}/estimates")
+def offer_estimate(request: Request, principal: Staff, form: Form, ticket_id: Key) -> Response:
+    """Offer the customer what a repair will cost; the customer decides on the own pages."""
+    fields = checked(form, principal)
+    services = services_of(request)
+    with services.read_uow_factory() as uow:
+        visible_ticket(principal, uow, ticket_id)
+    if fields.get("cause") not in causes_of_repairs(services):
+        raise Problem("invalid_input")
+    try:
+        services.fieldwork.estimates.offer(
+            principal.tenant,
+            TicketId(ticket_id),
+            fields.get("item", ""),
+            fields["cause"],
+            actor=principal.name,
+        )
+    except (Conflict, InvalidValue) as error:
+        failure, status = failure_of(request, principal, error)
+        return _ticket_page(request, principal, ticket_id, failure, status)
+    return RedirectResponse(f"/tickets/{ticket_id}#estimates", 303)
 
 
 @router.post("/tickets/{ticket_id}/cancel")

@@ -15,7 +15,7 @@ from api.pages.device_view import troubles_of
 from api.pages.foresight_view import ticket_forecast
 from api.pages.supply_view import Words, level_words, percent_now, supply_name, tone_of
 from api.pages.ticket_view import place_of
-from api.pages.used_parts import van_parts
+from api.pages.used_parts import causes_of_repairs, van_parts
 from api.service_lists import ACTIVE_ORDERS, list_orders
 from api.services import ApiServices
 from api.wording import guide_steps, note_text, ticket_title
@@ -218,7 +218,6 @@ def _evidence(
     required = REQUIRED.get(order.kind, ())
     evidence = services.fieldwork.evidence
     missing = evidence.missing(uow, order, record, services.clock.now()) if may_note and required else []
-    causes = (*sorted(services.policy.billing.repairs.chargeable_causes), "wear", "defect", "consumable")
     return {
         "may_note": may_note,
         "missing": [words.t(f"check.{each}") for each in missing],
@@ -227,7 +226,7 @@ def _evidence(
             for each in required
             if each is not Check.TEST_PRINT
         ],
-        "causes": list(dict.fromkeys(("unknown", *causes))),
+        "causes": causes_of_repairs(services),
         "visit_cause": record.cause,
         "van": van_parts(uow, order, record, words) if may_note else [],
         "installs": order.kind is WorkOrderKind.INSTALLATION,

@@ -9,11 +9,13 @@ from api.pages.foresight_view import ticket_forecast
 from api.pages.marks import marks_of
 from api.pages.receivers import receiver_names
 from api.pages.supply_view import Words
+from api.pages.used_parts import causes_of_repairs
 from api.schemas.notices import NoticeBody
 from api.schemas.service import next_clock
 from api.service_lists import list_tickets
 from api.services import ApiServices
 from api.wording import clock_reasons, guide_steps
+from crm_core.billing.charges import price_list
 from crm_core.domain.fleet import DeviceBundle
 from crm_core.domain.identity import DeviceId
 from crm_core.domain.notices import ReceiverKind
@@ -149,6 +151,10 @@ def ticket_context(
         **_telling(services, uow, ticket, words),
         "held_until": held_until(ticket),
         "estimates": uow.fieldwork.estimates.where(ticket.tenant, ticket_id=ticket.ticket_id),
+        "items": [each.item for each in price_list(services.policy.billing)]
+        if ticket.is_open and ticket.customer_id
+        else [],
+        "causes": causes_of_repairs(services),
         "forecast": ticket_forecast(uow, ticket, words),
     }
 

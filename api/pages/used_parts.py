@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from api.pages.supply_view import Words, supply_name
+from api.services import ApiServices
 from crm_core.domain.fieldwork import VisitRecord
 from crm_core.domain.service import WorkOrder
 from crm_core.domain.stock import StockItem, van_of
@@ -58,3 +59,9 @@ def _part(item: StockItem, held: int, order: WorkOrder, record: VisitRecord, wor
         noted=sum(noted) if noted else None,
         consumable=item.kind in _USED_UP,
     )
+
+
+def causes_of_repairs(services: ApiServices) -> list[str]:
+    """Return the causes that a repair may have, those first that people have to choose consciously."""
+    chargeable = sorted(services.policy.billing.repairs.chargeable_causes)
+    return list(dict.fromkeys(("unknown", *chargeable, "wear", "defect", "consumable")))

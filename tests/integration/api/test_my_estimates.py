@@ -150,3 +150,17 @@ def test_staff_and_empty_customers(browser):
     assert browser("dispatcher").get("/my/estimates").status_code == 403
     assert "No estimate was made for you yet" in browser("customer-west").get("/my/estimates").text
     assert browser("customer").get("/e/999999", headers=HTML).status_code == 404
+
+
+@pytest.mark.parametrize("who", ["dispatcher", "manager"])
+def test_staff_offers_an_estimate_on_the_page_of_the_ticket(world, browser, who):
+    ticket, staff = own_ticket(world), browser(who)
+    where = f"/tickets/{ticket.ticket_id}"
+    page = staff.get(where).text
+    assert f'action="{where}/estimates"' in page
+    given = fields(page, item="fuser", cause="user_damage")
+    done = staff.post(f"{where}/estimates", data=given, headers=HTML)
+    assert (done.status_code, done.headers["Location"]) == (303, f"{where}#estimates")
+    assert "Please decide" in browser("customer").get("/my/estimates").text
+    assert staff.post(f"{where}/estimates", data=given | {"cause": "x"}, headers=HTML).status_code == 422
+    assert staff.post(f"{where}/estimates", data=given | {"item": "gold"}, headers=HTML).status_code == 422
