@@ -253,7 +253,7 @@ def supply_truth(history: History) -> pa.Table:
 
 
 def _dates(fleet: Fleet, day: npt.NDArray[np.integer], mask: Bools | None = None) -> pa.Array:
-    return pa.array(np.datetime64(fleet.start, "D") + day, pa.date32(), mask=mask)
+    return pa.array(np.datetime64(fleet.start, "D") + day.astype("timedelta64[D]"), pa.date32(), mask=mask)
 
 
 def usage_table(history: History) -> pa.Table:

@@ -302,7 +302,7 @@ def backtest_azure(
 
 
 def _table_of(plant: Plant, test: list[int], split: int, chances: dict[str, Floats]) -> pd.DataFrame:
-    days = np.datetime64("1970-01-01") + plant.first_day + np.arange(split, plant.days)
+    days = (plant.first_day + np.arange(split, plant.days)).astype("datetime64[D]")
     table = pd.DataFrame(
         {
             "machineID": np.repeat([plant.machines[machine] for machine in test], len(days)), "day": np.tile(days, len(test)),

@@ -149,7 +149,7 @@ def _with_model(train: SupplyRows, test: SupplyRows, split: int, seed: int) -> _
     near = predicted[:, 1] <= _NEAR
     inside = (predicted[near, 0] <= test.true_days[near]) & (test.true_days[near] <= predicted[near, 2])
     figures: dict[str, object] = {
-        "trained_until": str(np.datetime64("1970-01-01") + split),
+        "trained_until": str(np.datetime64(split, "D")),
         "formula": _scores(test, test.formula_days), "model": _scores(test, predicted[:, 1]),
         "p10_p90_holds": round(float(inside.mean()), 3) if near.any() else None,
     }  # fmt: skip

@@ -100,4 +100,4 @@ def read_holidays(path: Path | None) -> frozenset[int]:
 
 def as_dates(days: Iterable[int] | Ints) -> npt.NDArray[np.datetime64]:
     """Return day numbers as dates."""
-    return np.asarray(np.datetime64("1970-01-01") + np.asarray(days))
+    return np.asarray(days, dtype="int64").astype("datetime64[D]")

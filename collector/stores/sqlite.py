@@ -8,6 +8,7 @@ keeps its word, a power cut. Newest, daily roll-ups, events and the outbox chang
 import queue
 import sqlite3
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -73,6 +74,7 @@ class SqliteTelemetryStore:
             self._writer = SqliteWriter(self._writer_db, devices_in_mind=devices_in_mind, lines=lines)
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue(_IDLE_READERS)
         self._closed = False
+        weakref.finalize(self, _close_all, self._writer_db, self._readers)  # for who forgets `close`
 
     # --- writing -------------------------------------------------------------------------------------------------
 
@@ -328,8 +330,7 @@ class SqliteTelemetryStore:
         """Close every connection; the last one checkpoints the write-ahead log."""
         with self._writing:
             self._closed = True
-            self._close_idle_readers()
-            self._writer_db.close()
+            _close_all(self._writer_db, self._readers)
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -358,9 +359,16 @@ class SqliteTelemetryStore:
         except queue.Full:
             db.close()
         if self._closed:  # `close` may have emptied the queue just before
-            self._close_idle_readers()
+            _close_idle(self._readers)
 
-    def _close_idle_readers(self) -> None:
-        with suppress(queue.Empty):
-            while True:
-                self._readers.get_nowait().close()
+
+def _close_all(writer: sqlite3.Connection, readers: queue.LifoQueue[sqlite3.Connection]) -> None:
+    """Close the readers first: the last connection checkpoints, and a reader could not."""
+    _close_idle(readers)
+    writer.close()
+
+
+def _close_idle(readers: queue.LifoQueue[sqlite3.Connection]) -> None:
+    with suppress(queue.Empty):
+        while True:
+            readers.get_nowait().close()

@@ -6,6 +6,7 @@ fails half-way for another writer; a busy database is waited for. A reader that 
 """
 
 import sqlite3
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -235,10 +236,15 @@ def _prepare_sqlite(engine: Engine, *, read_only: bool, wait_for_disk: bool) -> 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None  # transactions are begun below, not by the driver's guess
-        for pragma in ("journal_mode = WAL", "foreign_keys = ON", f"synchronous = {synchronous}"):
-            connection.execute(f"PRAGMA {pragma}")
+        pragmas = ["journal_mode = WAL", "foreign_keys = ON", f"synchronous = {synchronous}"]
         if read_only:
-            connection.execute("PRAGMA query_only = ON")
+            pragmas.append("query_only = ON")
+        try:
+            for pragma in pragmas:
+                connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.Error:  # a broken file: the pool would drop the connection, open
+            connection.close()
+            raise
 
     if read_only:  # a listener to the pool costs a reader nothing; one to the engine, a fifth of each request
 
@@ -254,13 +260,17 @@ def _prepare_sqlite(engine: Engine, *, read_only: bool, wait_for_disk: bool) -> 
 
 
 class SqlUnitOfWorkFactory:
-    """Gives units of work over one database (`ports.UnitOfWorkFactory`); `close` ends its pooled connections."""
+    """Gives units of work over one database (`ports.UnitOfWorkFactory`); `close` ends its pooled connections.
+
+    So does its own end: nobody holds it any more.
+    """
 
     def __init__(self, engine: Engine, clock: Clock | None = None, *, audited: bool = True) -> None:
         self._engine = engine
         self._clock = clock
         self._audited = audited
         self._listeners: list[CommitListener] = []
+        weakref.finalize(self, engine.dispose)  # for who forgets `close`
 
     def __call__(self) -> SqlUnitOfWork:
         return SqlUnitOfWork(

@@ -3,6 +3,7 @@
 Run it after a change: `python -m tests.unit.collector.write_reading_schema`; test_reading_schema.py compares.
 """
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ _COMMENT = (
 def reading_schema() -> dict[str, Any]:
     """Return the schema (JSON Schema 2020-12)."""
     schema = msgspec.json.schema(DeviceReading)
+    for described in schema["$defs"].values():
+        if "description" in described:  # Python 3.13 keeps docstrings without their indentation
+            described["description"] = inspect.cleandoc(described["description"])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": _TITLE,
