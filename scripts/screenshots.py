@@ -33,7 +33,7 @@ OFFICE_PAGES = {
 }  # fmt: skip
 FIELD_PAGES = {"work": "/work", "work-order": "/work", "van": "/van", "hours": "/hours"}
 CUSTOMER_PAGES = {
-    "my": "/my", "my-meters": "/my/meters", "my-meter": "/my/meters", "my-care": "/my/care", "my-questions": "/my/questions", "my-invoices": "/invoices", "prices": "/prices",
+    "my": "/my", "my-meters": "/my/meters", "my-meter": "/my/meters", "my-care": "/my/care", "my-estimates": "/my/estimates", "my-questions": "/my/questions", "my-invoices": "/invoices", "prices": "/prices",
 }  # fmt: skip
 #: Who looks at which pages, in the order of --people.
 VISITORS = (OFFICE_PAGES, FIELD_PAGES, CUSTOMER_PAGES)

@@ -17,7 +17,7 @@ RULES = ("conditions", "cause_tracks", "forecast_causes", "silence", "raising")
 TRIAGE = ("triage", "ticket_opening", "incidents", "campaigns")
 TESTS = (
     "conditions_whole", "rules_exact", "rules_rare", "rules_whole", "sla", "signals", "triage", "triage_forecasts",
-    "escalation", "verification", "servicedesk",
+    "escalation", "verification", "servicedesk", "customer_answers",
 )  # fmt: skip
 
 STORIES = "tests/scenarios/test_service_desk_stories.py"
