@@ -3,7 +3,7 @@
 The QR code of an estimate's paper is `/e/<id>`: it leads its customer to the decision, staff to the ticket.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fastapi import APIRouter
@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from api.access import Principal, services_of
 from api.documents.estimate import notes_of
 from api.documents.money_papers import money, price_lines
+from api.fleet_lists import visible_bundles
 from api.pages.common import Customer, Key, Person, failure_of, renderer_of, words_of
 from api.pages.forms import Form, checked, version_of
 from api.problem import Problem
@@ -152,14 +153,26 @@ def _offer(principal: Principal, uow: UnitOfWork, estimate_id: int) -> Offer:
     return Offer(estimate, ticket, standing(estimate, ticket, newest))
 
 
+def _offers(principal: Principal, uow: UnitOfWork, made: Sequence[Estimate]) -> list[Offer]:
+    """Return estimates, the newest first, with their tickets; each ticket is read once."""
+    newest: dict[int, Estimate] = {}
+    for each in made:
+        newest.setdefault(each.ticket_id, each)
+    tickets = {key: visible_ticket(principal, uow, key) for key in newest}
+    return [
+        Offer(each, tickets[each.ticket_id], standing(each, tickets[each.ticket_id], newest[each.ticket_id]))
+        for each in made
+    ]
+
+
 def _list(request: Request, principal: Principal, failure: str | None = None, status: int = 200) -> Response:
     with services_of(request).read_uow_factory() as uow:
         made = uow.fieldwork.estimates.where(
             principal.tenant, customer_id=principal.bound_to or "", limit=_SHOWN
         )
-        offers = [_offer(principal, uow, each.estimate_id) for each in made]
+        offers = _offers(principal, uow, made)
         tickets = list_tickets(principal, uow, TicketFilter(states=OPEN_STATES, limit=_SHOWN * 10))
-        bundles = {each.device.device_id: each for each in uow.devices.bundles(principal.tenant)}
+        bundles = {each.device.device_id: each for each in visible_bundles(principal, uow)}
     proposals = [each for each in tickets if each.category == PROPOSAL]
     return renderer_of(request).page(
         request,

@@ -116,9 +116,7 @@ class EmbeddedBroker:
         self._started.set()
         await self._stop.wait()
         await broker.shutdown()
-        await (
-            _some_rounds()
-        )  # each connection that was accepted begins to be served, so that it is closed below
+        await _some_rounds()  # whoever was accepted begins to be served, and so is closed below
         rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in rest:
             task.cancel()

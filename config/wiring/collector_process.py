@@ -27,9 +27,7 @@ TIMERS: Final = "timers"
 POLL_TICK_SECONDS: Final = (
     1.0  # each tick polls only what is due: devices keep their own place in the interval
 )
-COMPARED_DAYS: Final = (
-    7  # what a restored backup of InfluxDB may lack; older days by `drumbeat store compare`
-)
+COMPARED_DAYS: Final = 7  # for a restored backup of InfluxDB; older days by `drumbeat store compare`
 DIMENSIONS_SECONDS: Final = 30.0  # devices of other processes: `drumbeat device add`, an API apart
 
 _log = structlog.get_logger("drumbeat.collector")
